@@ -1,0 +1,278 @@
+"""The plan: what the agent hands to the workers, by way of the supervisor.
+
+A plan is a set of *sections*. A section is one resource (a listener, a route configuration, a cluster, the endpoints of
+a cluster) encoded on its own, so that an endpoint change travels as one small section. The supervisor keeps the encoded
+sections without looking into them, except for listeners, whose sockets it owns.
+
+An update is applied in two phases: every worker *prepares* it (builds new tables beside the live ones), and only when
+all have, all *commit*. One refusal aborts it everywhere, and the reason goes back to the agent, which NACKs.
+
+A plan is *closed*: a route's clusters and a cluster's endpoints are sections of the same plan. The exception is a route
+that names a cluster that the control plane never sent: such requests get 503 with flag NC, as in Envoy.
+
+Units: milliseconds unless a name says otherwise; 0 means "no limit" for timeouts.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+SectionKey = tuple[str, str]
+"""(kind, name); kind is one of `KINDS`."""
+
+
+class Section(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    name: str
+
+
+# -- endpoints ---------------------------------------------------------------------------------------------------------
+
+
+class Endpoint(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One address that takes traffic. Source: envoy.config.endpoint.v3.LbEndpoint."""
+
+    address: str
+    port: int
+    weight: int = 1
+    healthy: bool = True
+
+
+class Endpoints(Section, frozen=True):
+    """A cluster's endpoints; `name` is what `Cluster.endpoints` says. Source: ClusterLoadAssignment."""
+
+    endpoints: list[Endpoint] = []
+
+
+# -- clusters ----------------------------------------------------------------------------------------------------------
+
+
+class Cluster(Section, frozen=True):
+    """Source: envoy.config.cluster.v3.Cluster."""
+
+    endpoints: str
+    lb: Literal["round_robin", "random", "least_request"] = "round_robin"
+    connect_timeout: int = 5_000
+    idle_timeout: int = 3_600_000
+    """Of a pooled upstream connection."""
+    max_connections: int = 1024
+    """Circuit breaker, per worker until limits are shared between workers."""
+    max_pending: int = 1024
+    max_requests: int = 1024
+    max_retries: int = 3
+    max_requests_per_connection: int = 0
+    alt_stat_name: str = ""
+    labels: dict[str, str] = {}
+    """Istio's standard metric labels: destination_service, destination_service_name, destination_version, ..."""
+
+
+# -- routes ------------------------------------------------------------------------------------------------------------
+
+
+class StringMatch(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Source: envoy.type.matcher.v3.StringMatcher; regex is RE2, matched against the whole value."""
+
+    kind: Literal["exact", "prefix", "suffix", "contains", "regex"]
+    value: str
+    ignore_case: bool = False
+
+
+class HeaderMatch(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Source: envoy.config.route.v3.HeaderMatcher. `value` None asks only for presence.
+    Names are lower case; `:method`, `:authority`, `:path` and `:scheme` are the pseudo-headers."""
+
+    name: str
+    value: StringMatch | None = None
+    invert: bool = False
+
+
+class RouteMatch(msgspec.Struct, frozen=True, omit_defaults=True):
+    """`path` with kind exact or regex is matched without the query string; prefix "/" matches all."""
+
+    path: StringMatch
+    headers: list[HeaderMatch] = []
+
+
+class WeightedCluster(msgspec.Struct, frozen=True, omit_defaults=True):
+    name: str
+    weight: int = 1
+
+
+class RetryPolicy(msgspec.Struct, frozen=True, omit_defaults=True):
+    """`on` holds Envoy's retry conditions: 5xx, gateway-error, reset, connect-failure, refused-stream,
+    retriable-status-codes (with `statuses`), retriable-4xx, and gRPC's cancelled, unavailable, ..."""
+
+    on: list[str]
+    attempts: int = 1
+    """Retries after the first try."""
+    per_try_timeout: int = 0
+    statuses: list[int] = []
+    backoff_base: int = 25
+    backoff_max: int = 250
+
+
+class DirectResponse(msgspec.Struct, frozen=True, omit_defaults=True):
+    status: int
+    body: str = ""
+
+
+class Route(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One rule. Exactly one of `clusters` and `direct` says where it leads."""
+
+    match: RouteMatch
+    name: str = ""
+    clusters: list[WeightedCluster] = []
+    direct: DirectResponse | None = None
+    timeout: int = 15_000
+    """From the request's end to the response's end."""
+    idle_timeout: int = 300_000
+    """Of the stream: no byte in either direction."""
+    retry: RetryPolicy | None = None
+    prefix_rewrite: str = ""
+
+
+class VirtualHost(msgspec.Struct, frozen=True, omit_defaults=True):
+    """`domains` in Envoy's forms: exact, `*.suffix`, `prefix.*`, `*`; compared without case."""
+
+    name: str
+    domains: list[str]
+    routes: list[Route] = []
+
+
+class Routes(Section, frozen=True):
+    """Source: envoy.config.route.v3.RouteConfiguration."""
+
+    virtual_hosts: list[VirtualHost] = []
+
+
+# -- listeners ---------------------------------------------------------------------------------------------------------
+
+
+class Http(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Source: envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager."""
+
+    routes: str
+    """Name of the `Routes` section."""
+    stat_prefix: str = ""
+    append_x_forwarded_for: bool = True
+    """HttpConnectionManager.use_remote_address: the peer is the client, its address is appended, and a request id that
+    it sent is kept."""
+    generate_request_id: bool = True
+    max_head_bytes: int = 61_440
+    """Envoy's max_request_headers_kb, 60."""
+    max_headers: int = 100
+    idle_timeout: int = 3_600_000
+    """Of a downstream connection without a request."""
+    head_timeout: int = 60_000
+    """From a request's first byte to the end of its head (request_headers_timeout)."""
+    server_name: str = "tage"
+    """`server` of answers that the sidecar makes itself."""
+
+
+class Listener(Section, frozen=True):
+    """A listening address. Source: envoy.config.listener.v3.Listener."""
+
+    address: str
+    port: int
+    direction: Literal["inbound", "outbound", "none"] = "none"
+    http: Http | None = None
+
+
+KINDS: dict[str, type[Section]] = {
+    "endpoints": Endpoints,
+    "cluster": Cluster,
+    "routes": Routes,
+    "listener": Listener,
+}
+"""In the order in which a worker builds them: what is named comes before what names it."""
+
+_encoder = msgspec.msgpack.Encoder()
+_decoders = {kind: msgspec.msgpack.Decoder(cls) for kind, cls in KINDS.items()}
+
+
+def encode(section: Section) -> bytes:
+    return _encoder.encode(section)
+
+
+def decode(kind: str, blob: bytes) -> Section:
+    """Raises `msgspec.ValidationError` naming the field, `KeyError` for an unknown kind."""
+    return _decoders[kind].decode(blob)
+
+
+# -- messages on the channels agent <-> supervisor <-> worker ----------------------------------------------------------
+
+
+class Message(msgspec.Struct, tag=True, array_like=True, frozen=True):
+    """One frame on a channel."""
+
+
+class Hello(Message, frozen=True):
+    """Supervisor -> agent, first. `version` is that of the plan in force (0: none); the agent's next is higher.
+    `workers` is how many there are."""
+
+    version: int
+    workers: int
+
+
+class Update(Message, frozen=True):
+    """Agent -> supervisor: make this the plan. `full`: what is not named goes away."""
+
+    version: int
+    full: bool
+    upserts: list[tuple[str, str, bytes]]
+    """(kind, name, encoded section)"""
+    removed: list[tuple[str, str]] = []
+
+
+class Prepare(Message, frozen=True):
+    """Supervisor -> worker: an `Update`, with the sockets of its new listeners.
+    One descriptor of the frame for each name in `sockets`, in order."""
+
+    version: int
+    full: bool
+    upserts: list[tuple[str, str, bytes]]
+    removed: list[tuple[str, str]] = []
+    sockets: list[str] = []
+
+
+class Prepared(Message, frozen=True):
+    """Worker -> supervisor. `error` empty: ready to commit."""
+
+    version: int
+    error: str = ""
+
+
+class Commit(Message, frozen=True):
+    """Supervisor -> worker: swap."""
+
+    version: int
+
+
+class Abort(Message, frozen=True):
+    """Supervisor -> worker: throw the prepared tables away."""
+
+    version: int
+
+
+class Result(Message, frozen=True):
+    """Supervisor -> agent: what became of an `Update`. `error` empty: in force in all live workers."""
+
+    version: int
+    error: str = ""
+
+
+class WorkerState(Message, frozen=True):
+    """Supervisor -> agent, whenever it changes: how many workers are live with the plan in force."""
+
+    live: int
+    version: int
+
+
+class Drain(Message, frozen=True):
+    """Supervisor -> worker, before it ends: stop accepting, answer what is under way, close; exit within `seconds`."""
+
+    seconds: float
+
+
+AnyMessage = Hello | Update | Prepare | Prepared | Commit | Abort | Result | WorkerState | Drain
