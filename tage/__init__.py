@@ -9,3 +9,8 @@
 
 docs/architecture.md shows a request's way through them.
 """
+
+from tage import _pure
+
+if _pure.wanted():
+    _pure.install()

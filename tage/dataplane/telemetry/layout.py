@@ -1,0 +1,125 @@
+"""The file's layout, shared by writer and reader.
+
+    header   magic, version, first name byte free, first cell free (one page)
+    cells    64-bit unsigned, CELLS of them: counters, gauges, histogram buckets
+    names    records, appended: b"G" group (layout, first cell, owner) or b"C" counter (cell, scope, owner, name)
+
+The file is sparse: what no one counts costs nothing. A record is complete before the header's `names end` covers it,
+so a reader never sees half of one.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import NamedTuple
+
+MAGIC = b"TAGESTAT"
+VERSION = 1
+HEADER = struct.Struct("<8sIIQQ")  # magic, version, pad, names end (bytes), cells end (cells)
+CELLS_OFFSET = 4096
+CELLS = 4 * 1024 * 1024
+NAMES_OFFSET = CELLS_OFFSET + CELLS * 8
+NAMES_SIZE = 16 * 1024 * 1024
+FILE_SIZE = NAMES_OFFSET + NAMES_SIZE
+
+GROUP_RECORD = struct.Struct("<cBIH")  # b"G", layout, first cell, size of owner
+COUNTER_RECORD = struct.Struct("<cBIH")  # b"C", 0, cell, size of "scope\0owner\0name"
+
+BUCKETS = 464
+"""Log-linear: 16 buckets an octave (6 % wide), 1 us to 71 minutes."""
+
+
+def bucket_floor(index: int) -> int:
+    """The smallest value, in us, that falls into the bucket."""
+    if index < 16:
+        return index
+    exponent = index // 16 + 3
+    return (16 + index % 16) << (exponent - 4)
+
+
+class Layout(NamedTuple):
+    """A group of statistics with fixed names, as consecutive cells: counters, then gauges, then a histogram
+    (`BUCKETS` cells and the sum in us)."""
+
+    scope: str
+    counters: tuple[str, ...]
+    gauges: tuple[str, ...]
+    histogram: str
+
+    @property
+    def size(self) -> int:
+        return len(self.counters) + len(self.gauges) + BUCKETS + 1
+
+    def offset(self, name: str) -> int:
+        return (self.counters + self.gauges).index(name)
+
+    @property
+    def histogram_offset(self) -> int:
+        return len(self.counters) + len(self.gauges)
+
+
+CLUSTER = Layout(
+    scope="cluster",
+    counters=(
+        "upstream_rq_total",
+        "upstream_rq_1xx",
+        "upstream_rq_2xx",
+        "upstream_rq_3xx",
+        "upstream_rq_4xx",
+        "upstream_rq_5xx",
+        "upstream_rq_timeout",
+        "upstream_rq_per_try_timeout",
+        "upstream_rq_retry",
+        "upstream_rq_retry_success",
+        "upstream_rq_retry_overflow",
+        "upstream_rq_replay",
+        "upstream_rq_cancelled",
+        "upstream_rq_pending_total",
+        "upstream_rq_pending_overflow",
+        "upstream_rq_rx_reset",
+        "upstream_cx_total",
+        "upstream_cx_connect_fail",
+        "upstream_cx_connect_timeout",
+        "upstream_cx_destroy",
+        "upstream_cx_idle_timeout",
+        "upstream_cx_max_requests",
+        "upstream_cx_overflow",
+        "upstream_cx_protocol_error",
+        "upstream_cx_rx_bytes_total",
+        "upstream_cx_tx_bytes_total",
+        "upstream_cx_none_healthy",
+    ),
+    gauges=("upstream_cx_active", "upstream_rq_active", "upstream_rq_pending_active", "membership_total", "membership_healthy"),
+    histogram="upstream_rq_time",
+)
+LISTENER = Layout(
+    scope="listener",
+    counters=(
+        "downstream_rq_total",
+        "downstream_rq_1xx",
+        "downstream_rq_2xx",
+        "downstream_rq_3xx",
+        "downstream_rq_4xx",
+        "downstream_rq_5xx",
+        "downstream_rq_rx_reset",
+        "downstream_rq_idle_timeout",
+        "downstream_rq_header_timeout",
+        "downstream_cx_total",
+        "downstream_cx_destroy",
+        "downstream_cx_idle_timeout",
+        "downstream_cx_protocol_error",
+        "downstream_cx_rx_bytes_total",
+        "downstream_cx_tx_bytes_total",
+        "no_route",
+    ),
+    gauges=("downstream_cx_active", "downstream_rq_active"),
+    histogram="downstream_rq_time",
+)
+ROUTE = Layout(
+    scope="route",
+    counters=("rq_total", "rq_1xx", "rq_2xx", "rq_3xx", "rq_4xx", "rq_5xx", "rq_retry", "rq_timeout"),
+    gauges=(),
+    histogram="rq_time",
+)
+LAYOUTS = (CLUSTER, LISTENER, ROUTE)
+"""Numbered by position: append only, or raise VERSION."""

@@ -1,0 +1,27 @@
+cdef class StatStore:
+    cdef public object path
+    cdef object _file
+    cdef object _map
+    cdef object _known
+    cdef object _overflow
+    cdef public Py_ssize_t names_end
+    cdef public Py_ssize_t cells_end
+    cdef unsigned long long[::1] cells
+
+cdef class StatGroup:
+    cdef StatStore store
+    cdef unsigned long long[::1] cells
+    cdef public str scope
+    cdef public str owner
+    cdef Py_ssize_t first
+    cdef Py_ssize_t histogram
+    cdef public object layout
+    cdef dict _codes
+    cdef void add(self, Py_ssize_t offset, unsigned long long n) noexcept
+    cdef void up(self, Py_ssize_t offset) noexcept
+    cdef void down(self, Py_ssize_t offset) noexcept
+    cdef void put(self, Py_ssize_t offset, unsigned long long value) noexcept
+    cdef void record(self, long long us) noexcept
+    cdef count_code(self, int status, str flags)
+
+cdef Py_ssize_t bucket_of(long long us) noexcept
