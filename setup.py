@@ -1,8 +1,10 @@
 """Compiles the request path: every module of tage.dataplane that has typed (`.pxd`) declarations.
 
-The modules are ordinary Python (Cython's pure Python mode); without a compiler they run as they are, only slower.
+The modules are ordinary Python (Cython's pure Python mode); without a compiler they run as they are, only slower:
+TAGE_NO_EXTENSIONS=1 installs without compiling.
 """
 
+import os
 from pathlib import Path
 
 from Cython.Build import cythonize
@@ -20,6 +22,8 @@ DIRECTIVES = {
 
 
 def compiled_modules() -> list[Extension]:
+    if os.environ.get("TAGE_NO_EXTENSIONS"):
+        return []
     sources = sorted(pxd.with_suffix(".py") for pxd in ROOT.glob("tage/dataplane/**/*.pxd") if pxd.stem != "__init__")
     return [
         Extension(

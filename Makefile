@@ -1,0 +1,103 @@
+# The two commands are `make run` and `make test`; `make help` lists the rest.
+#
+# Everything is kept in this folder: .venv (Python packages), build (compiler output and stamps), .tools (benchmark
+# peers). A step runs again only when what it depends on has changed, so a second run needs seconds and no network.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+
+MESH ?= examples/bookshop/mesh.yaml
+ROW ?= http1-32
+BENCH ?=
+PYTEST ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check -q
+JOBS := $(shell nproc 2>/dev/null || echo 2)
+
+# Compiled are the modules of the data plane that have a .pxd (setup.py).
+REQUEST_PATH := $(shell find tage/dataplane -name '*.py' -o -name '*.pxd')
+
+.PHONY: help run test lint types layers unit build bench bench-table format clean
+
+help:  ## What can be made
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
+	@echo "  variables: MESH=$(MESH)  ROW=$(ROW)  BENCH='--rounds 3'  PYTEST='-k name'"
+
+run: $(VENV)/.installed build/.compiled  ## Set everything up and run the example mesh (Ctrl-C ends it)
+	@exec $(BIN)/tage up $(MESH)
+
+test: lint types layers unit  ## Set everything up and run every check
+
+build: $(VENV)/.installed build/.compiled  ## Set up and compile, nothing more
+
+# -- checks ------------------------------------------------------------------------------------------------------------
+
+lint: $(VENV)/.installed-dev
+	@echo "-- ruff"
+	@$(BIN)/ruff check -q .
+
+types: $(VENV)/.installed-dev
+	@echo "-- mypy"
+	@$(BIN)/mypy
+
+layers: $(VENV)/.installed-dev
+	@echo "-- import-linter"
+	@$(BIN)/lint-imports --no-cache | tail -n 12
+
+# The uncompiled run comes first, so that the last line of all is the summary of the whole suite.
+unit: $(VENV)/.installed-dev build/.compiled
+	@echo "-- pytest, the data plane uncompiled"
+	@TAGE_PURE=1 $(BIN)/python -m pytest -m "not processes or uncompiled" $(PYTEST)
+	@echo "-- pytest, compiled"
+	@$(BIN)/python -m pytest $(PYTEST)
+
+format: $(VENV)/.installed-dev  ## Format the tree (the data plane keeps its own layout)
+	@$(BIN)/ruff format -q . && $(BIN)/ruff check -q --fix .
+
+# -- benchmarks --------------------------------------------------------------------------------------------------------
+
+bench: build  ## Measure one row beside the peers: make bench [ROW=http1-32]
+	@scripts/bench-tools
+	@$(BIN)/python -m bench $(ROW) $(BENCH)
+
+bench-table: build  ## The same, and write the committed table under bench/results
+	@scripts/bench-tools
+	@$(BIN)/python -m bench $(ROW) --commit $(BENCH)
+
+# -- set-up ------------------------------------------------------------------------------------------------------------
+
+build/python:
+	@mkdir -p build
+	@scripts/system > $@
+
+$(VENV)/.created: | build/python
+	@echo "-- virtual environment ($$(cat build/python))"
+	@"$$(cat build/python)" -m venv $(VENV)
+	@touch $@
+
+# TAGE_NO_EXTENSIONS: compiling is the next step's work, which knows what has changed.
+$(VENV)/.installed: $(VENV)/.created pyproject.toml
+	@echo "-- Python packages"
+	@scripts/build-requirements | $(PIP) install -r /dev/stdin
+	@TAGE_NO_EXTENSIONS=1 $(PIP) install --no-build-isolation -e '.[control]'
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed pyproject.toml
+	@echo "-- Python packages for development"
+	@TAGE_NO_EXTENSIONS=1 $(PIP) install --no-build-isolation -e '.[dev]'
+	@touch $@
+
+build/.compiled: $(VENV)/.installed setup.py $(REQUEST_PATH)
+	@echo "-- compiling the request path"
+	@scripts/compile $(BIN)/python $(JOBS)
+	@touch $@
+
+clean:  ## Remove all that was built (the virtual environment and the peers too)
+	rm -rf build dist .venv .tools tage.egg-info .mypy_cache .ruff_cache .hypothesis .import_linter_cache bench/raw
+	find tage -name '*.so' -delete
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
