@@ -9,10 +9,14 @@ given has been loaded and validated (`tage.config.load`); a store checks only wh
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from typing import Literal, Protocol
 
+from tage.config.errors import ConfigError, Problem
 from tage.config.model import Resource
+
+log = logging.getLogger(__name__)
 
 Key = tuple[str, str, str]
 """(kind, namespace, name), as `Resource.key`."""
@@ -50,3 +54,30 @@ class Store(Protocol):
     def subscribe(self, changed: Callable[[], None]) -> None:
         """`changed()` is called on the event loop after every change of the set, whoever made it. It must not block;
         it usually only wakes somebody who then calls `list`."""
+
+
+class Subscribers:
+    """Whom a store or registry tells of changes. One that fails is logged and does not keep the others from hearing."""
+
+    def __init__(self) -> None:
+        self._callbacks: list[Callable[[], None]] = []
+
+    def add(self, callback: Callable[[], None]) -> None:
+        self._callbacks.append(callback)
+
+    def notify(self) -> None:
+        for callback in tuple(self._callbacks):
+            try:
+                callback()
+            except Exception:
+                log.exception("a subscriber failed")
+
+
+def refuse_duplicates(resources: Sequence[Resource]) -> None:
+    """Raises `ConfigError` if two of them have the same key."""
+    seen: set[Key] = set()
+    for resource in resources:
+        if resource.key in seen:
+            kind, namespace, name = resource.key
+            raise ConfigError(Problem(f"{kind} {namespace}/{name} is there twice; keep one of them"))
+        seen.add(resource.key)

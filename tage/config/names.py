@@ -1,0 +1,94 @@
+"""What names may look like: Kubernetes' object names and labels, hosts, headers, environment variables.
+
+Each function returns what is wrong, in words that fit behind the field's path, or an empty string.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+
+_LABEL = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?")
+_LABEL_VALUE = re.compile(r"(?:[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
+_HOST_LABEL = re.compile(r"[A-Za-z0-9_](?:[-A-Za-z0-9_]{0,61}[A-Za-z0-9_])?")
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+def dns_label(name: str) -> str:
+    """RFC 1123: services, namespaces, subsets."""
+    if not name:
+        return "must not be empty"
+    if _LABEL.fullmatch(name):
+        return ""
+    return f"'{name}' is not a DNS label: lower-case letters, digits and '-' inside, at most 63 characters"
+
+
+def dns_subdomain(name: str) -> str:
+    """RFC 1123: names of resources."""
+    if not name:
+        return "must not be empty"
+    if len(name) <= 253 and all(_LABEL.fullmatch(part) for part in name.split(".")):
+        return ""
+    return f"'{name}' is not a DNS name: lower-case letters, digits, '-' and '.' inside, at most 253 characters"
+
+
+def host(name: str, wildcard: bool = False) -> str:
+    """A host as a virtual service names it; case is free, for interfaces of RPC protocols are hosts too."""
+    if not name:
+        return "must not be empty"
+    if name == "*" or name.startswith("*."):
+        if not wildcard:
+            return f"'{name}': a wildcard is not allowed here; name one host"
+        if name == "*":
+            return ""
+    rest = name.removeprefix("*.")
+    if len(rest) <= 253 and all(_HOST_LABEL.fullmatch(part) for part in rest.split(".")):
+        return ""
+    if "://" in name or "/" in name:
+        return f"'{name}' is not a host; leave out scheme and path"
+    if ":" in name and not address(name):
+        return ""  # IPv6
+    if re.fullmatch(r"[^:]*:[0-9]+", name):
+        return f"'{name}' is not a host; leave out the port"
+    return f"'{name}' is not a host: labels of letters, digits, '-' and '_', joined by '.'"
+
+
+def address(text: str) -> str:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return f"'{text}' is not an IP address"
+    return ""
+
+
+def port(number: int) -> str:
+    return "" if 1 <= number <= 65535 else f"{number} is not a port; it must be between 1 and 65535"
+
+
+def header(name: str) -> str:
+    """The name of a header to be matched: as HTTP/2 has it, in lower case."""
+    if name.startswith(":"):
+        return f"'{name}' is a pseudo-header; use the fields uri and method, and hosts for the authority"
+    if not _TOKEN.fullmatch(name):
+        return f"'{name}' is not the name of a header"
+    return "" if name == name.lower() else f"header names are compared in lower case; write '{name.lower()}'"
+
+
+def label_key(key: str) -> str:
+    prefix, slash, name = key.rpartition("/")
+    if name and _LABEL_VALUE.fullmatch(name) and (not slash or not dns_subdomain(prefix)):
+        return ""
+    return f"'{key}' is not the key of a label (as app, or example.com/app)"
+
+
+def label_value(value: str) -> str:
+    if _LABEL_VALUE.fullmatch(value):
+        return ""
+    return f"'{value}' is not a label's value: letters, digits, '-', '_' and '.' inside, at most 63 characters"
+
+
+def variable(name: str) -> str:
+    if _VARIABLE.fullmatch(name):
+        return ""
+    return f"'{name}' is not the name of an environment variable: letters, digits and '_', no digit first"
