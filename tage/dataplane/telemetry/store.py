@@ -125,7 +125,7 @@ class StatStore:
 class StatGroup:
     """Cells of one layout. Offsets are `layout.offset(name)`, looked up once by who counts."""
 
-    def __init__(self, store: "StatStore", layout, owner: str, first: cython.Py_ssize_t) -> None:
+    def __init__(self, store: StatStore, layout, owner: str, first: cython.Py_ssize_t) -> None:
         self.store = store
         self.cells = store.cells
         self.layout = layout

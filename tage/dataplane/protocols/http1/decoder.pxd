@@ -1,0 +1,75 @@
+from tage.dataplane.protocols.message cimport (
+    CONNECTION, CONTENT_LENGTH, DROPPED, EXPECT, HOST, PLAIN, TRANSFER_ENCODING,
+    HeaderBlock, RequestHead, ResponseHead, same,
+)
+from tage.dataplane cimport native
+
+cpdef enum Progress:
+    FAILED = -1
+    MORE = 0
+    READY = 1
+
+cpdef enum BodyKind:
+    NO_BODY = 0
+    LENGTH = 1
+    CHUNKED = 2
+    UNTIL_CLOSE = 3
+
+cdef class Http1RequestHead(RequestHead):
+    cdef public bint version_10
+    cdef public bint absolute
+    cdef Py_ssize_t line_end
+
+cdef class Http1ResponseHead(ResponseHead):
+    cdef public bint version_10
+    cdef Py_ssize_t line_start
+    cdef Py_ssize_t line_end
+
+cdef class Decoder:
+    cdef bytes data
+    cdef Py_ssize_t pos
+    cdef Py_ssize_t end
+    cdef bytearray _partial
+    cdef Py_ssize_t _scanned
+    cdef public Py_ssize_t max_head
+    cdef public Py_ssize_t max_headers
+    cdef public int body
+    cdef public unsigned long long remaining
+    cdef public unsigned long long content_length
+    cdef int _state
+    cdef Py_ssize_t _extra
+    cdef int _digits
+    cdef bint _skipped
+    cdef public bytes payload
+    cdef public bint keep_alive
+    cdef public object error
+    cdef HeaderBlock block
+    cdef bint _version_10
+    cpdef void feed(self, bytes data)
+    cpdef bint buffered(self)
+    cpdef bytes rest(self)
+    cpdef int read_head(self)
+    cdef int _read_partial(self)
+    cdef void _begin_body(self) noexcept
+    cpdef int read_body(self)
+    cpdef int finish(self)
+    cdef Py_ssize_t _find_head_end(self, const unsigned char* p, Py_ssize_t start, Py_ssize_t end)
+    cdef int _parse_head(self, bytes data, Py_ssize_t start, Py_ssize_t end)
+    cdef Py_ssize_t _start_line(self, bytes data, Py_ssize_t start, Py_ssize_t end)
+    cdef int _framing(self)
+    cdef int _headers(self, bytes data, Py_ssize_t start, Py_ssize_t end)
+    cdef int _transfer_framing(self)
+    cdef int _connection(self)
+    cdef int _options(self, Py_ssize_t start, Py_ssize_t end)
+    cdef int _chunked(self)
+    cdef int fail(self, object error) except -2
+
+cdef class RequestDecoder(Decoder):
+    cdef public Http1RequestHead head
+    cdef Py_ssize_t _authority_form(self, bytes data, Py_ssize_t start, Py_ssize_t end) except -2
+
+cdef class ResponseDecoder(Decoder):
+    cdef public Http1ResponseHead head
+    cdef public bint to_head
+
+cdef bint _valid_host(bytes value) noexcept

@@ -1,0 +1,705 @@
+"""HTTP/1.1 bytes -> heads and bodies (RFC 9112).
+
+Pull style: `feed` bytes, then `read_head` until READY, then `read_body` until READY, then again `read_head`. Each answers
+MORE (feed first), READY or FAILED (`error` says why; nothing more can be read). `read_body` leaves what there is of the
+body in `payload`, without its framing.
+
+Where a body ends (section 6.3), and what is refused instead of guessed at:
+
+    Transfer-Encoding     must be a single `chunked`; with Content-Length, in HTTP/1.0, repeated: refused
+    Content-Length        digits, once; a list or a repetition is refused even where the values agree
+    neither               request: no body; response: until the connection ends
+    HEAD, 1xx, 204, 304   no body, whatever the headers say
+
+Lines end in CR LF and nothing else; names are tokens with the colon next to them; no line is continued (obs-fold); a
+value holds no control character but tab. A head is parsed once it is complete, and only then; while it is not, each
+byte is looked at once, so that a slow sender costs no more than a fast one. Trailers are checked and dropped.
+
+Invariant, tested: fed whole, byte by byte or in any cut, the same bytes give the same heads, bodies and errors.
+"""
+
+import cython
+
+from tage.dataplane import native
+from tage.dataplane.protocols.http1 import errors
+from tage.dataplane.protocols.message import HeaderBlock, RequestHead, ResponseHead
+
+if not cython.compiled:
+    # Compiled, these names come from the .pxd: enumerations and C functions.
+    from tage.dataplane.protocols.message import (
+        CONNECTION,
+        CONTENT_LENGTH,
+        DROPPED,
+        EXPECT,
+        HOST,
+        PLAIN,
+        TRANSFER_ENCODING,
+        same,
+    )
+
+    FAILED = -1
+    MORE = 0
+    READY = 1
+
+    NO_BODY = 0
+    LENGTH = 1
+    CHUNKED = 2
+    UNTIL_CLOSE = 3
+
+# States of the decoder; those of a chunked body follow the grammar of RFC 9112, 7.1.
+HEAD = cython.declare(cython.int, 0)
+BODY = cython.declare(cython.int, 1)
+BROKEN = cython.declare(cython.int, 2)
+CHUNK_SIZE_FIRST = cython.declare(cython.int, 3)
+CHUNK_SIZE = cython.declare(cython.int, 4)
+CHUNK_EXTENSION = cython.declare(cython.int, 5)
+CHUNK_SIZE_LF = cython.declare(cython.int, 6)
+CHUNK_DATA = cython.declare(cython.int, 7)
+CHUNK_DATA_CR = cython.declare(cython.int, 8)
+CHUNK_DATA_LF = cython.declare(cython.int, 9)
+TRAILER_START = cython.declare(cython.int, 10)
+TRAILER_NAME = cython.declare(cython.int, 11)
+TRAILER_VALUE = cython.declare(cython.int, 12)
+TRAILER_LF = cython.declare(cython.int, 13)
+LAST_LF = cython.declare(cython.int, 14)
+
+_TOKEN_CHARS = b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_HOST_CHARS = b"-._~!$&'()*+;=%:[]0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+IS_TOKEN = 1
+IS_VALUE = 2
+IS_TARGET = 4
+IS_HOST = 8
+
+
+def _classes() -> bytes:
+    table = bytearray(256)
+    for c in range(256):
+        if c in _TOKEN_CHARS:
+            table[c] |= IS_TOKEN
+        if c == 9 or (32 <= c != 127):
+            table[c] |= IS_VALUE
+        if 33 <= c <= 126:
+            table[c] |= IS_TARGET
+        if c in _HOST_CHARS:
+            table[c] |= IS_HOST
+    return bytes(table)
+
+
+_CLASS = cython.declare(bytes, _classes())
+_CLOSE = cython.declare(cython.int, 1)
+_KEEP_ALIVE = cython.declare(cython.int, 2)
+_MAX_LENGTH_DIGITS = cython.declare(cython.int, 18)
+_MAX_CHUNK_DIGITS = cython.declare(cython.int, 15)
+_MAX_EXTRA = cython.declare(cython.int, 16_384)  # bytes of chunk extensions and trailers in one body
+
+
+class Http1RequestHead(RequestHead):
+    """`absolute`: the target came in absolute-form, so its authority stands for Host. `line_end` is where the headers
+    begin in `block.raw`."""
+
+    def __init__(self) -> None:
+        RequestHead.__init__(self)
+        self.version_10 = False
+        self.absolute = False
+        self.line_end = 0
+
+
+class Http1ResponseHead(ResponseHead):
+    """block.raw[line_start:line_end] is the status line with its CR LF."""
+
+    def __init__(self) -> None:
+        ResponseHead.__init__(self)
+        self.version_10 = False
+        self.line_start = 0
+        self.line_end = 0
+
+
+class Decoder:
+    """What requests and responses share. `block`, and the heads with it, are reused: a head is valid until the next
+    `read_head` that answers READY."""
+
+    def __init__(self, max_head: cython.Py_ssize_t = 61_440, max_headers: cython.Py_ssize_t = 100) -> None:
+        self.data = b""
+        self.pos = 0
+        self.end = 0
+        self._partial = None
+        self._scanned = 0
+        self._skipped = False
+        self._digits = 0
+        self.max_head = max_head
+        self.max_headers = max_headers
+        self.body = NO_BODY
+        self.remaining = 0
+        self.content_length = 0
+        self._state = HEAD
+        self._extra = 0
+        self.payload = None
+        self.keep_alive = True
+        self.error = None
+        self._version_10 = False
+
+    def feed(self, data):
+        """More bytes. What was fed before and not read yet stays in front."""
+        if self.pos < self.end:
+            self.data = self.data[self.pos :] + data
+        else:
+            self.data = data
+        self.pos = 0
+        self.end = len(self.data)
+
+    def buffered(self):
+        """Whether there are bytes that were fed and not read."""
+        return self.pos < self.end
+
+    def rest(self):
+        """Takes the bytes that were fed and not read."""
+        result: bytes = self.data[self.pos : self.end]
+        self.data = b""
+        self.pos = self.end = 0
+        return result
+
+    def fail(self, error):
+        self.error = error
+        self._state = BROKEN
+        self.keep_alive = False
+        return FAILED
+
+    # -- heads ---------------------------------------------------------------------------------------------------------
+
+    def read_head(self):
+        data: bytes
+        start: cython.Py_ssize_t
+        stop: cython.Py_ssize_t
+        if self._state != HEAD:
+            return FAILED
+        if self._partial is not None:
+            return self._read_partial()
+        data = self.data
+        start = self.pos
+        # One empty line before a message is let pass (RFC 9112, 2.2).
+        if not self._skipped and self.end - start >= 2 and data[start] == 13 and data[start + 1] == 10:
+            start += 2
+            self.pos = start
+            self._skipped = True
+        self._scanned = start
+        stop = self._find_head_end(data, start, self.end)
+        if stop > 0:
+            self.pos = stop
+            return self._parse_head(data, start, stop)
+        if stop == MORE:
+            if start < self.end:
+                self._partial = bytearray(data[start : self.end])
+                self._scanned -= start
+            self.data = b""
+            self.pos = self.end = 0
+        return stop
+
+    def _read_partial(self):
+        """A head that came in pieces: they are put together, and looked at from where the last look ended."""
+        partial: bytearray = self._partial
+        held: cython.Py_ssize_t = len(partial)
+        stop: cython.Py_ssize_t
+        partial += self.data[self.pos : self.end]
+        if not self._skipped and partial[:2] == b"\r\n":
+            del partial[:2]
+            held -= 2
+            self._scanned = 0
+            self._skipped = True
+        stop = self._find_head_end(partial, 0, len(partial))
+        if stop > 0:
+            self.pos += stop - held
+            self._partial = None
+            return self._parse_head(bytes(partial[:stop]), 0, stop)
+        if stop == MORE:
+            if not partial:
+                self._partial = None
+            self.data = b""
+            self.pos = self.end = 0
+        return stop
+
+    def _find_head_end(self, p, start, end):
+        """Where the head that starts at `start` ends (behind its empty line), or MORE, or FAILED: a line feed without
+        its carriage return, or more than `max_head` bytes. Looks from `_scanned` on and moves it."""
+        at: cython.Py_ssize_t = self._scanned
+        limit: cython.Py_ssize_t = min(end, start + self.max_head)
+        while True:
+            at = native.find_byte(p, at, limit, 10)
+            if at < 0:
+                self._scanned = limit
+                return self.fail(errors.HEAD_TOO_LARGE) if end > limit else MORE
+            if at == start or p[at - 1] != 13:
+                return self.fail(errors.BAD_LINE_END)
+            if at - start >= 3 and p[at - 2] == 10:
+                return at + 1
+            at += 1
+
+    def _parse_head(self, data, start, end):
+        """data[start:end] is a whole head with its empty line."""
+        at: cython.Py_ssize_t = self._start_line(data, start, end)
+        self._skipped = False
+        if at < 0:
+            return FAILED
+        if self._headers(data, at, end - 2) < 0:
+            return FAILED
+        return self._framing()
+
+    def _start_line(self, data, start, end):
+        raise NotImplementedError
+
+    def _framing(self):
+        raise NotImplementedError
+
+    def _headers(self, data, start, end):
+        """The header lines of data[start:end], each with its CR LF: `_find_head_end` has seen that lines end so."""
+        p: cython.p_uchar = data
+        cls: cython.p_uchar = _CLASS
+        at: cython.Py_ssize_t = start
+        name: cython.Py_ssize_t
+        name_end: cython.Py_ssize_t
+        value: cython.Py_ssize_t
+        value_end: cython.Py_ssize_t
+        self.block.reset(data)
+        while at < end:
+            if self.block.count == self.max_headers:
+                return self.fail(errors.TOO_MANY_HEADERS)
+            name = at
+            # Every line ends in CR LF before `end`, and neither is of any class: these loops stop there.
+            while cls[p[at]] & 1:
+                at += 1
+            name_end = at
+            if name == at or p[at] != 58:
+                if name == at and (p[at] == 32 or p[at] == 9):
+                    return self.fail(errors.OBS_FOLD)
+                return self.fail(errors.BAD_HEADER_NAME)
+            at += 1
+            while p[at] == 32 or p[at] == 9:
+                at += 1
+            value = at
+            while cls[p[at]] & 2:
+                at += 1
+            if p[at] != 13 or p[at + 1] != 10:
+                return self.fail(errors.BAD_HEADER_VALUE)
+            value_end = at
+            while value_end > value and (p[value_end - 1] == 32 or p[value_end - 1] == 9):
+                value_end -= 1
+            at += 2
+            self.block.add(name, name_end, value, value_end, at)
+        return READY
+
+    def _transfer_framing(self):
+        """Transfer-Encoding and Content-Length -> `body`, `remaining`; NO_BODY where neither is there."""
+        block: HeaderBlock = self.block
+        i: cython.Py_ssize_t
+        at: cython.Py_ssize_t
+        chunked: cython.bint = False
+        length: cython.Py_ssize_t = -1
+        p: cython.p_uchar = block.raw
+        for i in range(block.count):
+            if block.kind[i] == TRANSFER_ENCODING:
+                if chunked or self._version_10:
+                    return self.fail(errors.BAD_TRANSFER_ENCODING)
+                value: bytes = block.value(i).lower()
+                if value != b"chunked":
+                    known = value and all(c in _TOKEN_CHARS for c in value)
+                    return self.fail(errors.UNKNOWN_TRANSFER_ENCODING if known else errors.BAD_TRANSFER_ENCODING)
+                chunked = True
+            elif block.kind[i] == CONTENT_LENGTH:
+                if length >= 0:
+                    return self.fail(errors.BAD_CONTENT_LENGTH)
+                at = block.value_start[i]
+                if at == block.value_end[i] or block.value_end[i] - at > _MAX_LENGTH_DIGITS:
+                    return self.fail(errors.BAD_CONTENT_LENGTH)
+                length = 0
+                while at < block.value_end[i]:
+                    if not 48 <= p[at] <= 57:
+                        return self.fail(errors.BAD_CONTENT_LENGTH)
+                    length = length * 10 + (p[at] - 48)
+                    at += 1
+        self.remaining = 0
+        if chunked:
+            if length >= 0:
+                return self.fail(errors.LENGTH_AND_CHUNKED)
+            self.body = CHUNKED
+        elif length >= 0:
+            self.body = LENGTH
+            self.remaining = length
+            self.content_length = length
+        else:
+            self.body = NO_BODY
+        return READY
+
+    def _connection(self):
+        """The Connection headers: persistence, and the names of further headers that end here (section 7.6.1)."""
+        block: HeaderBlock = self.block
+        i: cython.Py_ssize_t
+        options: cython.int = 0
+        found: cython.int
+        for i in range(block.count):
+            if block.kind[i] == CONNECTION:
+                found = self._options(block.value_start[i], block.value_end[i])
+                if found < 0:
+                    return FAILED
+                options |= found
+        self.keep_alive = not options & _CLOSE and (not self._version_10 or options & _KEEP_ALIVE != 0)
+        return READY
+
+    def _options(self, start, end):
+        """One Connection header's list: _CLOSE | _KEEP_ALIVE. What else it names is dropped; but framing, Host and
+        forwarding headers cannot be taken away by naming them."""
+        block: HeaderBlock = self.block
+        i: cython.Py_ssize_t
+        found: cython.int = 0
+        if end - start == 10 and same(block.raw, start, 10, b"keep-alive"):
+            return _KEEP_ALIVE
+        if end - start == 5 and same(block.raw, start, 5, b"close"):
+            return _CLOSE
+        for option in block.raw[start:end].lower().split(b","):
+            token: bytes = option.strip(b" \t")
+            if token == b"close":
+                found |= _CLOSE
+            elif token == b"keep-alive":
+                found |= _KEEP_ALIVE
+            elif token:
+                if any(c not in _TOKEN_CHARS for c in token):
+                    return self.fail(errors.BAD_CONNECTION)
+                for i in range(block.count):
+                    if block.kind[i] == PLAIN and block.name_is(i, token):
+                        block.kind[i] = DROPPED
+        return found
+
+    # -- bodies --------------------------------------------------------------------------------------------------------
+
+    def _begin_body(self):
+        self._extra = 0
+        self._state = CHUNK_SIZE_FIRST if self.body == CHUNKED else BODY
+
+    def read_body(self):
+        """READY: the body is complete with this `payload` (None: no bytes)."""
+        available: cython.Py_ssize_t = self.end - self.pos
+        self.payload = None
+        if self._state == BODY:
+            if self.body == NO_BODY:
+                self._state = HEAD
+                return READY
+            if self.body == UNTIL_CLOSE:
+                if available:
+                    self.payload = self.data if self.pos == 0 else self.data[self.pos : self.end]
+                    self.pos = self.end
+                return MORE
+            if cython.cast(cython.ulonglong, available) >= self.remaining:
+                available = self.remaining
+            if available:
+                if self.pos == 0 and available == self.end:
+                    self.payload = self.data
+                else:
+                    self.payload = self.data[self.pos : self.pos + available]
+                self.pos += available
+                self.remaining -= available
+            if self.remaining == 0:
+                self._state = HEAD
+                return READY
+            return MORE
+        if self._state == HEAD or self._state == BROKEN:
+            return FAILED
+        return self._chunked()
+
+    def finish(self):
+        """The peer ended its side. READY: that was in order (between messages, or the end of a body that lasts until
+        then); FAILED: within a message."""
+        if self._state == BODY and self.body == UNTIL_CLOSE:
+            self._state = HEAD
+            return READY
+        if self._state == HEAD and self._partial is None:
+            return READY
+        return self.fail(errors.TRUNCATED)
+
+    def _chunked(self):
+        p: cython.p_uchar = self.data
+        cls: cython.p_uchar = _CLASS
+        at: cython.Py_ssize_t = self.pos
+        end: cython.Py_ssize_t = self.end
+        state: cython.int = self._state
+        c: cython.int
+        size: cython.Py_ssize_t
+        first: bytes = None
+        parts: list = None
+        while at < end:
+            c = p[at]
+            if state == CHUNK_DATA:
+                size = end - at
+                if cython.cast(cython.ulonglong, size) > self.remaining:
+                    size = self.remaining
+                if first is None:
+                    first = self.data[at : at + size]
+                else:
+                    if parts is None:
+                        parts = [first]
+                    parts.append(self.data[at : at + size])
+                at += size
+                self.remaining -= size
+                if self.remaining == 0:
+                    state = CHUNK_DATA_CR
+                continue
+            at += 1
+            if state == CHUNK_SIZE or state == CHUNK_SIZE_FIRST:
+                if state == CHUNK_SIZE_FIRST:
+                    self.remaining = 0
+                    self._digits = 0
+                if 48 <= c <= 57:
+                    c -= 48
+                elif 97 <= (c | 32) <= 102:
+                    c = (c | 32) - 87
+                elif state == CHUNK_SIZE and (c == 13 or c == 59):
+                    state = CHUNK_SIZE_LF if c == 13 else CHUNK_EXTENSION
+                    continue
+                else:
+                    return self.fail(errors.BAD_CHUNK)
+                self._digits += 1
+                if self._digits > _MAX_CHUNK_DIGITS:
+                    return self.fail(errors.BAD_CHUNK)
+                self.remaining = self.remaining * 16 + c
+                state = CHUNK_SIZE
+            elif state == CHUNK_EXTENSION:
+                self._extra += 1
+                if c == 13:
+                    state = CHUNK_SIZE_LF
+                elif not (cls[c] & 2) or self._extra > _MAX_EXTRA:
+                    return self.fail(errors.BAD_CHUNK)
+            elif state == CHUNK_SIZE_LF:
+                if c != 10:
+                    return self.fail(errors.BAD_CHUNK)
+                state = CHUNK_DATA if self.remaining else TRAILER_START
+            elif state == CHUNK_DATA_CR:
+                if c != 13:
+                    return self.fail(errors.BAD_CHUNK)
+                state = CHUNK_DATA_LF
+            elif state == CHUNK_DATA_LF:
+                if c != 10:
+                    return self.fail(errors.BAD_CHUNK)
+                state = CHUNK_SIZE_FIRST
+            elif state == TRAILER_START:
+                if c == 13:
+                    state = LAST_LF
+                elif cls[c] & 1:
+                    state = TRAILER_NAME
+                else:
+                    return self.fail(errors.OBS_FOLD if c == 32 or c == 9 else errors.BAD_HEADER_NAME)
+            elif state == LAST_LF:
+                if c != 10:
+                    return self.fail(errors.BAD_LINE_END)
+                self.pos = at
+                self._state = HEAD
+                self.payload = b"".join(parts) if parts is not None else first
+                return READY
+            else:
+                self._extra += 1
+                if self._extra > _MAX_EXTRA:
+                    return self.fail(errors.HEAD_TOO_LARGE)
+                if state == TRAILER_NAME:
+                    if c == 58:
+                        state = TRAILER_VALUE
+                    elif not (cls[c] & 1):
+                        return self.fail(errors.BAD_HEADER_NAME)
+                elif state == TRAILER_VALUE:
+                    if c == 13:
+                        state = TRAILER_LF
+                    elif not (cls[c] & 2):
+                        return self.fail(errors.BAD_HEADER_VALUE)
+                elif c != 10:
+                    return self.fail(errors.BAD_LINE_END)
+                else:
+                    state = TRAILER_START
+        self.pos = at
+        self._state = state
+        self.payload = b"".join(parts) if parts is not None else first
+        return MORE
+
+
+class RequestDecoder(Decoder):
+    """Requests, as a server reads them."""
+
+    def __init__(self, max_head: cython.Py_ssize_t = 61_440, max_headers: cython.Py_ssize_t = 100) -> None:
+        Decoder.__init__(self, max_head, max_headers)
+        self.head = Http1RequestHead()
+        self.block = self.head.block
+
+    def _start_line(self, data, start, end):
+        p: cython.p_uchar = data
+        cls: cython.p_uchar = _CLASS
+        at: cython.Py_ssize_t = start
+        target: cython.Py_ssize_t
+        head: Http1RequestHead = self.head
+        # The line ends in CR LF, neither of which is of these classes.
+        while cls[p[at]] & 1:
+            at += 1
+        if at == start or p[at] != 32:
+            self.fail(errors.BAD_METHOD)
+            return -1
+        size: cython.Py_ssize_t = at - start
+        if size == 3 and p[start] == 71 and p[start + 1] == 69 and p[start + 2] == 84:
+            head.method = b"GET"
+        else:
+            head.method = data[start:at]
+        target = at + 1
+        at = target
+        while cls[p[at]] & 4:
+            at += 1
+        if at == target or p[at] != 32:
+            self.fail(errors.BAD_TARGET)
+            return -1
+        # "HTTP/1." digit CR LF: at most the 11 bytes that are left before `end` are looked at.
+        if end - at < 11 or not native.equal(p, at + 1, b"HTTP/1.", 7):
+            self.fail(errors.BAD_VERSION)
+            return -1
+        if p[at + 9] != 13 or (p[at + 8] != 49 and p[at + 8] != 48):
+            self.fail(errors.BAD_VERSION)
+            return -1
+        self._version_10 = head.version_10 = p[at + 8] == 48
+        head.line_end = at + 11
+        head.absolute = False
+        head.authority = b""
+        if p[target] == 47:
+            head.path = data[target:at]
+        elif self._authority_form(data, target, at) < 0:
+            return -1
+        return head.line_end
+
+    def _authority_form(self, data, start, end):
+        """Targets that do not begin with "/" (RFC 9112, 3.2.2 to 3.2.4)."""
+        head: Http1RequestHead = self.head
+        target: bytes = data[start:end]
+        at: cython.Py_ssize_t
+        if head.method == b"CONNECT":
+            self.fail(errors.NO_CONNECT)
+            return -1
+        if target == b"*" and head.method == b"OPTIONS":
+            head.path = b"*"
+            return 0
+        if target[:7].lower() != b"http://":
+            self.fail(errors.BAD_TARGET)
+            return -1
+        at = 7
+        while at < len(target) and target[at] not in b"/?#":
+            at += 1
+        head.authority = target[7:at]
+        head.absolute = True
+        if not _valid_host(head.authority) or not head.authority:
+            self.fail(errors.BAD_TARGET)
+            return -1
+        head.path = target[at:] if target[at : at + 1] == b"/" else b"/" + target[at:]
+        return 0
+
+    def _framing(self):
+        head: Http1RequestHead = self.head
+        block: HeaderBlock = self.block
+        i: cython.Py_ssize_t
+        host: cython.Py_ssize_t = -1
+        framed: cython.bint = False
+        connection: cython.bint = False
+        head.expects_continue = False
+        if native.find_byte(head.path, 0, len(head.path), 35) >= 0:  # "#": a fragment is never sent
+            return self.fail(errors.BAD_TARGET)
+        for i in range(block.count):
+            if block.kind[i] == PLAIN:
+                continue
+            if block.kind[i] == HOST:
+                if host >= 0:
+                    return self.fail(errors.BAD_HOST)
+                host = i
+            elif block.kind[i] == CONTENT_LENGTH or block.kind[i] == TRANSFER_ENCODING:
+                framed = True
+            elif block.kind[i] == CONNECTION:
+                connection = True
+            elif block.kind[i] == EXPECT:
+                if block.value(i).lower() != b"100-continue":
+                    return self.fail(errors.BAD_EXPECT)
+                head.expects_continue = not self._version_10
+        if host >= 0:
+            value: bytes = block.value(host)
+            if not _valid_host(value):
+                return self.fail(errors.BAD_HOST)
+            if not head.absolute:
+                head.authority = value
+        elif not self._version_10:
+            return self.fail(errors.BAD_HOST)
+        self.keep_alive = not self._version_10
+        if connection and self._connection() < 0:
+            return FAILED
+        self.body = NO_BODY
+        self.remaining = 0
+        if framed and self._transfer_framing() < 0:
+            return FAILED
+        head.has_body = self.body == CHUNKED or self.remaining > 0
+        if not head.has_body:
+            head.expects_continue = False
+        self._begin_body()
+        return READY
+
+
+def _valid_host(value: bytes) -> cython.bint:
+    """Characters of uri-host [":" port] only: no user information, no list, no space."""
+    p: cython.p_uchar = value
+    cls: cython.p_uchar = _CLASS
+    i: cython.Py_ssize_t
+    for i in range(len(value)):
+        if not (cls[p[i]] & 8):
+            return False
+    return True
+
+
+class ResponseDecoder(Decoder):
+    """Responses, as a client reads them. `to_head` is set before each: whether it answers a HEAD request."""
+
+    def __init__(self, max_head: cython.Py_ssize_t = 61_440, max_headers: cython.Py_ssize_t = 100) -> None:
+        Decoder.__init__(self, max_head, max_headers)
+        self.head = Http1ResponseHead()
+        self.block = self.head.block
+        self.to_head = False
+
+    def _start_line(self, data, start, end):
+        p: cython.p_uchar = data
+        cls: cython.p_uchar = _CLASS
+        at: cython.Py_ssize_t = start
+        i: cython.Py_ssize_t
+        status: cython.int = 0
+        head: Http1ResponseHead = self.head
+        # "HTTP/1.1 200" and CR LF at least; the head's empty line makes 16.
+        if end - start < 16 or not native.equal(p, start, b"HTTP/1.", 7) or p[start + 8] != 32:
+            self.fail(errors.BAD_STATUS_LINE)
+            return -1
+        if p[start + 7] != 49 and p[start + 7] != 48:
+            self.fail(errors.BAD_STATUS_LINE)
+            return -1
+        for i in range(start + 9, start + 12):
+            if not 48 <= p[i] <= 57:
+                self.fail(errors.BAD_STATUS_LINE)
+                return -1
+            status = status * 10 + (p[i] - 48)
+        at = start + 12
+        if status < 100 or (p[at] != 32 and p[at] != 13):
+            self.fail(errors.BAD_STATUS_LINE)
+            return -1
+        while cls[p[at]] & 2:
+            at += 1
+        if p[at] != 13 or p[at + 1] != 10:
+            self.fail(errors.BAD_STATUS_LINE)
+            return -1
+        head.status = status
+        self._version_10 = head.version_10 = p[start + 7] == 48
+        head.line_start = start
+        head.line_end = at + 2
+        return at + 2
+
+    def _framing(self):
+        head: Http1ResponseHead = self.head
+        if self._connection() < 0 or self._transfer_framing() < 0:
+            return FAILED
+        if self.to_head or head.status < 200 or head.status == 204 or head.status == 304:
+            self.body = NO_BODY
+            self.remaining = 0
+        elif self.body == NO_BODY:
+            self.body = UNTIL_CLOSE
+            self.keep_alive = False
+        self._begin_body()
+        return READY

@@ -1,0 +1,137 @@
+"""Heads -> HTTP/1.1 bytes. Headers are copied in runs of lines from where they arrived; hop-by-hop headers stay behind,
+framing headers are written from what the decoder understood, never copied unread."""
+
+import cython
+
+from tage.dataplane.protocols.http1.decoder import Http1ResponseHead
+from tage.dataplane.protocols.message import HeaderBlock, RequestHead, ResponseHead
+from tage.dataplane.protocols.writer import ByteWriter
+
+if not cython.compiled:
+    # Compiled, these names come from the .pxd.
+    from tage.dataplane.protocols.message import CONTENT_LENGTH, HOP_BY_HOP, HOST
+
+_REASONS = {
+    100: b"Continue", 101: b"Switching Protocols", 103: b"Early Hints",
+    200: b"OK", 201: b"Created", 202: b"Accepted", 203: b"Non-Authoritative Information", 204: b"No Content",
+    205: b"Reset Content", 206: b"Partial Content",
+    300: b"Multiple Choices", 301: b"Moved Permanently", 302: b"Found", 303: b"See Other", 304: b"Not Modified",
+    307: b"Temporary Redirect", 308: b"Permanent Redirect",
+    400: b"Bad Request", 401: b"Unauthorized", 403: b"Forbidden", 404: b"Not Found", 405: b"Method Not Allowed",
+    408: b"Request Timeout", 409: b"Conflict", 411: b"Length Required", 413: b"Content Too Large",
+    414: b"URI Too Long", 417: b"Expectation Failed", 426: b"Upgrade Required", 429: b"Too Many Requests",
+    431: b"Request Header Fields Too Large",
+    500: b"Internal Server Error", 501: b"Not Implemented", 502: b"Bad Gateway", 503: b"Service Unavailable",
+    504: b"Gateway Timeout", 505: b"HTTP Version Not Supported",
+}  # fmt: skip
+
+
+class HeaderEdits:
+    """What is changed on the way: `drop` are kinds (as bits) to leave behind, `extra` whole lines to add, `path` (None:
+    as it came) replaces the request's."""
+
+    def __init__(self) -> None:
+        self.drop = 0
+        self.extra = b""
+        self.path = None
+
+
+def write_headers(out, block, drop):
+    """The block's lines but those whose kind is in `drop`."""
+    run: cython.Py_ssize_t = -1
+    at: cython.Py_ssize_t = 0
+    i: cython.Py_ssize_t
+    for i in range(block.count):
+        if (drop >> block.kind[i]) & 1:
+            if run >= 0:
+                out.put_slice(block.raw, run, at)
+                run = -1
+        elif run < 0:
+            run = block.name_start[i]
+        at = block.line_end[i]
+    if run >= 0:
+        out.put_slice(block.raw, run, at)
+
+
+def write_request(out, head, edits, chunked):
+    """A request head. Without `chunked`, a Content-Length that the request has is kept."""
+    drop: cython.uint = HOP_BY_HOP | edits.drop
+    path: bytes = head.path if edits.path is None else edits.path
+    out.put(head.method)
+    out.put(b" ")
+    out.put(path)
+    out.put(b" HTTP/1.1\r\n")
+    host: cython.Py_ssize_t = head.block.find(HOST)
+    if host < 0 or head.block.value_end[host] - head.block.value_start[host] != len(head.authority) or (
+        head.block.value(host) != head.authority
+    ):
+        # Absolute-form, HTTP/1.0 without Host: RFC 9112, 3.2.2.
+        drop |= 1 << HOST
+        out.put(b"host: ")
+        out.put(head.authority)
+        out.put(b"\r\n")
+    if chunked:
+        drop |= 1 << CONTENT_LENGTH
+    write_headers(out, head.block, drop)
+    if edits.extra:
+        out.put(edits.extra)
+    if chunked:
+        out.put(b"transfer-encoding: chunked\r\n\r\n")
+    else:
+        out.put(b"\r\n")
+
+
+def write_response(out, head, edits, chunked, close, keep_alive_10):
+    """A response head, as HTTP/1.1. `close` announces that the connection ends with it; `keep_alive_10` tells an
+    HTTP/1.0 client that it does not."""
+    drop: cython.uint = HOP_BY_HOP | edits.drop
+    if isinstance(head, Http1ResponseHead) and not cython.cast(Http1ResponseHead, head).version_10:
+        out.put_slice(head.block.raw, cython.cast(Http1ResponseHead, head).line_start, cython.cast(Http1ResponseHead, head).line_end)
+    else:
+        out.put(b"HTTP/1.1 ")
+        out.put_decimal(head.status)
+        out.put(b" ")
+        out.put(_REASONS.get(head.status, b""))
+        out.put(b"\r\n")
+    if chunked or head.status == 204 or head.status < 200:
+        # RFC 9112, 6.2 and 6.3: not beside chunked, not with 1xx and 204.
+        drop |= 1 << CONTENT_LENGTH
+    write_headers(out, head.block, drop)
+    if edits.extra:
+        out.put(edits.extra)
+    if chunked:
+        out.put(b"transfer-encoding: chunked\r\n")
+    if close:
+        out.put(b"connection: close\r\n\r\n")
+    elif keep_alive_10:
+        out.put(b"connection: keep-alive\r\n\r\n")
+    else:
+        out.put(b"\r\n")
+
+
+def write_chunk(out, data):
+    """One chunk of a body; empty data writes nothing (an empty chunk would end the body)."""
+    if data:
+        out.put_hex(len(data), 0)
+        out.put(b"\r\n")
+        out.put(data)
+        out.put(b"\r\n")
+
+
+LAST_CHUNK = b"0\r\n\r\n"
+
+
+def local_response(
+    status: int, body: bytes, headers: tuple[tuple[bytes, bytes], ...] = (), *, close: bool = False, to_head: bool = False
+) -> bytes:
+    """A whole response of our own, with its length."""
+    lines = [b"HTTP/1.1 %d %s\r\ncontent-length: %d\r\n" % (status, _REASONS.get(status, b""), len(body))]
+    if body:
+        lines.append(b"content-type: text/plain; charset=utf-8\r\n")
+    lines += [name + b": " + value + b"\r\n" for name, value in headers]
+    if close:
+        lines.append(b"connection: close\r\n")
+    lines.append(b"\r\n")
+    if not to_head:
+        lines.append(body)
+    return b"".join(lines)

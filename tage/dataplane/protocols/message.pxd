@@ -1,0 +1,57 @@
+from tage.dataplane cimport native
+
+cpdef enum HeaderKind:
+    PLAIN = 0
+    DROPPED = 1
+    CONNECTION = 2
+    KEEP_ALIVE = 3
+    PROXY_CONNECTION = 4
+    TE = 5
+    TRAILER = 6
+    UPGRADE = 7
+    TRANSFER_ENCODING = 8
+    CONTENT_LENGTH = 9
+    HOST = 10
+    EXPECT = 11
+    REQUEST_ID = 12
+    FORWARDED_FOR = 13
+    FORWARDED_PROTO = 14
+
+cdef class HeaderBlock:
+    cdef readonly bytes raw
+    cdef public Py_ssize_t count
+    cdef Py_ssize_t _capacity
+    cdef int[::1] name_start
+    cdef int[::1] name_end
+    cdef int[::1] value_start
+    cdef int[::1] value_end
+    cdef int[::1] line_end
+    cdef int[::1] kind
+    cdef void _grow(self)
+    cdef void reset(self, bytes raw)
+    cdef Py_ssize_t add(self, Py_ssize_t name_start, Py_ssize_t name_end, Py_ssize_t value_start, Py_ssize_t value_end, Py_ssize_t line_end)
+    cdef Py_ssize_t find(self, int kind) noexcept
+    cdef bytes value(self, Py_ssize_t index)
+    cdef bint name_is(self, Py_ssize_t index, bytes name) noexcept
+    cpdef bytes get(self, bytes name)
+
+cdef class RequestHead:
+    cdef public bytes method
+    cdef public bytes path
+    cdef public bytes authority
+    cdef public bytes scheme
+    cdef readonly HeaderBlock block
+    cdef public bint has_body
+    cdef public bint expects_continue
+    cpdef bytes header(self, bytes name)
+    cpdef bytes path_only(self)
+
+cdef class ResponseHead:
+    cdef public int status
+    cdef readonly HeaderBlock block
+    cpdef bytes header(self, bytes name)
+
+cdef int HOP_BY_HOP
+
+cdef bint same(const unsigned char* p, Py_ssize_t start, Py_ssize_t size, bytes name) noexcept
+cdef int kind_of(const unsigned char* p, Py_ssize_t start, Py_ssize_t size) noexcept

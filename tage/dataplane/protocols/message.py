@@ -1,0 +1,206 @@
+"""The internal form of a request's and a response's head, whatever the protocol.
+
+Headers stay where they arrived: a `HeaderBlock` is the raw bytes and arrays of positions in them, so that a head is
+forwarded by copying runs of lines and no object is made for a header that nobody asks for. A codec fills it in; each
+line is `name: value CRLF` (a codec whose wire form is another writes such lines).
+"""
+
+from array import array
+
+import cython
+
+from tage.dataplane import native
+
+if not cython.compiled:
+    # Compiled, these are the members of the enumeration in the .pxd.
+    PLAIN = 0
+    DROPPED = 1
+    CONNECTION = 2
+    KEEP_ALIVE = 3
+    PROXY_CONNECTION = 4
+    TE = 5
+    TRAILER = 6
+    UPGRADE = 7
+    TRANSFER_ENCODING = 8
+    CONTENT_LENGTH = 9
+    HOST = 10
+    EXPECT = 11
+    REQUEST_ID = 12
+    FORWARDED_FOR = 13
+    FORWARDED_PROTO = 14
+
+HOP_BY_HOP = cython.declare(
+    cython.int,
+    (1 << DROPPED)
+    | (1 << CONNECTION)
+    | (1 << KEEP_ALIVE)
+    | (1 << PROXY_CONNECTION)
+    | (1 << TE)
+    | (1 << TRAILER)
+    | (1 << UPGRADE)
+    | (1 << TRANSFER_ENCODING),
+)
+"""Kinds, as bits, that never go past a proxy (RFC 9110, 7.6.1). Framing headers are written anew."""
+
+
+def same(p, start, size, name):
+    """Whether p[start : start+size] is `name` (lower case, of that size) but for case."""
+    i: cython.Py_ssize_t
+    c: cython.int
+    q: cython.p_uchar = name
+    for i in range(size):
+        c = p[start + i]
+        if 65 <= c <= 90:
+            c |= 32
+        if c != q[i]:
+            return False
+    return True
+
+
+def kind_of(p, start, size):
+    """The `HeaderKind` of a name. One comparison for most names: length and first letter decide."""
+    c: cython.int = p[start] | 32
+    if size == 4:
+        return HOST if c == 104 and same(p, start, 4, b"host") else PLAIN
+    if size == 10:
+        if c == 99 and same(p, start, 10, b"connection"):
+            return CONNECTION
+        return KEEP_ALIVE if c == 107 and same(p, start, 10, b"keep-alive") else PLAIN
+    if size == 12:
+        return REQUEST_ID if c == 120 and same(p, start, 12, b"x-request-id") else PLAIN
+    if size == 14:
+        return CONTENT_LENGTH if c == 99 and same(p, start, 14, b"content-length") else PLAIN
+    if size == 15:
+        return FORWARDED_FOR if c == 120 and same(p, start, 15, b"x-forwarded-for") else PLAIN
+    if size == 17:
+        if c == 116 and same(p, start, 17, b"transfer-encoding"):
+            return TRANSFER_ENCODING
+        return FORWARDED_PROTO if c == 120 and same(p, start, 17, b"x-forwarded-proto") else PLAIN
+    if size == 2:
+        return TE if c == 116 and same(p, start, 2, b"te") else PLAIN
+    if size == 6:
+        return EXPECT if c == 101 and same(p, start, 6, b"expect") else PLAIN
+    if size == 7:
+        if c == 117 and same(p, start, 7, b"upgrade"):
+            return UPGRADE
+        return TRAILER if c == 116 and same(p, start, 7, b"trailer") else PLAIN
+    if size == 16:
+        return PROXY_CONNECTION if c == 112 and same(p, start, 16, b"proxy-connection") else PLAIN
+    return PLAIN
+
+
+class HeaderBlock:
+    """The header lines of one head, as positions in `raw`. Reused from message to message by its owner: whoever keeps
+    a value beyond the message takes a copy (`value` and `get` return copies)."""
+
+    def __init__(self) -> None:
+        self._capacity = 0
+        self.count = 0
+        self.raw = b""
+        self._grow()
+
+    def _grow(self):
+        old: cython.Py_ssize_t = self._capacity
+        self._capacity = old * 2 if old else 32
+        more = bytes(4 * (self._capacity - old))
+        self.name_start = array("i", (bytes(self.name_start) if old else b"") + more)
+        self.name_end = array("i", (bytes(self.name_end) if old else b"") + more)
+        self.value_start = array("i", (bytes(self.value_start) if old else b"") + more)
+        self.value_end = array("i", (bytes(self.value_end) if old else b"") + more)
+        self.line_end = array("i", (bytes(self.line_end) if old else b"") + more)
+        self.kind = array("i", (bytes(self.kind) if old else b"") + more)
+
+    def reset(self, raw):
+        self.raw = raw
+        self.count = 0
+
+    def add(self, name_start, name_end, value_start, value_end, line_end):
+        """Appends a line; returns its index."""
+        i: cython.Py_ssize_t = self.count
+        if i == self._capacity:
+            self._grow()
+        self.name_start[i] = name_start
+        self.name_end[i] = name_end
+        self.value_start[i] = value_start
+        self.value_end[i] = value_end
+        self.line_end[i] = line_end
+        self.kind[i] = kind_of(self.raw, name_start, name_end - name_start)
+        self.count = i + 1
+        return i
+
+    def find(self, kind):
+        """The index of the first header of that kind, or -1."""
+        i: cython.Py_ssize_t
+        for i in range(self.count):
+            if self.kind[i] == kind:
+                return i
+        return -1
+
+    def value(self, index):
+        return self.raw[self.value_start[index] : self.value_end[index]]
+
+    def name_is(self, index, name):
+        """`name` in lower case."""
+        size: cython.Py_ssize_t = self.name_end[index] - self.name_start[index]
+        return size == len(name) and same(self.raw, self.name_start[index], size, name)
+
+    def get(self, name):
+        """The value of the header `name` (lower case); several are joined by "," as RFC 9110, 5.3 has it."""
+        i: cython.Py_ssize_t
+        found: bytes = None
+        for i in range(self.count):
+            if self.name_is(i, name):
+                found = self.value(i) if found is None else found + b"," + self.value(i)
+        return found
+
+    def items(self) -> list[tuple[bytes, bytes]]:
+        """Names as they came, and values: for logs and tests."""
+        return [
+            (self.raw[self.name_start[i] : self.name_end[i]], self.raw[self.value_start[i] : self.value_end[i]])
+            for i in range(self.count)
+        ]
+
+
+class RequestHead:
+    """`path` includes the query. `authority` is the target's authority, else the Host header, as it came."""
+
+    def __init__(self) -> None:
+        self.method = b""
+        self.path = b""
+        self.authority = b""
+        self.scheme = b"http"
+        self.block = HeaderBlock()
+        self.has_body = False
+        self.expects_continue = False
+
+    def header(self, name):
+        """Pseudo-headers by `:name`, else the header's value; None when absent. `name` in lower case."""
+        if name[0] == 58:  # ":"
+            if name == b":method":
+                return self.method
+            if name == b":authority":
+                return self.authority
+            if name == b":path":
+                return self.path
+            return self.scheme if name == b":scheme" else None
+        return self.block.get(name)
+
+    def path_only(self):
+        """Without the query."""
+        at: cython.Py_ssize_t = native.find_byte(self.path, 0, len(self.path), 63)
+        return self.path if at < 0 else self.path[:at]
+
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        return self.block.items()
+
+
+class ResponseHead:
+    def __init__(self) -> None:
+        self.status = 0
+        self.block = HeaderBlock()
+
+    def header(self, name):
+        return self.block.get(name)
+
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        return self.block.items()

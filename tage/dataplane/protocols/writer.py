@@ -1,0 +1,75 @@
+"""`ByteWriter`: output is put together here and leaves as one `bytes`."""
+
+import cython
+
+from tage.dataplane import native
+
+_HEX = b"0123456789abcdef"
+_KEEP = 1 << 16
+
+
+class ByteWriter:
+    """A growing buffer, one a worker. `take` copies out; nothing borrowed outlives it."""
+
+    def __init__(self, capacity: cython.Py_ssize_t = 4096) -> None:
+        self._capacity = capacity
+        self._buffer = bytearray(capacity)
+        self._p = self._buffer
+        self.size = 0
+
+    def _room(self, more):
+        if self.size + more <= self._capacity:
+            return
+        grown: cython.Py_ssize_t = max(self._capacity * 2, self.size + more)
+        buffer: bytearray = bytearray(grown)
+        buffer[: self.size] = self._buffer[: self.size]
+        self._buffer = buffer
+        self._p = self._buffer
+        self._capacity = grown
+
+    def clear(self):
+        self.size = 0
+
+    def put(self, source):
+        n: cython.Py_ssize_t = len(source)
+        self._room(n)
+        native.copy(self._p, self.size, source, 0, n)
+        self.size += n
+
+    def put_slice(self, source, start, end):
+        """source[start:end]; 0 <= start <= end <= len(source) is the caller's to see to."""
+        n: cython.Py_ssize_t = end - start
+        self._room(n)
+        native.copy(self._p, self.size, source, start, n)
+        self.size += n
+
+    def put_decimal(self, value):
+        self.put(b"%d" % value)
+
+    def put_hex(self, value, digits):
+        """Lower case; `digits` of them from the right, 0: as many as it takes."""
+        if digits == 0:
+            digits = 1
+            while digits < 16 and value >> (4 * digits):
+                digits += 1
+        self._room(digits)
+        shift: cython.int = 4 * (digits - 1)
+        while shift >= 0:
+            self._p[self.size] = _HEX[(value >> shift) & 15]
+            self.size += 1
+            shift -= 4
+
+    def take(self):
+        """What was put, as bytes; the writer is empty afterwards."""
+        n: cython.Py_ssize_t = self.size
+        result: bytes
+        if cython.compiled:
+            result = self._p[:n]
+        else:
+            result = bytes(self._buffer[:n])
+        self.size = 0
+        if self._capacity > _KEEP:
+            self._capacity = 4096
+            self._buffer = bytearray(4096)
+            self._p = self._buffer
+        return result
