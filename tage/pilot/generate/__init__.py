@@ -1,0 +1,40 @@
+"""Pure: a snapshot of config and services, and a node -> v3 protos. Nothing here reads a clock, a file or a socket.
+
+``node``        who asks: what a sidecar tells of itself in `Node.metadata`
+``names``       cluster names, host names and their domains, durations
+``snapshot``    config and services, indexed once
+``clusters``    services and DestinationRules -> clusters
+``endpoints``   instances and subsets -> load assignments
+``routes``      services and VirtualServices -> route configurations
+``listeners``   the two listeners of a sidecar
+
+What is generated is standard Envoy, the same for Tage's sidecar and for Envoy itself. Equal input gives equal output in
+equal order, so that `tage.pilot.world` can tell by the bytes whether anything changed.
+"""
+
+from __future__ import annotations
+
+from google.protobuf.message import Message
+
+from tage.pilot.generate import clusters, endpoints, listeners, routes
+from tage.pilot.generate.names import CLUSTER, ENDPOINT, LISTENER, ROUTE, TYPES
+from tage.pilot.generate.node import Node
+from tage.pilot.generate.snapshot import Snapshot
+
+__all__ = ["CLUSTER", "ENDPOINT", "LISTENER", "ROUTE", "TYPES", "Node", "Snapshot", "generate"]
+
+
+def generate(snapshot: Snapshot, node: Node) -> dict[str, list[Message]]:
+    """All resources of `node` by type URL, in the order in which they are to be sent."""
+    outbound: list[Message] = []
+    assignments: list[Message] = []
+    for service in snapshot.services:
+        rule = snapshot.rule(service, node.namespace)
+        outbound.extend(clusters.outbound(service, rule))
+        assignments.extend(endpoints.assignments(service, rule))
+    return {
+        CLUSTER: outbound + list(clusters.inbound(node)),
+        ENDPOINT: assignments,
+        LISTENER: list(listeners.listeners(node)),
+        ROUTE: [routes.outbound(snapshot, node.namespace)],
+    }

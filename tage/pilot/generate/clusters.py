@@ -1,0 +1,124 @@
+"""Services and DestinationRules -> clusters. Defaults are Istio's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from envoy.config.cluster.v3 import circuit_breaker_pb2, cluster_pb2
+from envoy.config.core.v3 import address_pb2, base_pb2, config_source_pb2
+from envoy.config.endpoint.v3 import endpoint_components_pb2, endpoint_pb2
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.struct_pb2 import Struct
+from google.protobuf.wrappers_pb2 import UInt32Value
+
+from tage.config.networking import Subset, TrafficPolicy
+from tage.pilot.generate import names
+from tage.pilot.generate.node import Node
+from tage.pilot.generate.snapshot import Rule
+from tage.registry.model import Service
+
+Cluster = cluster_pb2.Cluster
+
+CONNECT_TIMEOUT = Duration(seconds=10)
+"""Istio's MeshConfig.connectTimeout."""
+
+_UNLIMITED = UInt32Value(value=2**32 - 1)
+_LB_POLICIES = {
+    "UNSPECIFIED": Cluster.LEAST_REQUEST,
+    "LEAST_REQUEST": Cluster.LEAST_REQUEST,
+    "LEAST_CONN": Cluster.LEAST_REQUEST,
+    "ROUND_ROBIN": Cluster.ROUND_ROBIN,
+    "RANDOM": Cluster.RANDOM,
+}
+
+
+def outbound(service: Service, rule: Rule) -> Iterator[cluster_pb2.Cluster]:
+    """One cluster for the service and one for each subset of it."""
+    yield _outbound(service, rule, None)
+    for subset in rule.subsets:
+        yield _outbound(service, rule, subset)
+
+
+def inbound(node: Node) -> Iterator[cluster_pb2.Cluster]:
+    """The application beside the sidecar, if there is one."""
+    if not node.has_inbound:
+        return
+    name = names.inbound_cluster(node.app_port)
+    host = f"{node.service}.{node.namespace}.svc.cluster.local"
+    yield Cluster(
+        name=name,
+        type=Cluster.STATIC,
+        connect_timeout=CONNECT_TIMEOUT,
+        circuit_breakers=_unlimited(),
+        load_assignment=endpoint_pb2.ClusterLoadAssignment(
+            cluster_name=name,
+            endpoints=[
+                endpoint_components_pb2.LocalityLbEndpoints(
+                    lb_endpoints=[
+                        endpoint_components_pb2.LbEndpoint(
+                            endpoint=endpoint_components_pb2.Endpoint(
+                                address=socket_address(node.app_address, node.app_port)
+                            )
+                        )
+                    ]
+                )
+            ],
+        ),
+        metadata=_metadata(host, node.service, node.namespace),
+    )
+
+
+def socket_address(address: str, port: int) -> address_pb2.Address:
+    return address_pb2.Address(socket_address=address_pb2.SocketAddress(address=address, port_value=port))
+
+
+def _outbound(service: Service, rule: Rule, subset: Subset | None) -> cluster_pb2.Cluster:
+    name = names.outbound_cluster(service.port, subset.name if subset else "", service.fqdn)
+    return Cluster(
+        name=name,
+        type=Cluster.EDS,
+        eds_cluster_config=Cluster.EdsClusterConfig(
+            eds_config=config_source_pb2.ConfigSource(
+                ads=config_source_pb2.AggregatedConfigSource(), resource_api_version=config_source_pb2.V3
+            ),
+            service_name=name,
+        ),
+        connect_timeout=CONNECT_TIMEOUT,
+        lb_policy=_lb_policy(subset.traffic_policy if subset else None, rule.policy),
+        circuit_breakers=_unlimited(),
+        metadata=_metadata(service.fqdn, service.name, service.namespace, subset.name if subset else "", rule.source),
+    )
+
+
+def _lb_policy(*policies: TrafficPolicy | None) -> cluster_pb2.Cluster.LbPolicy.ValueType:
+    """The first policy that says anything about load balancing decides."""
+    for policy in policies:
+        if policy is not None and policy.load_balancer is not None:
+            return _LB_POLICIES[policy.load_balancer.simple]
+    return Cluster.LEAST_REQUEST
+
+
+def _unlimited() -> circuit_breaker_pb2.CircuitBreakers:
+    """Istio sets no limit unless asked to; Envoy's own defaults (1024) would surprise its users."""
+    return circuit_breaker_pb2.CircuitBreakers(
+        thresholds=[
+            circuit_breaker_pb2.CircuitBreakers.Thresholds(
+                max_connections=_UNLIMITED,
+                max_pending_requests=_UNLIMITED,
+                max_requests=_UNLIMITED,
+                max_retries=_UNLIMITED,
+            )
+        ]
+    )
+
+
+def _metadata(host: str, name: str, namespace: str, subset: str = "", rule: str = "") -> base_pb2.Metadata:
+    """What Istio's telemetry reads the destination's labels from."""
+    istio = Struct()
+    istio.update({"services": [{"host": host, "name": name, "namespace": namespace}]})
+    if subset:
+        istio.update({"subset": subset})
+    if rule:
+        of, _, rule_name = rule.partition("/")
+        istio.update({"config": f"/apis/networking.istio.io/v1/namespaces/{of}/destination-rule/{rule_name}"})
+    return base_pb2.Metadata(filter_metadata={"istio": istio})

@@ -1,0 +1,222 @@
+"""What every sidecar is to have at one moment, packed once and shared between them.
+
+A thousand sidecars of one namespace differ in two listeners and one cluster; all else is the same. So a sidecar's
+resources of one type are a *shared* layer, made once for a namespace, and its *own* layer. What two layers differ in is
+computed once as well, however many sidecars ask. A layer whose content did not change is the same object as before,
+which makes "nothing changed" an identity check.
+
+Building is incremental: a service's clusters and load assignments are packed anew only if the service or its rules
+changed, the route configuration only if services or VirtualServices changed (not their instances).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import weakref
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from typing import NamedTuple
+
+from envoy.service.discovery.v3 import discovery_pb2
+from google.protobuf.any_pb2 import Any
+from google.protobuf.message import Message
+
+from tage.pilot.generate import (
+    CLUSTER,
+    ENDPOINT,
+    LISTENER,
+    ROUTE,
+    Node,
+    Snapshot,
+    clusters,
+    endpoints,
+    listeners,
+    routes,
+)
+from tage.registry.model import Service
+
+
+class Packed(NamedTuple):
+    """One resource. `wire` is it as an element of `DiscoveryResponse.resources`, ready to be concatenated: protobuf
+    merges repeated fields. `version` is a hash of it."""
+
+    name: str
+    version: str
+    wire: bytes
+
+    @classmethod
+    def of(cls, message: Message) -> Packed:
+        packed = Any()
+        packed.Pack(message, deterministic=True)
+        wire = discovery_pb2.DiscoveryResponse(resources=[packed]).SerializeToString(deterministic=True)
+        name = getattr(message, "cluster_name", "") or getattr(message, "name", "")
+        return cls(name, _digest([wire]), wire)
+
+
+def _digest(parts: Iterable[bytes]) -> str:
+    digest = hashlib.blake2b(digest_size=8)
+    for part in parts:
+        digest.update(part)
+    return digest.hexdigest()
+
+
+class Layer:
+    """Some resources of one type; immutable."""
+
+    def __init__(self, resources: Iterable[Packed] = ()) -> None:
+        self.resources = {resource.name: resource for resource in resources}
+        self.names = frozenset(self.resources)
+        self.version = _digest(f"{r.name}={r.version};".encode() for r in self.resources.values())
+        self.wire = b"".join(resource.wire for resource in self.resources.values())
+        self._compared: tuple[weakref.ref[Layer], frozenset[str]] | None = None
+
+    def changed_since(self, old: Layer) -> frozenset[str]:
+        """Names that were added, changed or removed. Kept for the layer last compared with: all sidecars of a namespace
+        usually come from the same one."""
+        if old is self:
+            return frozenset()
+        if self._compared is not None and self._compared[0]() is old:
+            return self._compared[1]
+        mine, theirs = self.resources, old.resources
+        changed = {name for name, resource in mine.items() if (was := theirs.get(name)) is None or was != resource}
+        result = frozenset(changed | (old.names - self.names))
+        self._compared = (weakref.ref(old), result)
+        return result
+
+
+EMPTY_LAYER = Layer()
+
+
+class ResourceSet:
+    """All resources of one type for one sidecar; immutable. `kept` holds what is on its way out: clusters that the
+    control plane no longer has while the sidecar's routes may still name them."""
+
+    __slots__ = ("kept", "own", "shared")
+
+    def __init__(self, shared: Layer = EMPTY_LAYER, own: Layer = EMPTY_LAYER, kept: Layer = EMPTY_LAYER) -> None:
+        self.shared = shared
+        self.own = own
+        self.kept = kept
+
+    @property
+    def layers(self) -> tuple[Layer, Layer, Layer]:
+        return (self.shared, self.own, self.kept)
+
+    @property
+    def version(self) -> str:
+        return _digest(layer.version.encode() for layer in self.layers)
+
+    @property
+    def names(self) -> frozenset[str]:
+        """One set object for all sidecars whose own layers are empty."""
+        if not self.own.names and not self.kept.names:
+            return self.shared.names
+        return self.shared.names.union(self.own.names, self.kept.names)
+
+    def __iter__(self) -> Iterator[Packed]:
+        for layer in self.layers:
+            yield from layer.resources.values()
+
+    def get(self, name: str) -> Packed | None:
+        for layer in self.layers:
+            if name in layer.resources:
+                return layer.resources[name]
+        return None
+
+    def wire(self) -> bytes:
+        return b"".join(layer.wire for layer in self.layers)
+
+    def changed_since(self, old: ResourceSet) -> frozenset[str]:
+        """Names that were added, changed or removed, whichever layer they are in."""
+        pairs = zip(self.layers, old.layers, strict=True)
+        candidates = [layer.changed_since(before) for layer, before in pairs if layer is not before]
+        if not candidates:
+            return frozenset()
+        if self.kept is old.kept and self.own is old.own:
+            return candidates[0]
+        return frozenset(name for name in frozenset().union(*candidates) if self.get(name) != old.get(name))
+
+    def keeping(self, resources: Iterable[Packed]) -> ResourceSet:
+        return ResourceSet(self.shared, self.own, Layer(resources))
+
+
+EMPTY = ResourceSet()
+
+View = dict[str, ResourceSet]
+"""By type URL: what one sidecar is to have."""
+
+
+class World:
+    """The current snapshot and the packed resources made from it."""
+
+    def __init__(self) -> None:
+        self.snapshot = Snapshot()
+        self._current: dict[str, _Namespace] = {}
+        self._previous: dict[str, _Namespace] = {}
+
+    def update(self, snapshot: Snapshot) -> None:
+        """Resources are made when a sidecar's view is asked for; a namespace that nobody asks for until the next
+        update is forgotten."""
+        self.snapshot = snapshot
+        self._previous = {**self._previous, **self._current} if not self._current else self._current
+        self._current = {}
+
+    def own(self, node: Node) -> dict[str, Layer]:
+        """A node's own layers. They depend on nothing but the node."""
+        return {
+            CLUSTER: Layer(Packed.of(message) for message in clusters.inbound(node)),
+            LISTENER: Layer(Packed.of(message) for message in listeners.listeners(node)),
+        }
+
+    def view(self, node: Node, own: dict[str, Layer]) -> View:
+        shared = self._current.get(node.namespace)
+        if shared is None:
+            shared = _Namespace(self.snapshot, node.namespace, self._previous.get(node.namespace))
+            self._current[node.namespace] = shared
+        return {
+            type_url: ResourceSet(shared.layers.get(type_url, EMPTY_LAYER), own.get(type_url, EMPTY_LAYER))
+            for type_url in (CLUSTER, ENDPOINT, LISTENER, ROUTE)
+        }
+
+
+class _Namespace:
+    """The shared layers for callers in one namespace, made from a snapshot with the help of the ones before."""
+
+    def __init__(self, snapshot: Snapshot, namespace: str, before: _Namespace | None) -> None:
+        self._made: dict[tuple[str, str], tuple[object, tuple[Packed, ...]]] = {}
+        made_before = before._made if before is not None else {}
+
+        def make(kind: str, name: str, inputs: object, build: Callable[[], Iterable[Message]]) -> tuple[Packed, ...]:
+            key = (kind, name)
+            known = made_before.get(key)
+            if known is None or known[0] != inputs:
+                known = (inputs, tuple(Packed.of(message) for message in build()))
+            self._made[key] = known
+            return known[1]
+
+        outbound: list[Packed] = []
+        assignments: list[Packed] = []
+        for service in snapshot.services:
+            rule = snapshot.rule(service, namespace)
+            inputs: object = (_identity(service), rule)
+            outbound += make(CLUSTER, service.fqdn, inputs, partial(clusters.outbound, service, rule))
+            inputs = (service, rule.subsets)
+            assignments += make(ENDPOINT, service.fqdn, inputs, partial(endpoints.assignments, service, rule))
+        routing = (tuple(map(_identity, snapshot.services)), snapshot.virtual_services)
+        configs = make(ROUTE, "", routing, lambda: [routes.outbound(snapshot, namespace)])
+        self.layers: dict[str, Layer] = {
+            type_url: _same_or_new(before.layers[type_url] if before is not None else None, resources)
+            for type_url, resources in ((CLUSTER, outbound), (ENDPOINT, assignments), (ROUTE, configs))
+        }
+
+
+def _identity(service: Service) -> tuple[str, str, int]:
+    """What clusters and routes depend on: all but the instances."""
+    return (service.name, service.namespace, service.port)
+
+
+def _same_or_new(old: Layer | None, resources: Iterable[Packed]) -> Layer:
+    resources = list(resources)
+    if old is not None and list(old.resources.values()) == resources:
+        return old
+    return Layer(resources)
