@@ -1,0 +1,40 @@
+"""The backend behind every proxy: one nginx worker on the load's core, answering from memory (peers/backend.conf)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.processes import BenchError, Process, find_program, free_port
+from bench.templates import render, user_directive
+
+CLUSTERS = ("items", "web", "reviews")
+BODY_BYTES = 100
+
+
+def body_of(cluster: str) -> bytes:
+    """The body that this cluster's server answers with: its name, filled up to `BODY_BYTES`."""
+    return cluster.encode().ljust(BODY_BYTES, b".")
+
+
+@dataclass(frozen=True)
+class Backend:
+    process: Process
+    ports: dict[str, int]
+
+
+def start_backend(directory: Path, core: int) -> Backend:
+    """Raises `BenchError` when nginx, which serves as the backend for all rows, is not installed."""
+    nginx = find_program("nginx")
+    if nginx is None:
+        raise BenchError(
+            "nginx is not installed; it is the backend of this benchmark (on Debian and Ubuntu: apt-get install nginx)"
+        )
+    directory.mkdir()
+    ports = {cluster: free_port() for cluster in CLUSTERS}
+    values: dict[str, object] = {"DIR": directory, "USER": user_directive(), "BODY_BYTES": BODY_BYTES}
+    for cluster in CLUSTERS:
+        values[f"{cluster.upper()}_PORT"] = ports[cluster]
+        values[f"{cluster.upper()}_BODY"] = body_of(cluster).decode()
+    config = render("backend.conf", values, directory)
+    return Backend(Process("backend", [nginx, "-c", str(config)], directory / "log", core), ports)

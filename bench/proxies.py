@@ -1,0 +1,143 @@
+"""The proxies: where each comes from, how it is started on a core, and when it is ready.
+
+A proxy is data (`Proxy`): its configuration is a template under `peers/`, its command a function of where things are.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.backend import Backend
+from bench.processes import Process, find_program, free_port
+from bench.templates import render, user_directive
+
+ROOT = Path(__file__).resolve().parent.parent
+UPSTREAM_CONNECTIONS = 64
+"""To each cluster, for every proxy: twice the client connections, so that none ever waits for one."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """What a command is made of: one run of one proxy."""
+
+    program: str
+    config: Path
+    directory: Path
+    admin_port: int
+
+
+@dataclass(frozen=True)
+class Proxy:
+    name: str
+    template: str
+    program: Callable[[], str | None]
+    """Its path; None where it is not installed."""
+    version: Callable[[str], str]
+    argv: Callable[[Place], Sequence[str]]
+
+
+@dataclass(frozen=True)
+class Running:
+    """A proxy that was started; `port` is where it takes requests."""
+
+    proxy: Proxy
+    process: Process
+    port: int
+    admin_port: int
+
+    @property
+    def name(self) -> str:
+        return self.proxy.name
+
+    def accepts(self) -> bool:
+        """Whether something listens."""
+        with socket.socket() as probe:
+            probe.settimeout(1.0)
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+
+def start(proxy: Proxy, backend: Backend, directory: Path, core: int) -> Running:
+    """Starts it; it is not yet ready when this returns."""
+    program = proxy.program()
+    if program is None:
+        raise LookupError(proxy.name)
+    directory.mkdir()
+    port, admin_port = free_port(), free_port()
+    values: dict[str, object] = {
+        "PORT": port,
+        "ADMIN_PORT": admin_port,
+        "DIR": directory,
+        "USER": user_directive(),
+        "UPSTREAM_CONNECTIONS": UPSTREAM_CONNECTIONS,
+        **{f"{cluster.upper()}_PORT": backend_port for cluster, backend_port in backend.ports.items()},
+    }
+    config = render(proxy.template, values, directory)
+    argv = proxy.argv(Place(program, config, directory, admin_port))
+    return Running(proxy, Process(proxy.name, argv, directory / "log", core), port, admin_port)
+
+
+# -- the proxies -------------------------------------------------------------------------------------------------------
+
+
+def _first_version(program: str, flag: str) -> str:
+    """The first version number in what `program flag` prints."""
+    done = subprocess.run([program, flag], capture_output=True, text=True, timeout=20, check=False)
+    found = re.search(r"\d+\.\d+[.\d]*", done.stdout + done.stderr)
+    return found.group(0) if found else "unknown"
+
+
+def _envoy() -> str | None:
+    local = ROOT / ".tools/bin/envoy"
+    return str(local) if os.access(local, os.X_OK) else find_program("envoy")
+
+
+def _tage_version(_: str) -> str:
+    done = subprocess.run(
+        ["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    return done.stdout.strip() or "unknown"
+
+
+def _tage_argv(place: Place) -> list[str]:
+    supervisor = [
+        place.program,
+        "-m",
+        "tage.sidecar.supervisor",
+        "--run-dir",
+        str(place.directory / "run"),
+        "--workers",
+        "1",
+    ]
+    agent = [place.program, "-m", "tage.sidecar.agent", "--bootstrap", str(place.config)]
+    agent += ["--admin-port", str(place.admin_port), "--run-dir", str(place.directory / "run")]
+    return [*supervisor, "--", *agent]
+
+
+def _envoy_argv(place: Place) -> list[str]:
+    argv = [place.program, "-c", str(place.config), "--concurrency", "1"]
+    return [*argv, "--disable-hot-restart", "--log-level", "warning"]
+
+
+TAGE = Proxy("tage", "envoy.yaml", lambda: sys.executable, _tage_version, _tage_argv)
+ENVOY = Proxy("envoy", "envoy.yaml", _envoy, lambda program: _first_version(program, "--version"), _envoy_argv)
+HAPROXY = Proxy(
+    "haproxy",
+    "haproxy.cfg",
+    lambda: find_program("haproxy"),
+    lambda program: _first_version(program, "-v"),
+    lambda place: [place.program, "-db", "-f", str(place.config)],
+)
+NGINX = Proxy(
+    "nginx",
+    "nginx.conf",
+    lambda: find_program("nginx"),
+    lambda program: _first_version(program, "-v"),
+    lambda place: [place.program, "-c", str(place.config)],
+)

@@ -1,0 +1,154 @@
+"""What is shown and kept: a table, `results/latest.json`, and with --commit the row's page under `results/`.
+
+The fields of a row in the JSON: work, proxy, cpu_us_per_request, rps, p50_us, p99_us and rss_mb (which is PSS after the
+load); beside these idle_mb (PSS before it), cpu_us_at_rate (at the latencies' rate), rate, failures and version.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from bench import machine
+from bench.measure import Figures, RowFigures, Settings
+
+RESULTS = Path(__file__).with_name("results")
+HEADINGS = (
+    "proxy", "version", "CPU us/request", "requests/s", "of Envoy's CPU", "of HAProxy's CPU",
+    "p50 us", "p99 us", "CPU us at rate", "idle MiB", "loaded MiB", "failed",
+)  # fmt: skip
+
+
+def as_json(rows: Iterable[RowFigures], host: dict[str, object], settings: Settings) -> dict[str, Any]:
+    return {
+        "machine": {**host, "rounds": settings.rounds, "seconds": settings.seconds},
+        "rows": [
+            {
+                "work": row.row.name,
+                "proxy": figure.name,
+                "version": figure.version,
+                "cpu_us_per_request": round(figure.median(figure.cpu_us), 2),
+                "rps": round(figure.median(figure.rps)),
+                "p50_us": round(_p50(figure)),
+                "p99_us": round(_p99(figure)),
+                "rss_mb": round(figure.loaded_mb, 1),
+                "idle_mb": round(figure.idle_mb, 1),
+                "cpu_us_at_rate": round(figure.median(figure.paced_cpu_us), 2),
+                "rate": row.rate,
+                "failures": figure.failures,
+            }
+            for row in rows
+            for figure in row.proxies
+        ],
+    }
+
+
+def write_json(document: dict[str, Any]) -> Path:
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / "latest.json"
+    path.write_text(json.dumps(document, indent=1) + "\n")
+    return path
+
+
+def show(row: RowFigures, host: dict[str, object], settings: Settings, console: Console) -> None:
+    table = Table(title=f"{row.row.name}: {row.row.title}", title_justify="left")
+    for number, heading in enumerate(HEADINGS):
+        table.add_column(heading, justify="left" if number < 2 else "right")
+    for cells in _cells(row):
+        table.add_row(*cells)
+    console.print(table)
+    for line in _notes(row, host, settings):
+        console.print(line, style="dim", highlight=False)
+
+
+def write_page(row: RowFigures, host: dict[str, object], settings: Settings) -> Path:
+    """The committed table of a row: Markdown, with the machine and every round."""
+    how = "[docs/benchmarks.md](../../docs/benchmarks.md)"
+    lines = [f"# {row.row.name}", "", f"{row.row.title}. How it is measured: {how}.", ""]
+    lines += _markdown(HEADINGS, _cells(row))
+    lines += ["", *(f"- {note}" for note in _notes(row, host, settings)), "", "## Every round", ""]
+    rounds = ["proxy", *(f"round {n + 1}" for n in range(settings.rounds))]
+    lines += ["CPU us/request at saturation:", "", *_markdown(rounds, _per_round(row, "cpu")), ""]
+    lines += [f"p99 in us at {row.rate:,.0f} requests/s:", "", *_markdown(rounds, _per_round(row, "p99")), ""]
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / row.row.table
+    path.write_text("\n".join(lines))
+    return path
+
+
+def _markdown(headings: Iterable[str], rows: Iterable[Iterable[str]]) -> list[str]:
+    headings = list(headings)
+    return [f"| {' | '.join(cells)} |" for cells in (headings, ["---"] * len(headings), *map(list, rows))]
+
+
+def _per_round(row: RowFigures, what: str) -> list[list[str]]:
+    if what == "cpu":
+        return [[figure.name, *(f"{value:.1f}" for value in figure.cpu_us)] for figure in row.proxies]
+    return [[figure.name, *(f"{paced.p99_us:.0f}" for paced in figure.paced)] for figure in [*row.proxies, row.direct]]
+
+
+def _p50(figure: Figures) -> float:
+    return figure.median([paced.p50_us for paced in figure.paced])
+
+
+def _p99(figure: Figures) -> float:
+    return figure.median([paced.p99_us for paced in figure.paced])
+
+
+def _cells(row: RowFigures) -> list[list[str]]:
+    cpu = {figure.name: figure.median(figure.cpu_us) for figure in row.proxies}
+    cells = []
+    for figure in row.proxies:
+        mine = cpu[figure.name]
+        cells.append(
+            [
+                figure.name,
+                figure.version,
+                f"{mine:.1f}",
+                f"{figure.median(figure.rps):,.0f}",
+                _ratio(mine, cpu.get("envoy")),
+                _ratio(mine, cpu.get("haproxy")),
+                f"{_p50(figure):.0f}",
+                f"{_p99(figure):.0f}",
+                f"{figure.median(figure.paced_cpu_us):.1f}",
+                f"{figure.idle_mb:.1f}",
+                f"{figure.loaded_mb:.1f}",
+                str(figure.failures),
+            ]
+        )
+    direct = row.direct
+    cells.append(
+        ["(no proxy)", *[""] * 5, f"{_p50(direct):.0f}", f"{_p99(direct):.0f}", "", "", "", str(direct.failures)]
+    )
+    return cells
+
+
+def _ratio(mine: float, other: float | None) -> str:
+    return "" if not other else f"{mine / other:.2f}"
+
+
+def _notes(row: RowFigures, host: dict[str, object], settings: Settings) -> list[str]:
+    notes = [
+        f"{host['cpu']}, {host['cores']} cores, Linux {host['kernel']}, Python {host['python']}, {host['date']}; "
+        f"load average before: {host['load_before']}",
+        f"proxies in turn on core {settings.proxy_core}, load and backend on core {settings.load_core}; "
+        f"medians of {settings.rounds} rounds of {settings.seconds} s",
+        f"latencies at {row.rate:,.0f} requests/s, open loop, counted from when a request was due; "
+        f"the generator's own lateness p99: {row.direct.median([p.lateness_p99_us for p in row.direct.paced]):.0f} us",
+    ]
+    cpu = {figure.name: figure.median(figure.cpu_us) for figure in row.proxies}
+    for goal in row.row.goals:
+        if "tage" in cpu and cpu.get(goal.peer):
+            ratio = cpu["tage"] / cpu[goal.peer]
+            verdict = "met" if ratio <= goal.ratio else "missed"
+            notes.append(f"goal: at most {goal.ratio:.2f} of {goal.peer}'s CPU; measured {ratio:.2f}: {verdict}")
+    if row.left_out:
+        notes.append(f"not installed, left out: {', '.join(row.left_out)}")
+    if float(str(host["load_before"])) > machine.BUSY_LOAD:
+        notes.append("the machine was busy with something else: figures of this run are not to be quoted")
+    return notes

@@ -1,0 +1,43 @@
+"""What is measured, as data. A new row is an entry here; a new protocol brings a load driver and peers' templates."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bench.load import Load
+from bench.load.http1 import Http1Load
+from bench.proxies import ENVOY, HAPROXY, NGINX, TAGE, Proxy
+
+
+@dataclass(frozen=True)
+class Goal:
+    """Tage's CPU time for a request is to be at most `ratio` of the peer's."""
+
+    peer: str
+    ratio: float
+
+
+@dataclass(frozen=True)
+class Row:
+    name: str
+    title: str
+    load: Load
+    proxies: tuple[Proxy, ...]
+    table: str
+    """The committed table, under `results/`."""
+    goals: tuple[Goal, ...] = ()
+
+
+ROWS = {
+    row.name: row
+    for row in (
+        Row(
+            name="http1-32",
+            title="HTTP/1.1, 32 connections, bodies of 100 B, routing by host and path",
+            load=Http1Load(connections=32),
+            proxies=(TAGE, ENVOY, HAPROXY, NGINX),
+            table="http1.md",
+            goals=(Goal("envoy", 0.40), Goal("haproxy", 1.0)),
+        ),
+    )
+}
