@@ -1,0 +1,110 @@
+"""`Connection`: a byte stream to a peer, behind a narrow seam: write, pause, resume, close, abort.
+
+It has an asyncio protocol's methods and no asyncio base (a compiled class cannot have one; uvloop asks only for the
+methods). Subclasses implement `opened`, `received`, `ended`, `lost`, `congested` and `drained`.
+
+What was given to `write` is not changed afterwards. `congested` says that the transport holds more than its high-water
+mark (64 KiB) for the peer; who feeds this connection stops until `drained`.
+"""
+
+import cython
+
+from tage.dataplane.net.timers import Timer
+
+
+class Connection(Timer):
+    def __init__(self) -> None:
+        Timer.__init__(self)
+        self.transport = None
+        self._write = None
+        self.open = False
+        self.closing = False
+        self.write_paused = False
+        self.read_paused = False
+
+    # -- what the transport calls --------------------------------------------------------------------------------------
+
+    def connection_made(self, transport) -> None:
+        self.transport = transport
+        self._write = transport.write
+        self.open = True
+        self.opened()
+
+    def data_received(self, data: bytes) -> None:
+        self.received(data)
+
+    def eof_received(self) -> bool:
+        return self.ended()
+
+    def connection_lost(self, error) -> None:
+        self.open = False
+        self.closing = True
+        self._write = None  # the bound method and the transport refer to each other
+        try:
+            self.lost(error)
+        finally:
+            self.transport = None
+
+    def pause_writing(self) -> None:
+        self.write_paused = True
+        self.congested()
+
+    def resume_writing(self) -> None:
+        self.write_paused = False
+        self.drained()
+
+    # -- what the owner calls ------------------------------------------------------------------------------------------
+
+    def write(self, data):
+        """Ignored once closing."""
+        if not self.closing:
+            self._write(data)
+
+    def pause_reading(self):
+        if not self.read_paused and self.open and not self.closing:
+            self.read_paused = True
+            self.transport.pause_reading()
+
+    def resume_reading(self):
+        if self.read_paused and self.open and not self.closing:
+            self.read_paused = False
+            self.transport.resume_reading()
+
+    def close(self):
+        """After what was written has gone out."""
+        if not self.closing:
+            self.closing = True
+            if self.transport is not None:
+                self.transport.close()
+
+    def abort(self):
+        """At once; what was not sent is lost."""
+        self.closing = True
+        if self.transport is not None:
+            self.transport.abort()
+
+    def peer_host(self):
+        """The peer's address without the port; empty if it is gone already."""
+        peer = self.transport.get_extra_info("peername") if self.transport is not None else None
+        return peer[0] if peer else ""
+
+    # -- what subclasses say -------------------------------------------------------------------------------------------
+
+    def opened(self):
+        pass
+
+    def received(self, data):
+        raise NotImplementedError
+
+    def ended(self):
+        """The peer sends no more. True keeps the connection open for writing."""
+        return False
+
+    def lost(self, error):
+        pass
+
+    def congested(self):
+        pass
+
+    def drained(self):
+        pass

@@ -1,0 +1,60 @@
+from tage.dataplane cimport native
+from tage.dataplane.native cimport Random
+from tage.dataplane.protocols.message cimport RequestHead
+from tage.dataplane.routing.policy cimport RetryPolicy
+from tage.dataplane.telemetry.store cimport StatGroup
+
+cpdef enum StringKind:
+    PRESENT = 0
+    EXACT = 1
+    PREFIX = 2
+    SUFFIX = 3
+    CONTAINS = 4
+    REGEX = 5
+
+cdef class StringMatcher:
+    cdef public int kind
+    cdef public bytes value
+    cdef public bint ignore_case
+    cdef object _fullmatch
+    cpdef bint matches(self, bytes text)
+
+cdef class HeaderMatcher:
+    cdef public bytes name
+    cdef public StringMatcher value
+    cdef public bint invert
+    cpdef bint matches(self, RequestHead head)
+
+cdef class Route:
+    cdef public str name
+    cdef public StringMatcher path
+    cdef public list headers
+    cdef public list clusters
+    cdef public list weights
+    cdef Py_ssize_t _total
+    cdef str _single
+    cdef public int direct_status
+    cdef public bytes direct_body
+    cdef public long long timeout
+    cdef public long long idle_timeout
+    cdef public RetryPolicy retry
+    cdef public bytes prefix_rewrite
+    cdef public StatGroup stats
+    cpdef bint matches(self, RequestHead head)
+    cpdef str pick_cluster(self, Random random)
+    cpdef bytes rewrite(self, bytes path)
+
+cdef class VirtualHost:
+    cdef public str name
+    cdef public list routes
+    cpdef Route match(self, RequestHead head)
+
+cdef class RouteTable:
+    cdef public str name
+    cdef dict _exact
+    cdef list _suffixes
+    cdef list _prefixes
+    cdef VirtualHost _default
+    cdef public list virtual_hosts
+    cpdef VirtualHost find(self, bytes authority)
+    cpdef Route route(self, RequestHead head)

@@ -1,0 +1,233 @@
+"""Route tables, and matching: the same code for the worker, for explaining and for tests.
+
+A table is built once and never changed; a new configuration is a new table. Domains are found as Envoy does: exact,
+then the longest `*.suffix`, then the longest `prefix.*`, then `*`; case does not count. Within a virtual host the first
+route that matches wins.
+"""
+
+import cython
+import re2
+
+from tage.dataplane.native import Random
+from tage.dataplane.protocols.message import RequestHead
+
+if not cython.compiled:
+    # Compiled, these names come from the .pxd.
+    from tage.dataplane import native
+
+    PRESENT = 0
+    EXACT = 1
+    PREFIX = 2
+    SUFFIX = 3
+    CONTAINS = 4
+    REGEX = 5
+
+_KINDS = {
+    "present": PRESENT,
+    "exact": EXACT,
+    "prefix": PREFIX,
+    "suffix": SUFFIX,
+    "contains": CONTAINS,
+    "regex": REGEX,
+}
+
+
+def _regex(pattern: bytes, ignore_case: bool):
+    """RE2, over bytes. Raises ValueError with RE2's reason."""
+    options = re2.Options()
+    options.log_errors = False
+    options.encoding = re2.Options.Encoding.LATIN1
+    options.case_sensitive = not ignore_case
+    try:
+        return re2.compile(pattern, options)
+    except re2.error as error:
+        reason = error.args[0] if error.args else error
+        text = reason.decode(errors="replace") if isinstance(reason, bytes) else str(reason)
+        raise ValueError(f"not a valid RE2 expression: {text}") from None
+
+
+class StringMatcher:
+    """envoy.type.matcher.v3.StringMatcher; PRESENT matches everything that is there."""
+
+    def __init__(self, kind: str, value: bytes = b"", ignore_case: cython.bint = False) -> None:
+        """`kind` is present, exact, prefix, suffix, contains or regex. Raises ValueError for a bad expression."""
+        self.kind = _KINDS[kind]
+        self.ignore_case = ignore_case
+        self.value = value.lower() if ignore_case and kind != "regex" else value
+        self._fullmatch = _regex(value, ignore_case).fullmatch if kind == "regex" else None
+
+    def matches(self, text):
+        value: bytes = self.value
+        size: cython.Py_ssize_t = len(value)
+        if self.kind == PRESENT:
+            return True
+        if self.kind == REGEX:
+            return self._fullmatch(text) is not None
+        if self.ignore_case:
+            text = text.lower()
+        if self.kind == EXACT:
+            return text == value
+        if len(text) < size:
+            return False
+        if self.kind == PREFIX:
+            return native.equal(text, 0, value, size)
+        if self.kind == SUFFIX:
+            return native.equal(text, len(text) - size, value, size)
+        return value in text
+
+
+class HeaderMatcher:
+    """envoy.config.route.v3.HeaderMatcher. A header that is absent matches nothing, and everything inverted."""
+
+    def __init__(self, name: bytes, value: StringMatcher, invert: cython.bint = False) -> None:
+        self.name = name
+        self.value = value
+        self.invert = invert
+
+    def matches(self, head):
+        text: bytes = head.header(self.name)
+        found: cython.bint = text is not None and self.value.matches(text)
+        return found != self.invert
+
+
+class Route:
+    """One rule. `direct_status` 0: it leads to `clusters`, by `weights`. Times in ms, 0: no limit."""
+
+    def __init__(self, path: StringMatcher, name: str = "") -> None:
+        self.path = path
+        self.name = name
+        self.headers = []
+        self.clusters = []
+        self.weights = []
+        self.direct_status = 0
+        self.direct_body = b""
+        self.timeout = 15_000
+        self.idle_timeout = 300_000
+        self.retry = None
+        self.prefix_rewrite = b""
+        self.stats = None
+        self._total = 0
+        self._single = None
+
+    def lead_to(self, clusters: list, weights: list) -> None:
+        """Weights are relative; those of 0 are never chosen. Raises ValueError if all are."""
+        self.clusters = list(clusters)
+        self.weights = list(weights)
+        self._total = sum(weights)
+        if self._total <= 0:
+            raise ValueError("the weights of a route's clusters add up to 0")
+        chosen = [cluster for cluster, weight in zip(clusters, weights) if weight]
+        self._single = chosen[0] if len(chosen) == 1 else None
+
+    def matches(self, head):
+        path: StringMatcher = self.path
+        if path.kind == PREFIX and not path.ignore_case:
+            if len(head.path) < len(path.value) or not native.equal(head.path, 0, path.value, len(path.value)):
+                return False
+        elif not path.matches(head.path_only()):
+            return False
+        if self.headers:
+            matcher: HeaderMatcher
+            for matcher in self.headers:
+                if not matcher.matches(head):
+                    return False
+        return True
+
+    def pick_cluster(self, random):
+        """The name of a cluster, drawn by weight."""
+        drawn: cython.Py_ssize_t
+        i: cython.Py_ssize_t
+        if self._single is not None:
+            return self._single
+        drawn = random.below(self._total)
+        for i in range(len(self.clusters)):
+            drawn -= self.weights[i]
+            if drawn < 0:
+                return self.clusters[i]
+        raise AssertionError("weights do not add up to their total")
+
+    def rewrite(self, path):
+        """`path` with the matched prefix (or the whole exact path) replaced; None when the route rewrites nothing."""
+        if not self.prefix_rewrite:
+            return None
+        if self.path.kind == PREFIX:
+            return self.prefix_rewrite + path[len(self.path.value) :]
+        query: cython.Py_ssize_t = native.find_byte(path, 0, len(path), 63)
+        return self.prefix_rewrite if query < 0 else self.prefix_rewrite + path[query:]
+
+
+class VirtualHost:
+    def __init__(self, name: str, routes: list) -> None:
+        self.name = name
+        self.routes = routes
+
+    def match(self, head):
+        """The first route that matches, or None."""
+        route: Route
+        for route in self.routes:
+            if route.matches(head):
+                return route
+        return None
+
+
+class RouteTable:
+    """`add` while building; afterwards only `find` and `route`."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._exact = {}
+        self._suffixes = []
+        self._prefixes = []
+        self._default = None
+        self.virtual_hosts = []
+
+    def add(self, virtual_host: VirtualHost, domains: list) -> None:
+        """Raises ValueError for a domain that is malformed or taken."""
+        self.virtual_hosts.append(virtual_host)
+        for domain in domains:
+            key = domain.lower().encode()
+            if key == b"*":
+                taken = self._default is not None
+                self._default = virtual_host
+            elif key.startswith(b"*"):
+                taken = any(suffix == key[1:] for suffix, _ in self._suffixes)
+                self._suffixes.append((key[1:], virtual_host))
+            elif key.endswith(b"*"):
+                stem = key.removesuffix(b"*")
+                taken = any(prefix == stem for prefix, _ in self._prefixes)
+                self._prefixes.append((stem, virtual_host))
+            else:
+                taken = key in self._exact
+                self._exact[key] = virtual_host
+            if not key or b"*" in key.strip(b"*"):
+                raise ValueError(f"virtual host {virtual_host.name!r}: {domain!r} is not a domain")
+            if taken:
+                raise ValueError(f"virtual host {virtual_host.name!r}: the domain {domain!r} is already taken")
+        self._suffixes.sort(key=_longest_first)
+        self._prefixes.sort(key=_longest_first)
+
+    def find(self, authority):
+        """The virtual host of a request's authority (with its port, if it has one), or None."""
+        found: VirtualHost = self._exact.get(authority)
+        if found is not None:
+            return found
+        lower: bytes = authority.lower()
+        found = self._exact.get(lower)
+        if found is not None:
+            return found
+        for suffix, virtual_host in self._suffixes:
+            if len(lower) > len(suffix) and lower.endswith(suffix):
+                return virtual_host
+        for prefix, virtual_host in self._prefixes:
+            if len(lower) > len(prefix) and lower.startswith(prefix):
+                return virtual_host
+        return self._default
+
+    def route(self, head):
+        """The route of a request, or None."""
+        virtual_host: VirtualHost = self.find(head.authority)
+        return None if virtual_host is None else virtual_host.match(head)
+
+
+def _longest_first(entry):
+    return -len(entry[0])
