@@ -1,0 +1,17 @@
+"""Envoy v3 protos -> plan sections: pure functions, and the rule that nothing which is set is silently dropped.
+
+``problem``    what is wrong, by field path; collected, so that a user sees all of it at once
+``draft``      what a translation gives: plan sections plus what they still wait for (EDS, RDS, DNS); no protobuf here
+``shape``      the walker: a message's set fields against what Tage declares to carry out
+``values``     durations, addresses, patterns: the leaves that several resources share
+``listener``   Listener -> `draft.ListenerDraft`
+``route``      RouteConfiguration -> `plan.Routes`
+``cluster``    Cluster -> `draft.ClusterDraft`
+``endpoint``   ClusterLoadAssignment -> `plan.Endpoints`, or the names to resolve
+
+Each ``translate(message, path, problems)`` does both: it walks the message, then builds the section. It goes on after a
+problem, for the next one is news as well; what it returns counts only while `problems` is empty.
+
+``python -m tage.sidecar.translate FILE`` reads a bootstrap in a process of its own and writes the drafts to its
+standard output, so that an agent with static configuration never loads protobuf.
+"""

@@ -1,0 +1,219 @@
+"""Cluster -> `draft.ClusterDraft`."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from envoy.config.cluster.v3 import cluster_pb2
+from envoy.config.core.v3 import base_pb2
+from envoy.extensions.transport_sockets.raw_buffer.v3 import raw_buffer_pb2
+from envoy.extensions.upstreams.http.v3 import http_protocol_options_pb2
+
+from tage.sidecar import plan
+from tage.sidecar.translate import endpoint
+from tage.sidecar.translate.draft import ClusterDraft, Dns
+from tage.sidecar.translate.problem import Problems
+from tage.sidecar.translate.shape import AnyOf, Extension, Only, Shape, leaf, unpack
+from tage.sidecar.translate.values import ADS, ads_source, milliseconds
+
+_HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+_HTTP1 = Shape("envoy.config.core.v3.Http1ProtocolOptions")
+_COMMON_HTTP = Shape("envoy.config.core.v3.HttpProtocolOptions", ("idle_timeout", "max_requests_per_connection"))
+HTTP_OPTIONS = Shape(
+    _HTTP_OPTIONS,
+    {
+        "common_http_protocol_options": _COMMON_HTTP,
+        "explicit_http_config": Shape(f"{_HTTP_OPTIONS}.ExplicitHttpConfig", {"http_protocol_options": _HTTP1}),
+        # What came in is always HTTP/1.1, so "the same" is HTTP/1.1; Istio sends both and means whichever came in.
+        "use_downstream_protocol_config": Shape(
+            f"{_HTTP_OPTIONS}.UseDownstreamHttpConfig",
+            {"http_protocol_options": _HTTP1},
+            harmless={"http2_protocol_options": "for requests that came in over HTTP/2; listeners take HTTP/1.1 only"},
+        ),
+    },
+)
+
+_THRESHOLDS = Shape(
+    "envoy.config.cluster.v3.CircuitBreakers.Thresholds",
+    ("priority", "max_connections", "max_pending_requests", "max_requests", "max_retries"),
+    harmless={"track_remaining": "only adds statistics"},
+)
+
+
+def _thresholds(field: Any, value: Any, path: str, problems: Problems) -> None:
+    # No request can have priority HIGH, for RouteAction.priority is refused: its limits are never reached.
+    if value.priority != base_pb2.HIGH:
+        _THRESHOLDS.check(value, path, problems)
+
+
+CLUSTER = Shape(
+    "envoy.config.cluster.v3.Cluster",
+    {
+        "name": leaf,
+        "alt_stat_name": leaf,
+        "type": Only("STATIC", "STRICT_DNS", "EDS"),
+        "eds_cluster_config": Shape(
+            "envoy.config.cluster.v3.Cluster.EdsClusterConfig", {"eds_config": ADS, "service_name": leaf}
+        ),
+        "connect_timeout": leaf,
+        "lb_policy": Only("ROUND_ROBIN", "RANDOM", "LEAST_REQUEST"),
+        # An empty one is what a cluster without it has.
+        "round_robin_lb_config": Shape("envoy.config.cluster.v3.Cluster.RoundRobinLbConfig"),
+        "least_request_lb_config": Shape(
+            "envoy.config.cluster.v3.Cluster.LeastRequestLbConfig", {"choice_count": Only(2)}
+        ),
+        "common_lb_config": Shape("envoy.config.cluster.v3.Cluster.CommonLbConfig"),
+        "load_assignment": endpoint.LOAD_ASSIGNMENT,
+        "max_requests_per_connection": leaf,
+        "circuit_breakers": Shape("envoy.config.cluster.v3.CircuitBreakers", {"thresholds": _thresholds}),
+        "common_http_protocol_options": _COMMON_HTTP,
+        "http_protocol_options": _HTTP1,
+        "typed_extension_protocol_options": AnyOf((http_protocol_options_pb2.HttpProtocolOptions, HTTP_OPTIONS)),
+        "dns_lookup_family": Only("AUTO", "V4_ONLY", "V6_ONLY", "V4_PREFERRED", "ALL"),
+        "dns_refresh_rate": leaf,
+        "transport_socket": Extension(
+            "transport socket",
+            Shape("envoy.config.core.v3.TransportSocket", ("name", "typed_config")),
+            (raw_buffer_pb2.RawBuffer, Shape("envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer")),
+        ),
+        "metadata": leaf,
+    },
+)
+
+Lb = Literal["round_robin", "random", "least_request"]
+_LB: dict[int, Lb] = {
+    cluster_pb2.Cluster.ROUND_ROBIN: "round_robin",
+    cluster_pb2.Cluster.RANDOM: "random",
+    cluster_pb2.Cluster.LEAST_REQUEST: "least_request",
+}
+Family = Literal["auto", "v4_only", "v6_only", "v4_preferred", "all"]
+_FAMILIES: dict[int, Family] = {
+    cluster_pb2.Cluster.AUTO: "auto",
+    cluster_pb2.Cluster.V4_ONLY: "v4_only",
+    cluster_pb2.Cluster.V6_ONLY: "v6_only",
+    cluster_pb2.Cluster.V4_PREFERRED: "v4_preferred",
+    cluster_pb2.Cluster.ALL: "all",
+}
+
+
+def translate(message: cluster_pb2.Cluster, path: str, problems: Problems) -> ClusterDraft:
+    CLUSTER.check(message, path, problems)
+    dot = f"{path}." if path else ""
+    if not message.name:
+        problems.add(f"{dot}name", "is missing")
+    connect_timeout = 5_000
+    if message.HasField("connect_timeout"):
+        connect_timeout = milliseconds(message.connect_timeout, f"{dot}connect_timeout", problems, zero=False)
+    idle_timeout, max_requests = _http_options(message, dot, problems)
+    limits = _limits(message)
+    eds = message.eds_cluster_config
+    by_eds = message.type == cluster_pb2.Cluster.EDS
+    cluster = plan.Cluster(
+        name=message.name,
+        endpoints=(eds.service_name or message.name) if by_eds else message.name,
+        lb=_LB.get(message.lb_policy, "round_robin"),
+        connect_timeout=connect_timeout,
+        idle_timeout=idle_timeout,
+        max_connections=limits[0],
+        max_pending=limits[1],
+        max_requests=limits[2],
+        max_retries=limits[3],
+        max_requests_per_connection=max_requests,
+        alt_stat_name=message.alt_stat_name,
+        labels=_labels(message),
+    )
+    if by_eds:
+        if message.HasField("load_assignment"):
+            problems.add(f"{dot}load_assignment", "a cluster of type EDS gets its endpoints from EDS")
+        source = ads_source(eds.eds_config, cluster.endpoints, f"{dot}eds_cluster_config.eds_config", problems)
+        return ClusterDraft(cluster, eds=source)
+    if message.HasField("eds_cluster_config"):
+        problems.add(f"{dot}eds_cluster_config", "only a cluster of type EDS may have it")
+    assignment = f"{dot}load_assignment"
+    if message.type == cluster_pb2.Cluster.STRICT_DNS:
+        names = endpoint.names(message.load_assignment, assignment, problems)
+        return ClusterDraft(
+            cluster, dns=Dns(names, _FAMILIES.get(message.dns_lookup_family, "auto"), _refresh(message, dot, problems))
+        )
+    return ClusterDraft(cluster, endpoints=endpoint.build(message.load_assignment, message.name, assignment, problems))
+
+
+def _refresh(message: cluster_pb2.Cluster, dot: str, problems: Problems) -> int:
+    """Envoy refuses less than 1 ms; more often than every 100 ms would keep the resolver busy for nothing."""
+    if not message.HasField("dns_refresh_rate"):
+        return 5_000
+    refresh = milliseconds(message.dns_refresh_rate, f"{dot}dns_refresh_rate", problems)
+    if refresh < 100:
+        problems.add(f"{dot}dns_refresh_rate", "must be at least 0.1s")
+    return refresh
+
+
+def _limits(message: cluster_pb2.Cluster) -> tuple[int, int, int, int]:
+    """Of the default priority; of several, the first, as in Envoy. 4294967295 stands as it is: never reached."""
+    for found in message.circuit_breakers.thresholds:
+        if found.priority == base_pb2.DEFAULT:
+            return (
+                found.max_connections.value if found.HasField("max_connections") else 1024,
+                found.max_pending_requests.value if found.HasField("max_pending_requests") else 1024,
+                found.max_requests.value if found.HasField("max_requests") else 1024,
+                found.max_retries.value if found.HasField("max_retries") else 3,
+            )
+    return 1024, 1024, 1024, 3
+
+
+def _http_options(message: cluster_pb2.Cluster, dot: str, problems: Problems) -> tuple[int, int]:
+    """Idle timeout of pooled connections (ms; Envoy's default is an hour) and requests per connection (0: no limit).
+
+    They stand in typed_extension_protocol_options or, the old way, in the cluster itself; not in both.
+    """
+    path = f'{dot}typed_extension_protocol_options["{_HTTP_OPTIONS}"]'
+    common, where = message.common_http_protocol_options, f"{dot}common_http_protocol_options"
+    max_requests = message.max_requests_per_connection.value
+    for key, value in message.typed_extension_protocol_options.items():
+        if key != _HTTP_OPTIONS:
+            problems.add(f'{dot}typed_extension_protocol_options["{key}"]', "not supported")
+            continue
+        if any(
+            message.HasField(old)
+            for old in ("common_http_protocol_options", "http_protocol_options", "max_requests_per_connection")
+        ):
+            problems.add(path, "cannot stand beside the cluster's own, deprecated HTTP options")
+        options = unpack(value, http_protocol_options_pb2.HttpProtocolOptions, path, problems)
+        if options is None:
+            continue
+        if options.WhichOneof("upstream_protocol_options") is None:
+            problems.add(path, "needs explicit_http_config or use_downstream_protocol_config")
+        elif options.explicit_http_config.WhichOneof("protocol_config") is None and options.HasField(
+            "explicit_http_config"
+        ):
+            problems.add(f"{path}.explicit_http_config", "needs http_protocol_options")
+        common, where = options.common_http_protocol_options, f"{path}.common_http_protocol_options"
+    if common.HasField("max_requests_per_connection"):
+        max_requests = common.max_requests_per_connection.value
+    if common.HasField("idle_timeout"):
+        return milliseconds(common.idle_timeout, f"{where}.idle_timeout", problems), max_requests
+    return 3_600_000, max_requests
+
+
+def _labels(message: cluster_pb2.Cluster) -> dict[str, str]:
+    """Istio names the service behind a cluster in its metadata: istio.services[0]."""
+    services = (
+        message.metadata.filter_metadata["istio"].fields["services"].list_value.values
+        if (
+            "istio" in message.metadata.filter_metadata
+            and "services" in message.metadata.filter_metadata["istio"].fields
+        )
+        else ()
+    )
+    if not services:
+        return {}
+    fields = services[0].struct_value.fields
+    labels = {}
+    for key, label in (
+        ("host", "destination_service"),
+        ("name", "destination_service_name"),
+        ("namespace", "destination_service_namespace"),
+    ):
+        if key in fields and fields[key].string_value:
+            labels[label] = fields[key].string_value
+    return labels

@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tage.sidecar.plan import Cluster, Endpoint, Endpoints
+from tage.sidecar.translate.draft import ClusterDraft, Dns, DnsName, Source
+
+from .build import ADS, address, assignment, problems, translate
+
+OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+
+
+def options(**fields: Any) -> dict[str, Any]:
+    return {"typed_extension_protocol_options": {OPTIONS: {"@type": f"type.googleapis.com/{OPTIONS}", **fields}}}
+
+
+def test_static() -> None:
+    content = {"name": "c", "load_assignment": assignment({"endpoint": {"address": address()}}, name="other")}
+    assert translate("cluster", content) == ClusterDraft(
+        Cluster("c", "c"), endpoints=Endpoints("c", [Endpoint("127.0.0.1", 8080)])
+    )
+
+
+def test_eds() -> None:
+    content = {
+        "name": "c",
+        "type": "EDS",
+        "eds_cluster_config": {"eds_config": {**ADS, "initial_fetch_timeout": "0s"}, "service_name": "s"},
+    }
+    assert translate("cluster", content) == ClusterDraft(Cluster("c", "s"), eds=Source("s", 0))
+
+
+def test_strict_dns() -> None:
+    content = {
+        "name": "c",
+        "type": "STRICT_DNS",
+        "dns_lookup_family": "V4_ONLY",
+        "dns_refresh_rate": "1s",
+        "load_assignment": assignment({"endpoint": {"address": address("host", 80)}, "load_balancing_weight": 3}),
+    }
+    assert translate("cluster", content) == ClusterDraft(
+        Cluster("c", "c"), dns=Dns([DnsName("host", 80, 3)], "v4_only", 1000)
+    )
+
+
+def test_settings() -> None:
+    content = {
+        "name": "c",
+        "alt_stat_name": "alt",
+        "connect_timeout": "0.25s",
+        "lb_policy": "LEAST_REQUEST",
+        "least_request_lb_config": {"choice_count": 2},
+        "circuit_breakers": {
+            "thresholds": [
+                {"priority": "HIGH", "max_requests": 1, "retry_budget": {}},
+                {"max_connections": 4294967295, "max_pending_requests": 2, "max_retries": 0},
+            ]
+        },
+        "metadata": {
+            "filter_metadata": {
+                "istio": {"services": [{"host": "a.b.svc", "name": "a", "namespace": "b"}], "subset": "v1"},
+                "other": {"x": 1},
+            }
+        },
+        **options(
+            explicit_http_config={"http_protocol_options": {}},
+            common_http_protocol_options={"idle_timeout": "60s", "max_requests_per_connection": 9},
+        ),
+    }
+    assert translate("cluster", content).cluster == Cluster(
+        "c",
+        "c",
+        lb="least_request",
+        connect_timeout=250,
+        idle_timeout=60_000,
+        max_connections=4294967295,
+        max_pending=2,
+        max_requests=1024,
+        max_retries=0,
+        max_requests_per_connection=9,
+        alt_stat_name="alt",
+        labels={
+            "destination_service": "a.b.svc",
+            "destination_service_name": "a",
+            "destination_service_namespace": "b",
+        },
+    )
+
+
+@pytest.mark.parametrize(
+    ("fields", "path", "message"),
+    [
+        ({"type": "LOGICAL_DNS"}, "type", "LOGICAL_DNS is not supported (only STATIC or STRICT_DNS or EDS)"),
+        ({"lb_policy": "RING_HASH"}, "lb_policy", "RING_HASH is not supported"),
+        ({"health_checks": [{}]}, "health_checks", "not supported"),
+        ({"outlier_detection": {}}, "outlier_detection", "not supported"),
+        ({"connect_timeout": "0s"}, "connect_timeout", "greater than zero"),
+        ({"common_lb_config": {"healthy_panic_threshold": {}}}, "common_lb_config.healthy_panic_threshold", "not supp"),
+        ({"least_request_lb_config": {"choice_count": 3}}, "least_request_lb_config.choice_count", "only 2"),
+        (
+            {"circuit_breakers": {"thresholds": [{"retry_budget": {}}]}},
+            "circuit_breakers.thresholds[0].retry_budget",
+            "not supported",
+        ),
+        (
+            options(explicit_http_config={"http2_protocol_options": {}}),
+            f'typed_extension_protocol_options["{OPTIONS}"].explicit_http_config.http2_protocol_options',
+            "not supported",
+        ),
+        (
+            {
+                "transport_socket": {
+                    "name": "tls",
+                    "typed_config": {
+                        "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext"
+                    },
+                }
+            },
+            "transport_socket",
+            "transport socket 'tls' is not supported",
+        ),
+        ({"type": "EDS"}, "eds_cluster_config.eds_config", "must be {ads: {}"),
+        (
+            {"type": "EDS", "eds_cluster_config": {"eds_config": {"path_config_source": {"path": "/x"}}}},
+            "eds_cluster_config.eds_config.path_config_source",
+            "not supported",
+        ),
+        ({"eds_cluster_config": {"eds_config": ADS}}, "eds_cluster_config", "only a cluster of type EDS"),
+        ({"name": ""}, "name", "is missing"),
+        ({"type": "STRICT_DNS", "dns_refresh_rate": "0.001s"}, "dns_refresh_rate", "at least 0.1s"),
+        ({"respect_dns_ttl": True}, "respect_dns_ttl", "not supported"),
+    ],
+)
+def test_refused(fields: dict[str, Any], path: str, message: str) -> None:
+    [problem] = problems("cluster", {"name": "c", **fields})
+    assert problem.path == path
+    assert message in problem.message
