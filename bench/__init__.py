@@ -6,6 +6,7 @@
 ``load``       the load drivers: saturation (wrk) and an open-loop generator
 ``measure``    the rounds: proxies in turn on one core, medians
 ``memory``     PSS of all processes of a sidecar, idle and after load
+``dynamic``    the same under a control plane
 ``processes``  starting, pinning, accounting for and stopping processes
 ``report``     the table, ``results/latest.json``, ``results/*.md``
 """

@@ -14,7 +14,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench import memory
+from bench import dynamic, memory
 from bench.backend import Backend, start_backend
 from bench.load import Load, Paced
 from bench.processes import BenchError, wait_for
@@ -48,6 +48,8 @@ class Figures:
     version: str = ""
     idle_mb: float = 0.0
     loaded_mb: float = 0.0
+    dynamic_mb: float = 0.0
+    """Idle under a control plane; 0 where the proxy speaks no xDS."""
     cpu_us: list[float] = field(default_factory=list)
     rps: list[float] = field(default_factory=list)
     paced: list[Paced] = field(default_factory=list)
@@ -71,10 +73,13 @@ def measure(row: Row, settings: Settings, say: Say) -> RowFigures:
     """Raises `BenchError` when nothing can be measured, or when the proxies would not do the same work."""
     if lacks := row.load.lacks():
         raise BenchError(f"the load generator is missing: {lacks}")
-    with _started(row, settings, say) as (backend, running, left_out):
+    with _started(row, settings, say) as (directory, backend, running, left_out):
         figures = {proxy.name: Figures(proxy.name, _version(proxy)) for proxy in running}
         for proxy in running:
             figures[proxy.name].idle_mb = memory.settled_mb(proxy.process)
+        say("memory under a control plane")
+        for name, mb in dynamic.idle_mb(row.proxies, backend, directory, settings.proxy_core).items():
+            figures[name].dynamic_mb = mb
         _saturate(row.load, running, figures, settings, say)
         rate = _common_rate(list(figures.values()))
         direct = Figures(DIRECT)
@@ -85,8 +90,8 @@ def measure(row: Row, settings: Settings, say: Say) -> RowFigures:
 
 
 @contextmanager
-def _started(row: Row, settings: Settings, say: Say) -> Iterator[tuple[Backend, list[Running], list[str]]]:
-    """The backend and each installed proxy of the row, ready and checked."""
+def _started(row: Row, settings: Settings, say: Say) -> Iterator[tuple[Path, Backend, list[Running], list[str]]]:
+    """The run's folder, the backend and each installed proxy of the row, ready and checked."""
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tage-bench-")))
         backend = start_backend(directory / "backend", settings.load_core)
@@ -106,7 +111,7 @@ def _started(row: Row, settings: Settings, say: Say) -> Iterator[tuple[Backend, 
             running.append(one)
         if not running:
             raise BenchError("none of the row's proxies is installed")
-        yield backend, running, left_out
+        yield directory, backend, running, left_out
 
 
 def _answers(load: Load, port: int, proxied: bool) -> bool:

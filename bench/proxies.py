@@ -10,7 +10,7 @@ import re
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,6 +41,8 @@ class Proxy:
     """Its path; None where it is not installed."""
     version: Callable[[str], str]
     argv: Callable[[Place], Sequence[str]]
+    dynamic_template: str = ""
+    """Its configuration under a control plane; empty for a proxy that speaks no xDS."""
 
 
 @dataclass(frozen=True)
@@ -63,22 +65,30 @@ class Running:
             return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
 
-def start(proxy: Proxy, backend: Backend, directory: Path, core: int) -> Running:
-    """Starts it; it is not yet ready when this returns."""
+def start(
+    proxy: Proxy,
+    backend: Backend,
+    directory: Path,
+    core: int,
+    template: str = "",
+    values: Mapping[str, object] | None = None,
+) -> Running:
+    """Starts it; it is not yet ready when this returns. `template`: not the proxy's usual one, with more `values`."""
     program = proxy.program()
     if program is None:
         raise LookupError(proxy.name)
     directory.mkdir()
     port, admin_port = free_port(), free_port()
-    values: dict[str, object] = {
+    places: dict[str, object] = {
         "PORT": port,
         "ADMIN_PORT": admin_port,
         "DIR": directory,
         "USER": user_directive(),
         "UPSTREAM_CONNECTIONS": UPSTREAM_CONNECTIONS,
         **{f"{cluster.upper()}_PORT": backend_port for cluster, backend_port in backend.ports.items()},
+        **(values or {}),
     }
-    config = render(proxy.template, values, directory)
+    config = render(template or proxy.template, places, directory)
     argv = proxy.argv(Place(program, config, directory, admin_port))
     return Running(proxy, Process(proxy.name, argv, directory / "log", core), port, admin_port)
 
@@ -125,8 +135,15 @@ def _envoy_argv(place: Place) -> list[str]:
     return [*argv, "--disable-hot-restart", "--log-level", "warning"]
 
 
-TAGE = Proxy("tage", "envoy.yaml", lambda: sys.executable, _tage_version, _tage_argv)
-ENVOY = Proxy("envoy", "envoy.yaml", _envoy, lambda program: _first_version(program, "--version"), _envoy_argv)
+TAGE = Proxy("tage", "envoy.yaml", lambda: sys.executable, _tage_version, _tage_argv, "dynamic.yaml")
+ENVOY = Proxy(
+    "envoy",
+    "envoy.yaml",
+    _envoy,
+    lambda program: _first_version(program, "--version"),
+    _envoy_argv,
+    "dynamic.yaml",
+)
 HAPROXY = Proxy(
     "haproxy",
     "haproxy.cfg",

@@ -1,7 +1,8 @@
 """What is shown and kept: a table, `results/latest.json`, and with --commit the row's page under `results/`.
 
 The fields of a row in the JSON: work, proxy, cpu_us_per_request, rps, p50_us, p99_us and rss_mb (which is PSS after the
-load); beside these idle_mb (PSS before it), cpu_us_at_rate (at the latencies' rate), rate, failures and version.
+load); beside these idle_mb (PSS before it), idle_dynamic_mb (under a control plane), cpu_us_at_rate (at the latencies'
+rate), rate, failures and version.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from bench.measure import Figures, RowFigures, Settings
 RESULTS = Path(__file__).with_name("results")
 HEADINGS = (
     "proxy", "version", "CPU us/request", "requests/s", "of Envoy's CPU", "of HAProxy's CPU",
-    "p50 us", "p99 us", "CPU us at rate", "idle MiB", "loaded MiB", "failed",
+    "p50 us", "p99 us", "CPU us at rate", "idle MiB", "idle MiB, xDS", "loaded MiB", "failed",
 )  # fmt: skip
 
 
@@ -38,6 +39,7 @@ def as_json(rows: Iterable[RowFigures], host: dict[str, object], settings: Setti
                 "p99_us": round(_p99(figure)),
                 "rss_mb": round(figure.loaded_mb, 1),
                 "idle_mb": round(figure.idle_mb, 1),
+                "idle_dynamic_mb": round(figure.dynamic_mb, 1) or None,
                 "cpu_us_at_rate": round(figure.median(figure.paced_cpu_us), 2),
                 "rate": row.rate,
                 "failures": figure.failures,
@@ -117,13 +119,14 @@ def _cells(row: RowFigures) -> list[list[str]]:
                 f"{_p99(figure):.0f}",
                 f"{figure.median(figure.paced_cpu_us):.1f}",
                 f"{figure.idle_mb:.1f}",
+                f"{figure.dynamic_mb:.1f}" if figure.dynamic_mb else "",
                 f"{figure.loaded_mb:.1f}",
                 str(figure.failures),
             ]
         )
     direct = row.direct
     cells.append(
-        ["(no proxy)", *[""] * 5, f"{_p50(direct):.0f}", f"{_p99(direct):.0f}", "", "", "", str(direct.failures)]
+        ["(no proxy)", *[""] * 5, f"{_p50(direct):.0f}", f"{_p99(direct):.0f}", "", "", "", "", str(direct.failures)]
     )
     return cells
 
@@ -135,7 +138,7 @@ def _ratio(mine: float, other: float | None) -> str:
 def _notes(row: RowFigures, host: dict[str, object], settings: Settings) -> list[str]:
     notes = [
         f"{host['cpu']}, {host['cores']} cores, Linux {host['kernel']}, Python {host['python']}, {host['date']}; "
-        f"load average before: {host['load_before']}",
+        f"other processes before the run: {float(str(host['busy_before'])):.0%} of the cores",
         f"proxies in turn on core {settings.proxy_core}, load and backend on core {settings.load_core}; "
         f"medians of {settings.rounds} rounds of {settings.seconds} s",
         f"latencies at {row.rate:,.0f} requests/s, open loop, counted from when a request was due; "
@@ -149,6 +152,6 @@ def _notes(row: RowFigures, host: dict[str, object], settings: Settings) -> list
             notes.append(f"goal: at most {goal.ratio:.2f} of {goal.peer}'s CPU; measured {ratio:.2f}: {verdict}")
     if row.left_out:
         notes.append(f"not installed, left out: {', '.join(row.left_out)}")
-    if float(str(host["load_before"])) > machine.BUSY_LOAD:
+    if float(str(host["busy_before"])) > machine.BUSY_SHARE:
         notes.append("the machine was busy with something else: figures of this run are not to be quoted")
     return notes
