@@ -42,6 +42,8 @@ class DirectoryStore:
         self._resources: dict[Key, Resource] = {}
         self._seen: dict[str, files.Signature] = {}
         """File name -> its signature when it was last read or written, broken ones included."""
+        self._broken: dict[str, Sequence[Problem]] = {}
+        """File name -> what is wrong with it; its last good version, if there was one, is in `_resources`."""
         self._subscribers = Subscribers()
         self._changing = asyncio.Lock()
         """Held by whoever reads or writes the files."""
@@ -56,17 +58,16 @@ class DirectoryStore:
             raise ConfigError(Problem(f"cannot be used as a store: {error.strerror}", str(self.path))) from error
         except ValueError as error:
             raise ConfigError(str(error)) from error
-        self._resources, self._seen = {}, {}
+        self._resources, self._seen, self._broken = {}, {}, {}
         try:
-            problems = await self._refresh()
-            if problems:
-                raise ConfigError(*problems)
+            async with self._changing:
+                await self._take_in()
         except OSError as error:
             self._unlock()
             raise ConfigError(Problem(f"cannot be read: {error.strerror}", str(self.path))) from error
-        except ConfigError:
+        if self._broken:
             self._unlock()
-            raise
+            raise ConfigError(*(problem for name in sorted(self._broken) for problem in self._broken[name]))
         self._watcher = asyncio.create_task(self._watch(), name=f"watch {self.path}")
 
     async def stop(self) -> None:
@@ -94,6 +95,7 @@ class DirectoryStore:
 
     async def _apply(self, resources: Sequence[Resource]) -> Sequence[Applied]:
         async with self._changing:
+            edited = await self._take_in()
             applied = [(resource.key, self._outcome(resource)) for resource in resources]
             changed = [
                 resource for resource, (_, outcome) in zip(resources, applied, strict=True) if outcome != "unchanged"
@@ -102,7 +104,7 @@ class DirectoryStore:
                 contents = {_file_name(resource.key): dump(resource).encode() for resource in changed}
                 await asyncio.to_thread(self._change, contents, ())
                 self._resources |= {resource.key: resource for resource in changed}
-        if changed:
+        if changed or edited:
             self._subscribers.notify()
         return applied
 
@@ -110,16 +112,19 @@ class DirectoryStore:
         present = self._resources.get(resource.key)
         if present is None:
             return "created"
-        return "unchanged" if present == resource else "configured"
+        # A file that an edit broke is to be mended even if its last good version is the same.
+        return "unchanged" if present == resource and _file_name(resource.key) not in self._broken else "configured"
 
     async def _delete(self, key: Key) -> bool:
         async with self._changing:
-            if key not in self._resources:
-                return False
-            await asyncio.to_thread(self._change, {}, (_file_name(key),))
-            del self._resources[key]
-        self._subscribers.notify()
-        return True
+            edited = await self._take_in()
+            present = key in self._resources
+            if present:
+                await asyncio.to_thread(self._change, {}, (_file_name(key),))
+                del self._resources[key]
+        if present or edited:
+            self._subscribers.notify()
+        return present
 
     def _change(self, contents: dict[str, bytes], removals: Sequence[str]) -> None:
         files.recover(self.path)  # what a failing disk left undone
@@ -127,6 +132,8 @@ class DirectoryStore:
         for name in contents:
             with contextlib.suppress(FileNotFoundError):  # removed by hand just now: the next look will see it
                 self._seen[name] = files.signature(os.stat(self.path / name))
+        for name in (*contents, *removals):
+            self._broken.pop(name, None)
         for name in removals:
             self._seen.pop(name, None)
 
@@ -157,38 +164,41 @@ class DirectoryStore:
         while True:
             await asyncio.sleep(self._poll_seconds)
             try:
-                for problem in await asyncio.shield(asyncio.create_task(self._refresh())):
-                    log.error("%s; the last good version stays in force", problem)
+                await asyncio.shield(asyncio.create_task(self._refresh()))
                 unreadable = ""
             except OSError as error:
                 if str(error) != unreadable:  # once, not every half second
                     unreadable = str(error)
                     log.error("%s: cannot be read: %s; its last state stays in force", self.path, error.strerror)
 
-    async def _refresh(self) -> Sequence[Problem]:
-        """Takes in what changed in the directory; returns what is wrong with it."""
+    async def _refresh(self) -> None:
         async with self._changing:
-            names, read = await asyncio.to_thread(self._look)
-            resources = dict(self._resources)
-            problems: list[Problem] = []
-            for key in self._resources:
-                if _file_name(key) not in names:
-                    del resources[key]
-            for name in self._seen.keys() - names:
-                del self._seen[name]
-            for name, (seen, content) in read.items():
-                self._seen[name] = seen
-                try:
-                    resource = self._load(name, content)
-                except ConfigError as error:
-                    problems += error.problems
-                else:
-                    resources[resource.key] = resource
-            changed = resources != self._resources
-            self._resources = resources
-        if changed:
+            edited = await self._take_in()
+        if edited:
             self._subscribers.notify()
-        return problems
+
+    async def _take_in(self) -> bool:
+        """Reads what was edited in the directory; True if the resources are others now. Needs the lock."""
+        names, read = await asyncio.to_thread(self._look)
+        resources = {key: resource for key, resource in self._resources.items() if _file_name(key) in names}
+        for name in self._seen.keys() - names:
+            del self._seen[name]
+            self._broken.pop(name, None)
+        for name, (seen, content) in read.items():
+            self._seen[name] = seen
+            self._broken.pop(name, None)
+            try:
+                resource = self._load(name, content)
+            except ConfigError as error:
+                self._broken[name] = error.problems
+                if self._watcher is not None:  # else `start` raises it
+                    for problem in error.problems:
+                        log.error("%s; the last good version stays in force", problem)
+            else:
+                resources[resource.key] = resource
+        changed = resources != self._resources
+        self._resources = resources
+        return changed
 
     def _look(self) -> tuple[set[str], dict[str, tuple[files.Signature, bytes]]]:
         """The names of all files, and the content of those that are new or changed."""

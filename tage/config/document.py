@@ -143,17 +143,21 @@ def _is_json(text: str) -> bool:
 
 
 _ESCAPE = re.compile(r"\\(?:u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})|.)")
+_JSON_ONLY = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
+"""Strings of JSON may hold these; YAML refuses some and takes the others for line breaks."""
 
 
 def _json_to_yaml(text: str) -> str:
-    """Where JSON is not YAML: tabs between tokens, and characters beyond the first plane, escaped in two halves."""
+    """Where JSON is not YAML: tabs between tokens, characters beyond the first plane that are escaped in two halves,
+    and characters that YAML wants escaped."""
 
     def join(escape: re.Match[str]) -> str:
         if escape[1] is None:
             return escape[0]
         return chr(0x10000 + ((int(escape[1], 16) & 0x3FF) << 10) + (int(escape[2], 16) & 0x3FF))
 
-    return _ESCAPE.sub(join, text).replace("\t", " ")
+    text = _ESCAPE.sub(join, text).replace("\t", " ")
+    return _JSON_ONLY.sub(lambda character: f"\\u{ord(character[0]):04x}", text)
 
 
 def _syntax_error(error: yaml.YAMLError, text: str) -> tuple[str, int]:

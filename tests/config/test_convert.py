@@ -32,7 +32,8 @@ def convert(text: str, wanted: type = Outer) -> tuple[object, list[str]]:
 
 def test_all_types() -> None:
     value, problems = convert(
-        "inner: {name: a, perTry: 3}\nitems: [{name: b}]\nnames: [x, y]\nnumbers: {k: 1}\nratio: 2\non: true\ncolor: green"
+        "inner: {name: a, perTry: 3}\nitems: [{name: b}]\nnames: [x, y]\nnumbers: {k: 1}\n"
+        "ratio: 2\non: true\ncolor: green\n"
     )
     assert problems == []
     assert value == Outer(Inner("a", 3), (Inner("b"),), ["x", "y"], {"k": 1}, 2.0, True, "green")
