@@ -23,12 +23,14 @@ CONTROL_VARIABLE = "TAGE_CONTROL"
 
 
 class RunningMesh(msgspec.Struct, frozen=True, omit_defaults=True):
-    """`control` and `xds` are HOST:PORT of the control plane's HTTP API and of its xDS server."""
+    """`control` and `xds` are HOST:PORT of the control plane's HTTP API and of its xDS server, `client` is that of the
+    proxy through which people call the mesh."""
 
     name: str
     pid: int
     control: str
     xds: str
+    client: str = ""
     started: int = 0
     """Start time of `pid` in clock ticks since boot (/proc/PID/stat), which tells a reused pid; 0: not known."""
 
@@ -120,9 +122,9 @@ class RunDirectory:
             else:
                 left.unlink()
 
-    def register(self, control: str, xds: str) -> RunningMesh:
+    def register(self, control: str, xds: str, client: str = "") -> RunningMesh:
         """Let the other commands find this mesh."""
-        mesh = RunningMesh(self.name, os.getpid(), control, xds, start_time(os.getpid()))
+        mesh = RunningMesh(self.name, os.getpid(), control, xds, client, start_time(os.getpid()))
         write_atomically(self._base / f"{self.name}.json", msgspec.json.encode(mesh))
         return mesh
 

@@ -25,7 +25,7 @@ from typing import Annotated
 import typer
 
 from tage.cli.runtime import RunDirectory
-from tage.cli.up.addresses import HTTP_PORT, XDS_PORT, allocate
+from tage.cli.up.addresses import HTTP_PORT, OUTBOUND_PORT, XDS_PORT, allocate
 from tage.cli.up.console import Console
 from tage.cli.up.mesh import MeshRunner
 from tage.cli.up.plan import CLIENT, check, count_instances, plan
@@ -97,7 +97,11 @@ async def _run(
     name, namespace = resource.metadata.name, resource.metadata.namespace
     addresses = allocate(name, count_instances(mesh) + 1)
     planned = plan(name, namespace, mesh, addresses, os.environ)
-    run.register(f"{addresses.control}:{HTTP_PORT}", f"{addresses.control}:{XDS_PORT}")
+    run.register(
+        control=f"{addresses.control}:{HTTP_PORT}",
+        xds=f"{addresses.control}:{XDS_PORT}",
+        client=f"{planned.client}:{OUTBOUND_PORT}",
+    )
 
     names = [CLIENT, *(instance.name for instance in planned.instances)]
     console = Console(max(map(len, names)) + len("/sidecar"), quiet)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import shutil
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 
@@ -70,8 +71,10 @@ class MeshRunner:
         self._changed = asyncio.Event()
         self._publish_soon = False
         self._registry = run.path / "registry.yaml"
-        files = ControlFiles(config=run.path / "config", mesh=mesh_file, registry=self._registry)
+        files = ControlFiles(config=run.path / "config", mesh=run.path / "mesh.yaml", registry=self._registry)
         files.config.mkdir()
+        # The file seeds this run: a control plane that starts again must not see what became of it meanwhile.
+        shutil.copyfile(mesh_file, files.mesh)
         self._control = self._keeper(CONTROL, programs.control(files, mesh.control), self._changed.set)
         self._control_ready = False
         self._control_reason = "has not started"

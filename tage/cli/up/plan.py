@@ -87,9 +87,7 @@ def count_instances(mesh: Mesh) -> int:
     return sum(max(0, instance.replicas) for service in mesh.services for instance in service.instances)
 
 
-def plan(
-    name: str, namespace: str, mesh: Mesh, addresses: Addresses, environ: Mapping[str, str]
-) -> PlannedMesh:
+def plan(name: str, namespace: str, mesh: Mesh, addresses: Addresses, environ: Mapping[str, str]) -> PlannedMesh:
     """`environ` is what applications inherit. `addresses` has one for the client entry and each instance.
 
     The mesh has been through `check`."""

@@ -83,9 +83,7 @@ class Traffic:
         )
         if total.answered <= 0 or ended <= began:
             return Figures()
-        p50, p99 = (
-            (total.time.quantile(0.50) / 1000, total.time.quantile(0.99) / 1000) if total.time else (None, None)
-        )
+        p50, p99 = (total.time.quantile(0.50) / 1000, total.time.quantile(0.99) / 1000) if total.time else (None, None)
         return Figures(
             rate=total.answered / (ended - began),
             success=1 - total.failed / total.answered,

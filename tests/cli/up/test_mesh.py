@@ -26,12 +26,6 @@ pytestmark = pytest.mark.processes
 LIMIT = 20.0
 
 
-@pytest.fixture(autouse=True)
-def runtime_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
-    return tmp_path / "tage"
-
-
 class Run:
     """A mesh of `web` (two replicas) and `db` under fake programs, and what it printed."""
 
@@ -47,9 +41,9 @@ class Run:
         self.directory.register(f"{addresses.control}:{HTTP_PORT}", "")
         self.output = io.StringIO()
         console = Console(20, file=self.output)
-        self.runner = MeshRunner(
-            self.mesh, tmp_path / "mesh.yaml", self.directory, programs, console, os.environ, **options
-        )
+        mesh_file = tmp_path / "mesh.yaml"
+        mesh_file.touch()
+        self.runner = MeshRunner(self.mesh, mesh_file, self.directory, programs, console, os.environ, **options)
         self.task = asyncio.create_task(self.runner.run())
 
     def registered(self) -> dict[str, bool]:
@@ -192,7 +186,7 @@ def test_a_control_plane_that_refuses_its_configuration_ends_the_start(tmp_path:
 
 def test_abort_kills_what_ignores_sigterm(tmp_path: Path) -> None:
     stubborn = (
-        "python -c \"import signal, socket, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); "
+        'python -c "import signal, socket, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); '
         "s = socket.create_server(('$HOST', $PORT)); [time.sleep(1) for _ in range(60)]\""
     )
 

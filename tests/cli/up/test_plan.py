@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from tage.cli.up.addresses import Addresses
+from tage.cli.up.plan import PlannedMesh, application_environment, check, infrastructure_environment, plan
+from tage.config.mesh import Mesh, MeshInstance, MeshService
+
+ADDRESSES = Addresses("127.1.0.1", tuple(f"127.1.0.{host}" for host in range(2, 10)), 8081)
+
+
+def planned(*services: MeshService) -> PlannedMesh:
+    return plan("shop", "prod", Mesh(list(services)), ADDRESSES, {"PATH": "/bin"})
+
+
+def test_every_replica_has_its_own_name_and_address() -> None:
+    mesh = planned(
+        MeshService("a", instances=[MeshInstance("x", "v1", replicas=2), MeshInstance("x"), MeshInstance("x", "v1")]),
+        MeshService("b", port=81, instances=[MeshInstance("x", "v2", labels={"tier": "back"})]),
+        MeshService("none"),
+    )
+    assert [instance.name for instance in mesh.instances] == ["a-v1-1", "a-v1-2", "a-1", "a-v1-3", "b-v2-1"]
+    assert mesh.client == "127.1.0.2"
+    assert [instance.address for instance in mesh.instances] == [f"127.1.0.{host}" for host in range(3, 8)]
+    assert mesh.instances[-1].labels == {"app": "b", "version": "v2", "tier": "back"}
+    assert mesh.instances[2].labels == {"app": "a"}
+
+
+def test_names_are_unique_in_the_mesh() -> None:
+    mesh = planned(
+        MeshService("a-b", instances=[MeshInstance("x", "c")]), MeshService("a", instances=[MeshInstance("x", "b-c")])
+    )
+    assert [instance.name for instance in mesh.instances] == ["a-b-c-1", "a-b-c-2"]
+
+
+def test_registry_speaks_of_sidecars_and_readiness() -> None:
+    mesh = planned(MeshService("a", port=81, protocol="http", instances=[MeshInstance("x", "v1", replicas=2)]))
+    (service,) = mesh.registry({"a-v1-2": True})
+    assert (service.name, service.namespace, service.port) == ("a", "prod", 81)
+    first, second = service.instances
+    assert (first.address, first.port, first.app_address, first.app_port) == ("127.1.0.3", 15006, "127.1.0.3", 8081)
+    assert (first.ready, second.ready) == (False, True)
+
+
+def test_commands_are_split_without_a_shell() -> None:
+    mesh = planned(MeshService("a", instances=[MeshInstance("run '$HOST:$PORT' ${PORT} $PORTS $HOME a;b")]))
+    assert mesh.instances[0].argv == ("run", "127.1.0.3:8081", "8081", "$PORTS", "$HOME", "a;b")
+
+
+def test_application_environment() -> None:
+    inherited = {
+        "PATH": "/usr/bin", "HTTP_PROXY": "http://corporate", "http_proxy": "http://corporate", "NO_PROXY": "*",
+        "https_proxy": "http://corporate",
+    }  # fmt: skip
+    env = application_environment(inherited, "127.1.0.3", 8080, {"STARS": "none", "no_proxy": "db"})
+    assert env == {
+        "PATH": f"{os.path.dirname(os.path.abspath(sys.executable))}:/usr/bin",
+        "HOST": "127.1.0.3",
+        "PORT": "8080",
+        "TAGE_SIDECAR": "127.1.0.3:15001",
+        "http_proxy": "http://127.1.0.3:15001",
+        "no_proxy": "db",
+        "https_proxy": "http://corporate",
+        "PYTHONUNBUFFERED": "1",
+        "STARS": "none",
+    }
+
+
+def test_control_plane_and_sidecars_use_no_proxy() -> None:
+    inherited = {"HTTP_PROXY": "x", "https_proxy": "x", "grpc_proxy": "x", "ALL_PROXY": "x", "HOME": "/home"}
+    assert infrastructure_environment(inherited) == {"HOME": "/home", "PYTHONUNBUFFERED": "1"}
+
+
+def test_check_names_the_field(tmp_path: Path) -> None:
+    script = tmp_path / "run.sh"
+    script.write_text("#!/bin/sh\n")
+    script.chmod(0o755)
+    instances = [
+        MeshInstance("python app.py"),
+        MeshInstance("./run.sh"),
+        MeshInstance("./none.sh"),
+        MeshInstance("no-such-program"),
+        MeshInstance("run 'x"),
+        MeshInstance("''"),
+        MeshInstance("python", env={"PORT": "80", "OTHER": "1"}),
+    ]
+    findings = check(Mesh([MeshService("a", instances=instances)]), tmp_path, os.environ)
+    at = ("spec", "services", 0, "instances")
+    assert findings == [
+        ((*at, 2, "command"), "no program './none.sh' that can be run"),
+        ((*at, 3, "command"), "no program 'no-such-program' that can be run"),
+        ((*at, 4, "command"), 'No closing quotation: "run \'x"'),
+        ((*at, 5, "command"), "no program '' that can be run"),
+        ((*at, 6, "env", "PORT"), "`tage up` sets this one; remove it"),
+    ]
