@@ -5,8 +5,9 @@ Each function returns what is wrong, in words that fit behind the field's path, 
 
 from __future__ import annotations
 
-import ipaddress
+import functools
 import re
+import socket
 
 _LABEL = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?")
 _LABEL_VALUE = re.compile(r"(?:[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
@@ -55,9 +56,10 @@ def host(name: str, wildcard: bool = False) -> str:
 
 
 def address(text: str) -> str:
+    """IPv4 or IPv6, without a zone."""
     try:
-        ipaddress.ip_address(text)
-    except ValueError:
+        socket.inet_pton(socket.AF_INET6 if ":" in text else socket.AF_INET, text)
+    except (OSError, ValueError):
         return f"'{text}' is not an IP address"
     return ""
 
@@ -75,6 +77,7 @@ def header(name: str) -> str:
     return "" if name == name.lower() else f"header names are compared in lower case; write '{name.lower()}'"
 
 
+@functools.lru_cache(maxsize=4096)
 def label_key(key: str) -> str:
     prefix, slash, name = key.rpartition("/")
     if name and _LABEL_VALUE.fullmatch(name) and (not slash or not dns_subdomain(prefix)):
@@ -82,6 +85,7 @@ def label_key(key: str) -> str:
     return f"'{key}' is not the key of a label (as app, or example.com/app)"
 
 
+@functools.lru_cache(maxsize=4096)
 def label_value(value: str) -> str:
     if _LABEL_VALUE.fullmatch(value):
         return ""

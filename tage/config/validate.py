@@ -41,11 +41,13 @@ SIMPLE_LB = ("UNSPECIFIED", "ROUND_ROBIN", "RANDOM", "LEAST_REQUEST", "LEAST_CON
 """LEAST_CONN is the older name of LEAST_REQUEST."""
 
 RETRY_CONDITIONS = (
-    "5xx", "gateway-error", "reset", "reset-before-request", "connect-failure", "envoy-ratelimited", "retriable-4xx",
-    "refused-stream", "retriable-status-codes", "retriable-headers", "http3-post-connect-failure",
+    "5xx", "gateway-error", "reset", "connect-failure", "refused-stream", "retriable-4xx", "retriable-status-codes",
     "cancelled", "deadline-exceeded", "internal", "resource-exhausted", "unavailable",
 )  # fmt: skip
 """Source: Envoy's x-envoy-retry-on and x-envoy-retry-grpc-on."""
+_PLANNED_RETRY_CONDITIONS = (
+    "reset-before-request", "envoy-ratelimited", "retriable-headers", "http3-post-connect-failure"
+)  # fmt: skip
 
 MAX_REPLICAS = 64
 _UINT32_MAX = 2**32 - 1
@@ -181,18 +183,19 @@ def _retries(retries: HTTPRetry) -> Findings:
     elif retries.attempts == 0 and (retries.per_try_timeout or retries.retry_on):
         yield ("attempts",), "0 switches retries off; take out perTryTimeout and retryOn, or allow attempts"
     yield from _duration("perTryTimeout", retries.per_try_timeout)
-    if retries.retry_on:
-        for condition in (part.strip() for part in retries.retry_on.split(",")):
-            if condition not in RETRY_CONDITIONS and not re.fullmatch("[3-5][0-9][0-9]", condition):
-                known = ", ".join(RETRY_CONDITIONS)
-                yield ("retryOn",), f"'{condition}' is neither a status code (300-599) nor one of {known}"
+    for condition in (part.strip() for part in retries.retry_on.split(",") if retries.retry_on):
+        if condition in _PLANNED_RETRY_CONDITIONS:
+            yield ("retryOn",), f"'{condition}' is not carried out by Tage yet; take it out"
+        elif condition not in RETRY_CONDITIONS and not re.fullmatch("[3-5][0-9][0-9]", condition):
+            known = ", ".join(RETRY_CONDITIONS)
+            yield ("retryOn",), f"'{condition}' is neither a status code (300-599) nor one of {known}"
 
 
 # -- DestinationRule ---------------------------------------------------------------------------------------------------
 
 
 def _destination_rule(spec: DestinationRule) -> Findings:
-    yield from _named(("host",), names.host(spec.host))
+    yield from _named(("host",), names.host(spec.host, wildcard=True))
     yield from _nested("trafficPolicy", _traffic_policy(spec.traffic_policy))
     seen: set[str] = set()
     for index, subset in enumerate(spec.subsets):

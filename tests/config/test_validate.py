@@ -134,6 +134,9 @@ def test_timeouts_and_retries() -> None:
     assert of_retries(HTTPRetry(1, "1")) == [
         "perTryTimeout: '1' is not a duration; write a number and a unit, as 1.5s, 250ms, 5m or 1h"
     ]
+    assert of_retries(HTTPRetry(1, retry_on="retriable-headers")) == [
+        "retryOn: 'retriable-headers' is not carried out by Tage yet; take it out"
+    ]
     for condition in ("foo", "200", "600", "5xx,,503"):
         (found,) = of_retries(HTTPRetry(1, retry_on=condition))
         assert found.startswith("retryOn: ")
@@ -144,6 +147,7 @@ def test_destination_rules() -> None:
     assert findings(DestinationRule("a", simple, [Subset("v1", {"version": "v1"}, simple), Subset("v2")])) == []
     bad = TrafficPolicy(LoadBalancerSettings("ROUND"))
     known = "UNSPECIFIED, ROUND_ROBIN, RANDOM, LEAST_REQUEST, LEAST_CONN"
+    assert findings(DestinationRule("*.svc.cluster.local")) == []
     assert findings(DestinationRule("", bad, [Subset("v1"), Subset("v1", {"a": "b c"}, bad)])) == [
         "spec.host: must not be empty",
         f"spec.trafficPolicy.loadBalancer.simple: 'ROUND' is not one of {known}",

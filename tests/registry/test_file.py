@@ -4,6 +4,7 @@ import asyncio
 import logging
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from tage.config.errors import ConfigError
@@ -64,6 +65,16 @@ def test_every_problem_with_line_and_path() -> None:
         "'.' inside, at most 63 characters",
         "r.yaml:22: services[2].instances[1].name: instance 'x' is defined twice",
     ]
+
+
+def test_json_is_the_same_by_the_short_way_and_the_long() -> None:
+    services = load_services(registry_file("a", "b"))
+    text = msgspec.json.encode({"services": services}).decode()
+    assert load_services(text) == load_services("# by the long way\n" + text) == services
+    assert problems(text.replace("15006", "0", 1)) == [
+        "r.yaml:1: services[0].instances[0].port: 0 is not a port; it must be between 1 and 65535"
+    ]
+    assert problems(text.replace("15006", "null", 1)) == ["r.yaml:1: services[0].instances[0].port: is missing"]
 
 
 def test_what_is_no_registry_file() -> None:
