@@ -4,27 +4,22 @@ CPU time is `utime + stime` of /proc/PID/stat, and that of descendants that have
 derives the sum from the scheduler's run time in nanoseconds and only rounds it to ticks (10 ms) when it is read, so
 over a round of seconds on a busy core the error is a few thousandths. (/proc/PID/schedstat has nanoseconds, but forgets
 threads that have ended.)
-
-Memory is PSS: a page shared by n processes counts 1/n for each. See `pss_mb` for what is done about sharing with
-processes that are no part of what is measured.
 """
 
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import signal
 import socket
 import subprocess
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 TICK = os.sysconf("SC_CLK_TCK")
 SBIN = ("/usr/sbin", "/usr/local/sbin", "/sbin")
-MIB = 1024.0 * 1024.0
 
 
 class BenchError(Exception):
@@ -153,54 +148,3 @@ def descendants(root: int) -> list[int]:
 
 def all_pids() -> list[int]:
     return [int(name) for name in os.listdir("/proc") if name.isdigit()]
-
-
-_MAPPING = re.compile(r"^[0-9a-f]+-[0-9a-f]+ \S+ \S+ (\S+) (\d+)")
-
-
-def _file_pss(pid: int) -> tuple[float, dict[str, tuple[float, float]]]:
-    """Bytes of PSS of a process, and of each file that it maps (PSS, the part of it that is shared).
-    Nothing for a process that has ended or that may not be read."""
-    total = 0.0
-    files: dict[str, tuple[float, float]] = {}
-    key = ""
-    pss = 0.0
-    try:
-        with open(f"/proc/{pid}/smaps", encoding="ascii", errors="replace") as lines:
-            for line in lines:
-                if found := _MAPPING.match(line):
-                    device, inode = found.groups()
-                    key = "" if inode == "0" else f"{device}:{inode}"
-                    continue
-                name, _, rest = line.partition(":")
-                if name == "Pss":
-                    pss = int(rest.split()[0]) * 1024.0
-                    total += pss
-                    if key:
-                        whole, shared = files.get(key, (0.0, 0.0))
-                        files[key] = (whole + pss, shared + pss)
-                elif name in ("Private_Clean", "Private_Dirty") and key:
-                    whole, shared = files[key]
-                    files[key] = (whole, shared - int(rest.split()[0]) * 1024.0)
-    except (FileNotFoundError, ProcessLookupError, PermissionError):
-        return 0.0, {}
-    return total, files
-
-
-def pss_mb(pids: Iterable[int]) -> float:
-    """MiB of PSS of a group of processes, as if nothing else ran.
-
-    Other processes map some of the same files (the harness and a sidecar run the same Python), which would make the
-    group look smaller than it is alone. What those processes hold of the shared pages is therefore added back: exact
-    where the group maps all of those pages, a little too much where it does not; never too little."""
-    group = set(pids)
-    total = 0.0
-    mapped: set[str] = set()
-    for pid in group:
-        pss, files = _file_pss(pid)
-        total += pss
-        mapped |= files.keys()
-    for pid in all_pids():
-        if pid not in group:
-            total += sum(max(shared, 0.0) for key, (_, shared) in _file_pss(pid)[1].items() if key in mapped)
-    return total / MIB

@@ -1,0 +1,46 @@
+"""What is written of a run: PERFORMANCE's fields in the JSON, ratios and goals in the page."""
+
+import pytest
+
+from bench import report
+from bench.load import Paced
+from bench.measure import Figures, RowFigures, Settings
+from bench.rows import ROWS
+
+HOST = {"cpu": "c", "cores": 2, "kernel": "k", "python": "3", "date": "2026-01-01", "busy_before": 0.01}
+SETTINGS = Settings(rounds=3, seconds=1)
+
+
+def figures(name: str, cpu: float, failures: int = 0) -> Figures:
+    paced = [Paced(100, 0, 50, 1.0, 2.0, 3.0 + n, 9.0, 5.0, 0.1) for n in range(3)]
+    return Figures(name, "1.0", 10, 12, 0, [cpu - 1, cpu, cpu + 9], [1000.0, 990, 980], paced, [cpu] * 3, failures)
+
+
+@pytest.fixture
+def row() -> RowFigures:
+    proxies = [figures("tage", 20), figures("envoy", 50), figures("haproxy", 19)]
+    return RowFigures(ROWS["http1-32"], proxies, figures("direct", 0), 500.0, ["nginx"])
+
+
+def test_json_has_the_agreed_fields(row):
+    document = report.as_json([row], HOST, SETTINGS)
+    first = document["rows"][0]
+    assert {"work", "proxy", "cpu_us_per_request", "rps", "p50_us", "p99_us", "rss_mb"} <= first.keys()
+    assert (first["work"], first["proxy"], first["cpu_us_per_request"]) == ("http1-32", "tage", 20)
+    assert (first["rps"], first["p99_us"], first["rss_mb"]) == (990, 4, 12)
+
+
+def test_page_has_ratios_goals_and_what_is_missing(row, tmp_path, monkeypatch):
+    monkeypatch.setattr(report, "RESULTS", tmp_path)
+    page = report.write_page(row, HOST, SETTINGS).read_text()
+    assert "| tage | 1.0 | 20.0 | 990 | 0.40 | 1.05 |" in page
+    assert "at most 0.40 of envoy's CPU; measured 0.40: met" in page
+    assert "at most 1.00 of haproxy's CPU; measured 1.05: missed" in page
+    assert "left out: nginx" in page
+    assert "not to be quoted" not in page
+
+
+def test_a_busy_machine_is_named(row, tmp_path, monkeypatch):
+    monkeypatch.setattr(report, "RESULTS", tmp_path)
+    page = report.write_page(row, {**HOST, "busy_before": 0.4}, SETTINGS).read_text()
+    assert "not to be quoted" in page
