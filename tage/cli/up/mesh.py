@@ -70,7 +70,7 @@ class MeshRunner:
         self._aborting = asyncio.Event()
         self._changed = asyncio.Event()
         self._publish_soon = False
-        self._registry = run.path / "registry.yaml"
+        self._registry = run.path / "registry.json"
         files = ControlFiles(config=run.path / "config", mesh=run.path / "mesh.yaml", registry=self._registry)
         files.config.mkdir()
         # The file seeds this run: a control plane that starts again must not see what became of it meanwhile.

@@ -3,14 +3,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import io
+import json
 import os
 import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
-import yaml
 
 from tage.cli.errors import CommandError
 from tage.cli.runtime import RunDirectory, running, start_time
@@ -29,7 +30,7 @@ LIMIT = 20.0
 class Run:
     """A mesh of `web` (two replicas) and `db` under fake programs, and what it printed."""
 
-    def __init__(self, tmp_path: Path, programs: FakePrograms, web: str = "", **options: float) -> None:
+    def __init__(self, tmp_path: Path, programs: FakePrograms, web: str = "", **options: Any) -> None:
         services = [
             MeshService("web", instances=[MeshInstance(web or programs.application("web"), version="v1", replicas=2)]),
             MeshService("db", instances=[MeshInstance(programs.application("db"))]),
@@ -48,7 +49,7 @@ class Run:
 
     def registered(self) -> dict[str, bool]:
         """Instance name -> ready, as the registry file has it."""
-        content = yaml.safe_load((self.directory.path / "registry.yaml").read_text())
+        content = json.loads((self.directory.path / "registry.json").read_bytes())
         return {
             instance["name"]: instance.get("ready", True)
             for service in content["services"]
@@ -69,7 +70,7 @@ class Run:
 
 
 @asynccontextmanager
-async def running_mesh(tmp_path: Path, programs: FakePrograms, **options: float) -> AsyncIterator[Run]:
+async def running_mesh(tmp_path: Path, programs: FakePrograms, **options: Any) -> AsyncIterator[Run]:
     run = Run(tmp_path, programs, **options)
     try:
         yield run

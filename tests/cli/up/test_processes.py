@@ -21,6 +21,10 @@ def python(code: str) -> Command:
     return Command([sys.executable, "-c", code])
 
 
+def ignore(line: str) -> None:
+    pass
+
+
 def exists(pid: int) -> bool:
     """Alive, not a zombie."""
     try:
@@ -67,8 +71,11 @@ def test_a_keeper_restarts_with_growing_delays() -> None:
     async def scenario() -> None:
         events: list[str] = []
         states: list[bool] = []
-        keeper = Keeper("x", python("raise SystemExit(1)"), lambda line: None, events.append)
-        keeper._changed = lambda: states.append(keeper.running)
+
+        def changed() -> None:
+            states.append(keeper.running)
+
+        keeper = Keeper("x", python("raise SystemExit(1)"), ignore, events.append, changed)
         keeper.start()
         await until(lambda: len(events) >= 3)
         await keeper.stop(LIMIT)
@@ -83,7 +90,7 @@ def test_a_keeper_restarts_with_growing_delays() -> None:
 def test_a_program_that_is_gone_is_tried_again() -> None:
     async def scenario() -> None:
         events: list[str] = []
-        keeper = Keeper("x", Command(["/no/such/program"]), lambda line: None, events.append)
+        keeper = Keeper("x", Command(["/no/such/program"]), ignore, events.append)
         keeper.start()
         await until(lambda: events)
         await keeper.stop(LIMIT)
@@ -92,24 +99,32 @@ def test_a_program_that_is_gone_is_tried_again() -> None:
     asyncio.run(scenario())
 
 
-def test_stop_terminates_and_after_the_grace_kills() -> None:
+@pytest.mark.parametrize(
+    ("code", "grace", "expected", "told"),
+    [
+        ("import time; print(1, flush=True); time.sleep(60)", LIMIT, -15, []),
+        (
+            "import signal, time; signal.signal(15, signal.SIG_IGN); print(1, flush=True); time.sleep(60)",
+            0.2,
+            -9,
+            ["still runs 0.2 s after SIGTERM; killed"],
+        ),
+    ],
+)
+def test_stop_terminates_and_after_the_grace_kills(code: str, grace: float, expected: int, told: list[str]) -> None:
     async def scenario() -> None:
-        for code, grace, expected in (
-            ("import time; print(1, flush=True); time.sleep(60)", LIMIT, -15),
-            ("import signal, time; signal.signal(15, signal.SIG_IGN); print(1, flush=True); time.sleep(60)", 0.2, -9),
-        ):
-            lines: list[str] = []
-            events: list[str] = []
-            keeper = Keeper("x", python(code), lines.append, events.append)
-            keeper.start()
-            await until(lambda lines=lines: lines)
-            pid = keeper.pid
-            began = time.monotonic()
-            await keeper.stop(grace)
-            assert time.monotonic() - began < 5
-            assert keeper.last_code == expected
-            assert not exists(pid)
-            assert events == ([] if expected == -15 else ["still runs 0.2 s after SIGTERM; killed"])
+        lines: list[str] = []
+        events: list[str] = []
+        keeper = Keeper("x", python(code), lines.append, events.append)
+        keeper.start()
+        await until(lambda: lines)
+        pid = keeper.pid
+        began = time.monotonic()
+        await keeper.stop(grace)
+        assert time.monotonic() - began < 5
+        assert keeper.last_code == expected
+        assert not exists(pid)
+        assert events == told
 
     asyncio.run(scenario())
 
