@@ -21,6 +21,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 import msgspec
+from msgspec.structs import asdict
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -104,7 +105,7 @@ def application(control: Control) -> Starlette:
         return _json({"sidecars": control.sidecars()})
 
     async def services(request: Request) -> Response:
-        return _json({"services": control.services()})
+        return _json({"services": [_service(service) for service in control.services()]})
 
     return Starlette(
         routes=[
@@ -173,6 +174,11 @@ def _items(body: Any) -> list[Any]:
     if not isinstance(body.get("items"), list):
         raise ConfigError(Problem("expected a list of resources", path="items"))
     return body["items"]
+
+
+def _service(service: Service) -> dict[str, Any]:
+    """With the defaults, which msgspec would leave out."""
+    return {**asdict(service), "instances": [asdict(instance) for instance in service.instances]}
 
 
 def _json(content: Any, status: int = 200) -> Response:

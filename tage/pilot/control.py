@@ -137,6 +137,8 @@ class _HttpServer(uvicorn.Server):
     """In a loop and a process that are not its own."""
 
     def __init__(self, app: Any) -> None:
+        # Its own announcements would name it, not the control plane.
+        logging.getLogger("uvicorn").setLevel(logging.WARNING)
         super().__init__(
             uvicorn.Config(
                 app,

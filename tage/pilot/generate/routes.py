@@ -122,8 +122,8 @@ def _header(name: str, value: StringMatch) -> route_components_pb2.HeaderMatcher
 
 
 def _regex(pattern: str) -> regex_pb2.RegexMatcher:
-    """The engine stands there explicitly for clients that ask for it; RE2 is Envoy's only one."""
-    return regex_pb2.RegexMatcher(google_re2=regex_pb2.RegexMatcher.GoogleRE2(), regex=pattern)
+    """Without `google_re2`: RE2 is the only engine there is, and Envoy warns of the deprecated field."""
+    return regex_pb2.RegexMatcher(regex=pattern)
 
 
 def _action(snapshot: Snapshot, http: HTTPRoute, namespace: str) -> route_components_pb2.RouteAction:

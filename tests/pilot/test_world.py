@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import dataclasses
+
+from envoy.service.discovery.v3.discovery_pb2 import DiscoveryResponse
+from google.protobuf.any_pb2 import Any
+
+from tage.pilot.generate import CLUSTER, ENDPOINT, LISTENER, ROUTE, Snapshot, generate
+from tage.pilot.world import View, World
+from tage.registry.model import Service
+from tests.pilot.samples import NODE, RATINGS, REVIEWS, SUBSETS, instance, routing, snapshot
+
+
+def view(world: World, mesh: Snapshot, before: View | None = None) -> View:
+    world.update(mesh)
+    # Own layers are made once for a connection, as ADS does.
+    own = {t: s.own for t, s in before.items()} if before else world.own(NODE)
+    return world.view(NODE, own)
+
+
+def changes(new: View, old: View) -> dict[str, set[str]]:
+    return {t: set(found) for t in new if (found := new[t].changed_since(old[t]))}
+
+
+def test_a_view_holds_what_is_generated():
+    mesh = snapshot(SUBSETS, routing())
+    made = view(World(), mesh)
+    for type_url, messages in generate(mesh, NODE).items():
+        response = DiscoveryResponse.FromString(made[type_url].wire())
+        expected = []
+        for message in messages:
+            packed = Any()
+            packed.Pack(message, deterministic=True)
+            expected.append(packed)
+        assert list(response.resources) == expected
+        assert made[type_url].names == {getattr(m, "cluster_name", "") or getattr(m, "name", "") for m in messages}
+
+
+def test_nothing_changes_when_nothing_changed():
+    world = World()
+    old = view(world, snapshot(SUBSETS, routing()))
+    new = view(world, snapshot(SUBSETS, routing(), services=(RATINGS, REVIEWS)), old)
+    assert changes(new, old) == {}
+    assert all(new[t].shared is old[t].shared and new[t].version == old[t].version for t in new)
+
+
+def test_equal_content_of_two_worlds_has_one_version():
+    one, other = (view(World(), snapshot(SUBSETS, routing())) for _ in range(2))
+    assert {t: s.version for t, s in one.items()} == {t: s.version for t, s in other.items()}
+    assert changes(one, other) == {}
+
+
+def test_an_endpoint_change_changes_its_assignments_only():
+    world = World()
+    old = view(world, snapshot(SUBSETS, routing()))
+    moved = Service("reviews", instances=(*REVIEWS.instances, instance(4, "v2")))
+    new = view(world, snapshot(SUBSETS, routing(), services=(moved, RATINGS)), old)
+    assert changes(new, old) == {ENDPOINT: {f"outbound|80||{REVIEWS.fqdn}", f"outbound|80|v2|{REVIEWS.fqdn}"}}
+
+
+def test_a_subset_adds_a_cluster_and_an_assignment():
+    world = World()
+    old = view(world, snapshot())
+    new = view(world, snapshot(SUBSETS), old)
+    clusters = {f"outbound|80|{subset}|{REVIEWS.fqdn}" for subset in ("v1", "v2")}
+    assert changes(new, old)[ENDPOINT] == clusters
+    assert changes(new, old)[CLUSTER] >= clusters
+    assert {LISTENER, ROUTE}.isdisjoint(changes(new, old))
+
+
+def test_removal_is_a_change():
+    world = World()
+    old = view(world, snapshot())
+    new = view(world, snapshot(services=(REVIEWS,)), old)
+    name = f"outbound|9080||{RATINGS.fqdn}"
+    assert changes(new, old) == {CLUSTER: {name}, ENDPOINT: {name}, ROUTE: {"http_proxy"}}
+
+
+def test_a_kept_resource_that_moved_between_layers_did_not_change():
+    world = World()
+    old = view(world, snapshot())[CLUSTER]
+    new = view(world, snapshot(services=(REVIEWS,)))[CLUSTER]
+    name = f"outbound|9080||{RATINGS.fqdn}"
+    kept = new.keeping([old.shared.resources[name]])
+    assert name not in kept.changed_since(old)
+    assert name in new.changed_since(kept)
+
+
+def test_sidecars_share_all_but_their_own():
+    world = World()
+    world.update(snapshot(SUBSETS))
+    other = dataclasses.replace(NODE, id="other", app_port=9)
+    one, two = (world.view(node, world.own(node)) for node in (NODE, other))
+    assert all(one[t].shared is two[t].shared for t in one)
+    assert one[CLUSTER].names - two[CLUSTER].names == {"inbound|8080||"}
+
+
+def test_namespaces_see_different_rules():
+    world = World()
+    world.update(snapshot(SUBSETS.replace("name: reviews}", "name: reviews, namespace: other}").replace(
+        "host: reviews", f"host: {REVIEWS.fqdn}")))  # fmt: skip
+    names = [
+        world.view(node, {})[CLUSTER].names for node in (NODE, dataclasses.replace(NODE, namespace="other"))
+    ]
+    assert [f"outbound|80|v1|{REVIEWS.fqdn}" in found for found in names] == [False, True]
