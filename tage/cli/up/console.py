@@ -82,7 +82,7 @@ class Console:
 
     def say(self, text: str) -> None:
         """Our own words, without a name in front."""
-        self._write(lambda: self._rich.print(text) if self.terminal else self._plain(text))
+        self._write(lambda: self._rich.print(text, soft_wrap=True) if self.terminal else self._plain(text))
 
     def table(self, plain: Callable[[], str], rich: Callable[[], RenderableType]) -> None:
         """Show the table: in place on a terminal, else as a block."""
@@ -103,8 +103,9 @@ class Console:
             return
         from rich.text import Text
 
-        text = Text(f"{name:<{self._width}} | ", style=_COLOURS[zlib.crc32(name.encode()) % len(_COLOURS)], end="")
-        self._write(lambda: self._rich.print(text + Text.from_ansi(line), soft_wrap=True))
+        colour = _COLOURS[zlib.crc32(name.encode()) % len(_COLOURS)]
+        text = Text.assemble((f"{name:<{self._width}} | ", colour), Text.from_ansi(line))
+        self._write(lambda: self._rich.print(text, soft_wrap=True))
 
     def _plain(self, text: str) -> None:
         self._file.write(text + "\n")

@@ -8,6 +8,7 @@ each application ends after its sidecar, the control plane last. Nothing of it w
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import shutil
 from collections.abc import Callable, Coroutine, Mapping, Sequence
@@ -249,7 +250,9 @@ class MeshRunner:
         loop = asyncio.get_running_loop()
         self._traffic.sample(loop.time())
         while self._show_table:
-            await asyncio.sleep(interval)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), interval)
+                return
             self._traffic.sample(loop.time())
             rows = table.rows(self._mesh, self.ready, self._traffic)
             self._console.table(functools.partial(table.plain, rows), functools.partial(table.rich, rows))
