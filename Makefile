@@ -7,6 +7,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
+.NOTPARALLEL:
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 
 MESH ?= examples/bookshop/mesh.yaml
@@ -47,7 +48,7 @@ types: $(VENV)/.installed-dev
 
 layers: $(VENV)/.installed-dev
 	@echo "-- import-linter"
-	@$(BIN)/lint-imports --no-cache | tail -n 12
+	@$(BIN)/lint-imports --no-cache --no-logo
 
 # The uncompiled run comes first, so that the last line of all is the summary of the whole suite.
 unit: $(VENV)/.installed-dev build/.compiled
