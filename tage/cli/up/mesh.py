@@ -27,10 +27,7 @@ from tage.cli.up.programs import ControlFiles, Programs
 from tage.cli.up.traffic import Traffic
 
 GRACE = 10.0
-"""Seconds between SIGTERM and SIGKILL."""
-
-CLIENT_GRACE = 5.0
-"""Seconds in which the client entry may drain."""
+"""Seconds between SIGTERM and SIGKILL; a sidecar ends by itself after at most 6."""
 
 CONTROL = "control"
 """Name of the control plane in the output."""
@@ -286,7 +283,7 @@ class MeshRunner:
         await asyncio.gather(*(keeper.finished() for keeper in self._keepers()))
 
     async def _drain(self) -> None:
-        await self._client.stop(CLIENT_GRACE)
+        await self._client.stop(GRACE)
         for instance in self._instances.values():
             instance.drain()
         self._publish()
