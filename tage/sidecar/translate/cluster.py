@@ -110,7 +110,7 @@ def translate(message: cluster_pb2.Cluster, path: str, problems: Problems) -> Cl
     by_eds = message.type == cluster_pb2.Cluster.EDS
     cluster = plan.Cluster(
         name=message.name,
-        endpoints=(eds.service_name or message.name) if by_eds else message.name,
+        endpoints=message.name,
         lb=_LB.get(message.lb_policy, "round_robin"),
         connect_timeout=connect_timeout,
         idle_timeout=idle_timeout,
@@ -125,7 +125,9 @@ def translate(message: cluster_pb2.Cluster, path: str, problems: Problems) -> Cl
     if by_eds:
         if message.HasField("load_assignment"):
             problems.add(f"{dot}load_assignment", "a cluster of type EDS gets its endpoints from EDS")
-        source = ads_source(eds.eds_config, cluster.endpoints, f"{dot}eds_cluster_config.eds_config", problems)
+        source = ads_source(
+            eds.eds_config, eds.service_name or message.name, f"{dot}eds_cluster_config.eds_config", problems
+        )
         return ClusterDraft(cluster, eds=source)
     if message.HasField("eds_cluster_config"):
         problems.add(f"{dot}eds_cluster_config", "only a cluster of type EDS may have it")

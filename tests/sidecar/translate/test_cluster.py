@@ -29,7 +29,7 @@ def test_eds() -> None:
         "type": "EDS",
         "eds_cluster_config": {"eds_config": {**ADS, "initial_fetch_timeout": "0s"}, "service_name": "s"},
     }
-    assert translate("cluster", content) == ClusterDraft(Cluster("c", "s"), eds=Source("s", 0))
+    assert translate("cluster", content) == ClusterDraft(Cluster("c", "c"), eds=Source("s", 0))
 
 
 def test_strict_dns() -> None:

@@ -1,0 +1,416 @@
+"""Playbooks: feed this, expect that; no socket, no clock, no protobuf."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from tage.sidecar import plan
+from tage.sidecar.ads_state import CLUSTER, ENDPOINTS, LISTENER, ROUTES, Action, AdsState, Note, Request
+from tage.sidecar.translate.draft import ClusterDraft, Dns, DnsName, ListenerDraft, Source
+from tage.sidecar.translate.problem import Problem, TranslateError
+
+
+def decode(type_url: str, resources: Sequence[Any]) -> dict[str, Any]:
+    """The tests put drafts where a real response has protos; a string stands for a resource with that problem."""
+    problems = [Problem("", resource) for resource in resources if isinstance(resource, str)]
+    if problems:
+        raise TranslateError(problems)
+    return {name_of(resource): resource for resource in resources}
+
+
+def name_of(resource: Any) -> str:
+    if isinstance(resource, ListenerDraft):
+        return resource.listener.name
+    return str(resource.cluster.name if isinstance(resource, ClusterDraft) else resource.name)
+
+
+def cluster(name: str, timeout: int = 15_000, **settings: Any) -> ClusterDraft:
+    return ClusterDraft(plan.Cluster(name, name, **settings), eds=Source(name, timeout))
+
+
+def endpoints(name: str, *ports: int) -> plan.Endpoints:
+    return plan.Endpoints(name, [plan.Endpoint("127.0.0.1", port) for port in ports])
+
+
+def routes(name: str, *clusters: str) -> plan.Routes:
+    match = plan.RouteMatch(plan.StringMatch("prefix", "/"))
+    found = [plan.Route(match, clusters=[plan.WeightedCluster(each)]) for each in clusters]
+    return plan.Routes(name, [plan.VirtualHost("v", ["*"], found)])
+
+
+def listener(name: str, rds: str, port: int = 80, idle: int = 300_000) -> ListenerDraft:
+    draft = plan.Listener(name, "127.0.0.1", port, http=plan.Http(rds))
+    return ListenerDraft(draft, rds=Source(rds), stream_idle_timeout=idle)
+
+
+class Play:
+    """One machine, its clock and what it did last."""
+
+    def __init__(self, **arguments: Any) -> None:
+        self.state = AdsState(decode, **arguments)
+        self.now = 100.0
+        self.plan: dict[plan.SectionKey, Any] = {}
+        self.requests: list[Request] = []
+        self.updates: list[plan.Update] = []
+        self.notes: list[str] = []
+        self.seen(self.state.tick(self.now))
+
+    def seen(self, actions: list[Action]) -> None:
+        self.requests = [action for action in actions if isinstance(action, Request)]
+        self.updates = [action for action in actions if isinstance(action, plan.Update)]
+        self.notes = [action.text for action in actions if isinstance(action, Note)]
+
+    def connect(self) -> None:
+        self.seen(self.state.connected(self.now))
+
+    def say(self, type_url: str, nonce: str, *resources: Any, version: str = "") -> None:
+        self.seen(self.state.response(type_url, version or f"v{nonce}", nonce, resources, self.now))
+
+    def later(self, seconds: float) -> None:
+        self.now += seconds
+        self.seen(self.state.tick(self.now))
+
+    def commit(self) -> plan.Update:
+        """The workers take the update that was sent last."""
+        [update] = self.updates
+        if update.full:
+            self.plan.clear()
+        for kind, name, blob in update.upserts:
+            self.plan[kind, name] = plan.decode(kind, blob)
+        for key in update.removed:
+            del self.plan[tuple(key)]
+        self.seen(self.state.result(update.version, "", self.now))
+        return update
+
+    def refuse(self, error: str = "no") -> None:
+        [update] = self.updates
+        self.seen(self.state.result(update.version, error, self.now))
+
+    def keys(self) -> set[plan.SectionKey]:
+        return set(self.plan)
+
+
+def start(**arguments: Any) -> Play:
+    """In force: listener l with routes r to cluster a with one endpoint."""
+    play = Play(**arguments)
+    play.connect()
+    play.say(CLUSTER, "1", cluster("a"))
+    play.say(ENDPOINTS, "2", endpoints("a", 1))
+    play.commit()
+    play.say(LISTENER, "3", listener("l", "r"))
+    play.say(ROUTES, "4", routes("r", "a"))
+    play.commit()
+    assert play.keys() == {("cluster", "a"), ("endpoints", "a"), ("listener", "l"), ("routes", "r")}
+    return play
+
+
+def test_first_responses() -> None:
+    play = Play()
+    assert not play.requests
+    assert not play.updates
+    play.connect()
+    assert play.requests == [Request(CLUSTER), Request(LISTENER)]
+
+    play.say(CLUSTER, "1", cluster("a"), cluster("b"))
+    assert play.requests == [Request(ENDPOINTS, names=("a", "b"))]
+    assert not play.updates  # not closed
+    play.say(ENDPOINTS, "2", endpoints("a", 1))
+    assert not play.requests
+    assert not play.updates
+    play.say(ENDPOINTS, "3", endpoints("b", 2))
+    assert not play.requests  # not in force yet
+    update = play.commit()
+    assert update.full
+    assert update.version == 1
+    assert play.requests == [Request(ENDPOINTS, "v3", "3", ("a", "b")), Request(CLUSTER, "v1", "1")]
+
+    play.say(LISTENER, "4", listener("l", "r"))
+    assert play.requests == [Request(ROUTES, names=("r",))]
+    play.say(ROUTES, "5", routes("r", "a", "b"))
+    update = play.commit()
+    assert not update.full
+    assert {(kind, name) for kind, name, _ in update.upserts} == {("routes", "r"), ("listener", "l")}
+    assert play.requests == [Request(ROUTES, "v5", "5", ("r",)), Request(LISTENER, "v4", "4")]
+
+
+def test_an_endpoint_change_is_a_small_update() -> None:
+    play = start()
+    play.say(ENDPOINTS, "5", endpoints("a", 1, 2))
+    update = play.commit()
+    assert not update.full
+    assert [(kind, name) for kind, name, _ in update.upserts] == [("endpoints", "a")]
+    assert not update.removed
+    assert play.requests == [Request(ENDPOINTS, "v5", "5", ("a",))]
+
+
+def test_what_changes_nothing_is_acknowledged_at_once() -> None:
+    play = start()
+    play.say(CLUSTER, "5", cluster("a"))
+    assert not play.updates
+    assert play.requests == [Request(CLUSTER, "v5", "5")]
+
+
+def test_a_problem_is_refused_and_the_rest_stays() -> None:
+    play = start()
+    play.say(ROUTES, "5", "bad route")
+    assert not play.updates
+    assert play.requests == [Request(ROUTES, "v4", "5", ("r",), "bad route")]
+    assert "bad route" in play.notes[0]
+    play.say(ROUTES, "6", routes("r"))
+    play.commit()
+    assert play.requests == [Request(ROUTES, "v6", "6", ("r",))]
+
+
+def test_a_worker_refuses() -> None:
+    play = start()
+    play.say(LISTENER, "5", listener("l", "r", port=81))
+    play.refuse("port 81 is in use")
+    assert play.requests == [Request(LISTENER, "v3", "5", (), "port 81 is in use")]
+    assert not play.updates
+    # Later the port is free.
+    assert play.state.deadline() == play.now + 5
+    play.later(5)
+    play.commit()
+    assert play.plan["listener", "l"].port == 81
+    assert play.requests == [Request(LISTENER, "v5", "5")]
+    assert play.state.deadline() is None
+
+
+def test_retries_are_spaced_out() -> None:
+    play = start()
+    play.say(LISTENER, "5", listener("l", "r", port=81))
+    delays = []
+    for _ in range(8):
+        play.refuse()
+        deadline = play.state.deadline()
+        assert deadline is not None
+        delays.append(deadline - play.now)
+        play.later(delays[-1])
+    assert delays == [5, 10, 20, 40, 80, 160, 300, 300]
+
+
+def test_refused_together_tried_alone() -> None:
+    play = start()
+    play.say(CLUSTER, "5", cluster("a"), cluster("b", connect_timeout=1))
+    play.say(ENDPOINTS, "6", endpoints("b", 2))
+    play.refuse("cluster b: odd")
+    # Endpoints of a cluster that is not there are no change; the cluster alone is.
+    assert play.requests == [Request(ENDPOINTS, "v6", "6", ("a", "b"))]
+    play.refuse("cluster b: odd")
+    assert play.requests == [Request(CLUSTER, "v1", "5", (), "cluster b: odd")]
+    assert ("cluster", "b") not in play.plan
+    play.say(ROUTES, "7", routes("r", "a"))
+    assert play.updates  # and the refused one gets another chance with it
+    play.commit()
+    assert Request(CLUSTER, "v5", "5") in play.requests
+
+
+def test_a_newer_response_takes_the_place_of_one_under_way() -> None:
+    play = start()
+    play.say(ENDPOINTS, "5", endpoints("a", 5))
+    first = play.updates
+    play.say(ENDPOINTS, "6", endpoints("a", 6))
+    assert not play.updates  # one at a time
+    play.updates = first
+    play.commit()
+    assert not play.requests  # nobody waits for an answer to 5
+    play.commit()
+    assert play.requests == [Request(ENDPOINTS, "v6", "6", ("a",))]
+    assert play.plan["endpoints", "a"].endpoints[0].port == 6
+
+
+def test_clusters_that_wait_hold_back_routes_but_not_endpoints() -> None:
+    play = start()
+    play.say(CLUSTER, "5", cluster("a"), cluster("b"))
+    play.say(ROUTES, "6", routes("r", "b"))
+    assert not play.updates
+    play.say(ENDPOINTS, "7", endpoints("a", 7))
+    play.commit()
+    assert play.plan["endpoints", "a"].endpoints[0].port == 7
+    assert not play.updates
+    play.say(ENDPOINTS, "8", endpoints("b", 8))
+    update = play.commit()
+    assert {(kind, name) for kind, name, _ in update.upserts} == {("cluster", "b"), ("endpoints", "b"), ("routes", "r")}
+
+
+def test_endpoints_that_do_not_come_count_as_none() -> None:
+    play = start()
+    play.say(CLUSTER, "5", cluster("a"), cluster("b", timeout=2000))
+    assert play.state.deadline() == play.now + 2
+    play.later(1)
+    assert not play.updates
+    play.later(1)
+    play.commit()
+    assert play.plan["endpoints", "b"].endpoints == []
+    assert play.state.deadline() is None
+    play.say(ENDPOINTS, "6", endpoints("b", 1))
+    play.commit()
+    assert len(play.plan["endpoints", "b"].endpoints) == 1
+
+
+def test_no_timeout_means_for_ever_and_no_time_passes_without_a_stream() -> None:
+    play = start()
+    play.say(CLUSTER, "5", cluster("a"), cluster("b", timeout=0), cluster("c"))
+    play.state.disconnected()
+    assert play.state.deadline() is None
+    play.later(1000)
+    assert not play.updates
+    play.connect()
+    assert play.state.deadline() == play.now + 15
+    play.later(15)
+    assert not play.updates  # b
+
+
+def test_routes_that_do_not_come_count_as_none() -> None:
+    play = start()
+    play.say(LISTENER, "5", listener("l", "r"), listener("m", "s", port=81))
+    play.later(15)
+    play.commit()
+    assert play.plan["routes", "s"].virtual_hosts == []
+
+
+def test_a_removed_cluster_stays_while_a_route_names_it() -> None:
+    play = start()
+    play.say(CLUSTER, "5", cluster("b"))
+    play.say(ENDPOINTS, "6", endpoints("b", 2))
+    play.commit()
+    assert {("cluster", "a"), ("endpoints", "a"), ("cluster", "b")} <= play.keys()
+    play.say(ENDPOINTS, "7", endpoints("a", 9))  # and it is still served
+    play.commit()
+    assert play.plan["endpoints", "a"].endpoints[0].port == 9
+    play.say(ROUTES, "8", routes("r", "b"))
+    update = play.commit()
+    assert set(update.removed) == {("cluster", "a"), ("endpoints", "a")}
+    assert Request(ENDPOINTS, "v7", "7", ("b",)) in play.requests
+
+
+def test_routes_of_a_removed_listener_go() -> None:
+    play = start()
+    play.say(LISTENER, "5")
+    update = play.commit()
+    assert set(update.removed) == {("listener", "l"), ("routes", "r")}
+    assert play.requests == [Request(LISTENER, "v5", "5"), Request(ROUTES, "v4", "4", ())]
+
+
+def test_nothing_is_dropped_when_the_stream_breaks() -> None:
+    play = start()
+    play.state.disconnected()
+    play.later(60)
+    assert not play.updates
+    play.connect()
+    assert play.requests == [
+        Request(CLUSTER, "v1"),
+        Request(ENDPOINTS, "v2", names=("a",)),
+        Request(LISTENER, "v3"),
+        Request(ROUTES, "v4", names=("r",)),
+    ]
+    assert not play.updates
+    play.say(CLUSTER, "1", cluster("a"), version="v1")
+    assert not play.updates
+    assert play.requests == [Request(CLUSTER, "v1", "1")]
+
+
+def test_a_result_of_the_former_stream_is_not_acknowledged_on_the_new_one() -> None:
+    play = start()
+    play.say(ENDPOINTS, "5", endpoints("a", 5))
+    update = play.updates
+    play.state.disconnected()
+    play.connect()
+    play.updates = update
+    play.commit()
+    assert not play.requests
+    assert play.plan["endpoints", "a"].endpoints[0].port == 5
+
+
+def test_after_a_restart_of_the_agent_updates_add_until_everything_is_there() -> None:
+    play = Play(in_force=7)
+    play.connect()
+    play.say(CLUSTER, "1", cluster("a"))
+    play.say(ENDPOINTS, "2", endpoints("a", 1))
+    update = play.commit()
+    assert not update.full
+    assert update.version == 8
+    assert not update.removed
+    assert len(play.requests) == 2
+    play.say(LISTENER, "3", listener("l", "r"))
+    play.say(ROUTES, "4", routes("r", "a"))
+    update = play.commit()
+    assert update.full
+    assert {(kind, name) for kind, name, _ in update.upserts} == {
+        ("cluster", "a"),
+        ("endpoints", "a"),
+        ("listener", "l"),
+        ("routes", "r"),
+    }
+    play.say(LISTENER, "5")
+    assert set(play.commit().removed) == {("listener", "l"), ("routes", "r")}
+
+
+def test_after_a_restart_even_nothing_is_a_full_update() -> None:
+    play = Play(in_force=7)
+    play.connect()
+    play.say(CLUSTER, "1")
+    assert not play.updates
+    play.say(LISTENER, "2")
+    update = play.commit()
+    assert update.full
+    assert not update.upserts
+
+
+def test_static_configuration() -> None:
+    inline = ListenerDraft(plan.Listener("l", "127.0.0.1", 80, http=plan.Http("r")), routes=routes("r", "a"))
+    a = ClusterDraft(plan.Cluster("a", "a"), endpoints=endpoints("a", 1))
+    play = Play(subscribe=(), listeners=[inline], clusters=[a], in_force=3)
+    update = play.commit()
+    assert update.full
+    assert update.version == 4
+    assert play.keys() == {("cluster", "a"), ("endpoints", "a"), ("listener", "l"), ("routes", "r")}
+    assert play.state.deadline() is None
+
+
+def test_dns() -> None:
+    a = ClusterDraft(plan.Cluster("a", "a"), dns=Dns([DnsName("host", 80)]))
+    play = Play(subscribe=(), clusters=[a])
+    assert not play.updates
+    assert list(play.state.dns) == ["a"]
+    play.seen(play.state.resolved("a", [plan.Endpoint("127.0.0.1", 80)], play.now))
+    play.commit()
+    play.seen(play.state.resolved("a", [plan.Endpoint("127.0.0.2", 80)], play.now))
+    update = play.updates[0]
+    assert [(kind, name) for kind, name, _ in update.upserts] == [("endpoints", "a")]
+    play.refuse()
+    assert not play.updates
+    play.later(5)
+    assert play.commit().upserts == update.upserts
+
+
+def test_a_static_name_cannot_be_sent() -> None:
+    a = ClusterDraft(plan.Cluster("a", "a"), endpoints=endpoints("a", 1))
+    play = Play(clusters=[a])
+    play.commit()
+    play.connect()
+    play.say(CLUSTER, "1", cluster("a"))
+    assert "static_resources" in play.requests[0].error
+
+
+def test_a_type_nobody_asked_for() -> None:
+    play = start()
+    play.say("type.googleapis.com/other", "5", cluster("a"))
+    assert not play.requests
+    assert play.notes
+
+
+@pytest.mark.parametrize("second", [listener("m", "r", 81, idle=1), None])
+def test_routes_of_two_listeners(second: ListenerDraft | None) -> None:
+    """One name for different things: other idle timeouts, or inline routes called like an RDS resource."""
+    if second is None:
+        second = ListenerDraft(plan.Listener("m", "127.0.0.1", 81, http=plan.Http("r")), routes=routes("r"))
+    play = start()
+    play.say(LISTENER, "5", listener("l", "r"), second)
+    play.commit()
+    assert play.plan["listener", "l"].http.routes == "r"
+    assert play.plan["listener", "m"].http.routes == "r@m"
+    assert play.plan["routes", "r@m"].name == "r@m"
