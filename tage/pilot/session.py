@@ -5,8 +5,9 @@ The protocol (envoyproxy.io/docs/envoy/latest/api-docs/xds_protocol) per type, a
 - The client names what it wants; for clusters and listeners naming nothing means everything. The first request is
   always answered. A request that carries the nonce of our last response is its ACK or, with an error, its NACK; with
   any other nonce it is stale and ignored: the answer to our last response is still to come and repeats the names.
-- One response per type is in flight. Nothing is queued meanwhile: what to send is found by comparing what the client
-  was last told with what it is to have *now*, so a slow client gets fewer and newer responses, never a backlog.
+- One response per type is in flight, unless the client asks for further names before it answers: a client that takes a
+  cluster only with its endpoints has to. Nothing is queued meanwhile: what to send is found by comparing what
+  the client was last told with what it is to have *now*, so a slow client gets fewer and newer responses.
 - A response about clusters or listeners holds all of them (what is missing is deleted). One about endpoints or routes
   holds those that changed.
 - After a NACK the same is not sent again; the refused resources go out with the next change of their type.
@@ -68,7 +69,9 @@ class _Subscription:
     """The client waits for a response even if it is to be empty."""
     nonce: str = ""
     in_flight: frozenset[str] | None = None
-    """Names in the response that the client has not answered yet."""
+    """Names in the responses that the client has not answered yet."""
+    asked: bool = False
+    """The client asked for more names: answered even while a response is in flight, for it may need them to answer."""
     refused: frozenset[str] = frozenset()
     """Names in the last response, if it was NACKed."""
     reason: str = ""
@@ -120,7 +123,7 @@ class Session:
         held_since, self._held_since = self._held_since, None
         for type_url in (*TYPES, *(known for known in self._types if known not in TYPES)):
             subscription = self._types.get(type_url)
-            if subscription is not None and subscription.in_flight is None:
+            if subscription is not None and (subscription.in_flight is None or subscription.asked):
                 response = self._respond(type_url, subscription, held_since, now)
                 if response is not None:
                     self._held_since = held_since
@@ -148,24 +151,32 @@ class Session:
     # -- requests ------------------------------------------------------------------------------------------------------
 
     def _on_current(self, request: discovery_pb2.DiscoveryRequest, subscription: _Subscription) -> str:
+        before, names = subscription.names, self._names(request, subscription)
+        waiting = subscription.in_flight is not None
         refused = request.HasField("error_detail")
-        again = subscription.in_flight is None
+        current = request.version_info == subscription.sent_version
+        # A client that takes its time over a response may change its names meanwhile: with our latest nonce, but with
+        # the version before. It may also take a refusal back.
+        accepted = (current or names == before) if waiting else (current and bool(subscription.reason))
         if refused:
             subscription.reason = request.error_detail.message or "refused without a reason"
             subscription.refused |= subscription.in_flight or frozenset()
-        elif not again:
+            subscription.in_flight = None
+        elif accepted:
             subscription.acked_version = subscription.sent_version
             subscription.reason = ""
-        subscription.in_flight = None
-        before, names = subscription.names, self._names(request, subscription)
-        if names != before:
-            subscription.names = names
-            subscription.due |= (names or frozenset()) - (before or frozenset())
-            subscription.must_answer |= names is None
-        elif again and not refused and subscription.nonce:
+            subscription.refused = frozenset()
+            subscription.in_flight = None
+        elif names == before and subscription.nonce:
             # Nothing new, not an ACK: the client asks once more, as Envoy does for a cluster that it builds anew.
             subscription.due |= names or frozenset()
             subscription.must_answer = True
+        if names != before:
+            subscription.names = names
+            added = (names or frozenset()) - (before or frozenset())
+            subscription.due |= added
+            subscription.must_answer |= names is None
+            subscription.asked = bool(added)
         self._note_sync()
         return subscription.reason if refused else ""
 
@@ -189,6 +200,7 @@ class Session:
     ) -> bytes | None:
         wanted = self._wanted(type_url, subscription)
         changed = subscription.among(wanted.changed_since(subscription.told) | subscription.due)
+        subscription.asked = False
         if type_url in _WHOLE:
             names = subscription.among(wanted.names)
             silent = not changed
@@ -224,7 +236,7 @@ class Session:
         subscription.due = frozenset()
         subscription.must_answer = False
         subscription.nonce = str(self._nonces)
-        subscription.in_flight = names
+        subscription.in_flight = names | (subscription.in_flight or frozenset())
         subscription.refused = frozenset()
         subscription.sent_version = wanted.version
         header = discovery_pb2.DiscoveryResponse(

@@ -14,6 +14,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -271,7 +272,7 @@ def test_changes_reach_envoy_without_a_refusal_or_a_failed_request(mesh: tuple[E
         for number in range(1, 7):
             apply(control, number)
             expected = f"v{number % 2 + 1}"
-            until(lambda e=expected: envoy.via("http://reviews/") == (200, e), f"change {number} did not arrive")
+            until(partial(answers, envoy, expected), f"change {number} did not arrive")
     finally:
         stop.set()
         traffic.join(PATIENCE)
@@ -279,6 +280,10 @@ def test_changes_reach_envoy_without_a_refusal_or_a_failed_request(mesh: tuple[E
     assert served == {"v1", "v2"}
     assert_nothing_refused(envoy, control)
     assert envoy.stats("warming_clusters$") == {"cluster_manager.warming_clusters": 0}
+
+
+def answers(envoy: Envoy, expected: str) -> bool:
+    return envoy.via("http://reviews/") == (200, expected)
 
 
 def apply(control: Process, number: int) -> None:

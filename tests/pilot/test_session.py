@@ -55,6 +55,10 @@ class Client:
         )
         self.session.on_request(request)
 
+    def ask_more(self, type_url: str, *names: str, version: str) -> None:
+        """Other names, before the last response is answered."""
+        self.ask(type_url, *names, version=version, nonce=self.last[type_url].nonce)
+
     def answer(self, type_url: str, *names: str, error: str = "", nonce: str | None = None) -> str:
         if names:
             self.names[type_url] = list(names)
@@ -327,6 +331,46 @@ def test_a_changed_clusters_endpoints_are_sent_after_it(client: Client):
     clusters, endpoints = client.responses()
     assert (clusters.type_url, endpoints.type_url) == (CLUSTER, ENDPOINT)
     assert names(endpoints) == {f"outbound|80|{subset}|{REVIEWS.fqdn}" for subset in ("", "v1", "v2")}
+
+
+def test_a_client_that_takes_clusters_only_with_their_endpoints_is_not_kept_waiting(client: Client):
+    """It acknowledges clusters and endpoints together, and asks for the new ones' endpoints before."""
+    before = client.last[ENDPOINT].version_info
+    new = Service("new", instances=(instance(7),))
+    policy = SUBSETS + "  trafficPolicy: {loadBalancer: {simple: RANDOM}}\n"
+    client.change(snapshot(policy, routing(), services=(REVIEWS, RATINGS, new)))
+    assert client.sent() == ["CDS", "EDS"]
+    client.ask_more(ENDPOINT, *client.clusters(), version=before)
+    assert "EDS" not in client.synced()
+    (response,) = client.responses()
+    assert names(response) == {f"outbound|80||{new.fqdn}"}
+    client.answer(ENDPOINT)
+    client.answer(CLUSTER)
+    assert client.sent() == ["RDS"]
+    client.answer(ROUTE)
+    assert client.synced() == {"CDS", "EDS", "LDS", "RDS"}
+
+
+def test_a_refusal_that_was_taken_back(client: Client):
+    client.change(snapshot(SUBSETS, routing(), services=(grown(), RATINGS)))
+    assert client.sent() == ["EDS"]
+    client.answer(ENDPOINT, error="no port")
+    client.answer(ENDPOINT)
+    assert client.sent() == []
+    assert client.session.status()["EDS"]["nacked"] == ""
+    assert client.synced() == {"CDS", "EDS", "LDS", "RDS"}
+
+
+def test_a_refusal_names_all_that_was_in_flight(client: Client):
+    client = Client(SUBSETS)
+    client.ask(ENDPOINT, REVIEWS_CLUSTER)
+    client.sent()
+    client.ask_more(ENDPOINT, REVIEWS_CLUSTER, RATINGS_CLUSTER, version="")
+    assert client.sent() == ["EDS"]
+    client.answer(ENDPOINT, error="no")
+    client.change(snapshot(SUBSETS, services=(REVIEWS, Service("ratings", "other", 9080))))
+    (response,) = client.responses()
+    assert names(response) == {REVIEWS_CLUSTER, RATINGS_CLUSTER}
 
 
 def test_since_changes_with_the_state(client: Client):

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import cast
 
 from envoy.config.route.v3 import route_components_pb2, route_pb2
+from envoy.extensions.retry.host.previous_hosts.v3 import previous_hosts_pb2
 from envoy.type.matcher.v3 import regex_pb2, string_pb2
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.wrappers_pb2 import UInt32Value
@@ -25,13 +26,16 @@ from tage.pilot.generate.snapshot import Snapshot
 DEFAULT_ROUTE = "default"
 """Name of a route that has none."""
 
+# The retry policy of a route that says nothing about retries, Istio's.
 RETRY_ON = ("connect-failure", "refused-stream", "unavailable", "cancelled", "retriable-status-codes")
 RETRY_STATUSES = (503,)
 RETRY_ATTEMPTS = 2
 HOST_SELECTION_ATTEMPTS = 5
-"""The retry policy of a route that says nothing about retries, Istio's."""
+"""How often another host is looked for than those that failed."""
 
 _STATUS_CODES = "retriable-status-codes"
+_OTHER_HOST = route_components_pb2.RetryPolicy.RetryHostPredicate(name="envoy.retry_host_predicates.previous_hosts")
+_OTHER_HOST.typed_config.Pack(previous_hosts_pb2.PreviousHostsPredicate())
 
 
 def outbound(snapshot: Snapshot, namespace: str) -> route_pb2.RouteConfiguration:
@@ -165,6 +169,7 @@ def _retry(retries: HTTPRetry | None) -> route_components_pb2.RetryPolicy | None
         num_retries=UInt32Value(value=retries.attempts if retries is not None else RETRY_ATTEMPTS),
         retriable_status_codes=statuses,
         host_selection_retry_max_attempts=HOST_SELECTION_ATTEMPTS,
+        retry_host_predicate=[_OTHER_HOST],
     )
     if retries is not None and retries.per_try_timeout:
         policy.per_try_timeout.CopyFrom(names.duration(retries.per_try_timeout))

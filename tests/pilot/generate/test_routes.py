@@ -46,6 +46,14 @@ def test_default_route_and_istios_default_retries():
         "num_retries": 2,
         "retriable_status_codes": [503],
         "host_selection_retry_max_attempts": "5",
+        "retry_host_predicate": [
+            {
+                "name": "envoy.retry_host_predicates.previous_hosts",
+                "typed_config": {
+                    "@type": "type.googleapis.com/envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate"
+                },
+            }
+        ],
     }
 
 
