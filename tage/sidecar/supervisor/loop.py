@@ -32,6 +32,8 @@ DRAIN_MARGIN_SECONDS = 1.0
 """Beyond the drain time, for a worker to exit."""
 REAP_SECONDS = 5.0
 """For the kernel to end a killed process."""
+PAUSE_SECONDS = 1.0
+"""A worker that starts again later than this does not keep connections waiting for it while others are live."""
 CONFIGURATION_ERROR = 2
 """Exit status of an agent whose configuration is wrong, and then the supervisor's own."""
 
@@ -198,6 +200,8 @@ class Supervisor:
             delay = slot.backoff.delay(time.monotonic() - child.started)
             log(f"{text}; replaced" + (f" in {delay:g} s" if delay else ""))
             slot.restart_at = time.monotonic() + delay
+            if slot.worker is not None and delay >= PAUSE_SECONDS and self._coordinator.live:
+                self._listeners.pause(slot.worker)
 
     def _is_agent_before_any_plan(self, slot: _Slot) -> bool:
         return slot is self._agent and self._coordinator.version == 0
@@ -289,6 +293,8 @@ class Supervisor:
         """Carries out all that one event causes; descriptors in it are good until the next event."""
         for command in commands:
             if isinstance(command, ToWorker):
+                if isinstance(command.message, plan.Commit):
+                    self._resume(command.worker)
                 self._send(self._workers[command.worker], command.message, command.descriptors)
             elif isinstance(command, ToAgent):
                 self._send(self._agent, command.message)
@@ -297,6 +303,12 @@ class Supervisor:
             elif isinstance(command, Log):
                 log(command.text)
         self._frame = (None, b"")
+
+    def _resume(self, worker: int) -> None:
+        try:
+            self._listeners.resume(worker)
+        except OSError as error:
+            log(f"worker {worker}: cannot listen again: {error.strerror}")
 
     # -- the end -------------------------------------------------------------------------------------------------------
 

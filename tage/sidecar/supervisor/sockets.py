@@ -4,6 +4,9 @@ The supervisor binds them once and keeps them. A worker gets its own by descript
 connections that were waiting in its backlog are not lost. Sockets belong to addresses, not to listeners' names, so a
 listener that is renamed, or two that swap addresses, go on with the sockets that are there.
 
+A worker that does not come back at once would leave its share of the connections waiting. Its sockets are *paused*: the
+kernel then gives new connections to the other workers' sockets, and resets those that wait already.
+
 A change is *staged* (new sockets bound beside those in force), then committed (sockets of addresses that no listener
 uses any more are closed) or aborted.
 """
@@ -34,6 +37,8 @@ class ListenerSockets:
         self._sockets: dict[Address, list[socket.socket]] = {}
         self._in_force: dict[str, Address] = {}
         self._staged: dict[str, Address] | None = None
+        self._paused: set[int] = set()
+        """Workers."""
 
     def stage(self, full: bool, upserts: Mapping[str, Address], removed: Iterable[str]) -> list[str]:
         """Binds what the listeners after this change need and do not have.
@@ -75,6 +80,21 @@ class ListenerSockets:
         listeners = self._staged if staged and self._staged is not None else self._in_force
         return [self._sockets[listeners[name]][worker].fileno() for name in names]
 
+    def pause(self, worker: int) -> None:
+        """Stops listening on this worker's sockets; they stay bound."""
+        if worker in self._paused:
+            return
+        self._paused.add(worker)
+        for sockets in self._sockets.values():
+            _pause(sockets[worker])
+
+    def resume(self, worker: int) -> None:
+        """Listens again if `pause` was called. Raises `OSError`."""
+        if worker in self._paused:
+            self._paused.remove(worker)
+            for sockets in self._sockets.values():
+                sockets[worker].listen(BACKLOG)
+
     def close(self) -> None:
         self._in_force = {}
         self.abort()
@@ -86,9 +106,11 @@ class ListenerSockets:
             _bound(address, shared=False).close()
         bound: list[socket.socket] = []
         try:
-            for _ in range(self._workers):
+            for worker in range(self._workers):
                 bound.append(_bound(address, shared=True))
-                bound[-1].listen(BACKLOG)
+                bound[-1].listen(BACKLOG)  # a paused worker's, too: an address that cannot be listened on shows here
+                if worker in self._paused:
+                    _pause(bound[-1])
         except OSError:
             for sock in bound:
                 sock.close()
@@ -141,6 +163,11 @@ def _bound(address: Address, *, shared: bool) -> socket.socket:
         sock.close()
         raise
     return sock
+
+
+def _pause(sock: socket.socket) -> None:
+    # On a listening socket, Linux takes this for "listen no more"; address and options stay, listen() undoes it.
+    sock.shutdown(socket.SHUT_RDWR)
 
 
 def _overlap(a: Address, b: Address) -> bool:

@@ -139,6 +139,11 @@ class Coordinator:
         """Of the plan in force; 0: there is none yet."""
         return self._version
 
+    @property
+    def live(self) -> int:
+        """Workers that have the plan in force."""
+        return self._state().live
+
     def deadline(self) -> float | None:
         """When `tick` is due."""
         due = [worker.started + self._answer_seconds for worker in self._catching_up()]

@@ -173,8 +173,7 @@ def test_start_update_refusal_and_drain(mesh: Start) -> None:
     assert sidecar.ask(port)[2:] == (1, ["a", "c"])
 
     assert sidecar.update(2, listener("b", second), cluster("refused-by-1")) == "cluster 'refused-by-1': no"
-    with pytest.raises(ConnectionRefusedError):
-        sidecar.ask(second)
+    until(lambda: _refused(second))  # once the workers have heard of it
     assert sidecar.ask(port)[2] == 1
 
     assert sidecar.update(3, listener("b", second)) == ""
@@ -278,6 +277,20 @@ def test_back_off(mesh: Start) -> None:
         until(lambda count=count: len(sidecar.pids("worker 0")) > count)  # type: ignore[misc]
     ends = re.findall(r"worker 0 .* exited with signal 9; (.*)", sidecar.log())
     assert ends == ["replaced", "replaced in 0.1 s", "replaced in 0.2 s"]
+
+
+def test_a_worker_that_stays_away_takes_no_connections_along(mesh: Start) -> None:
+    sidecar = mesh(workers=2)
+    sidecar.accept_agent()
+    port = free_port()
+    assert sidecar.update(1, listener("a", port), full=True) == ""
+    while "replaced in 1.6 s" not in sidecar.log():  # 0, 0.1, 0.2, 0.4, 0.8 come before it
+        pid = sidecar.pids("worker 1")[-1]
+        if alive(pid):
+            os.kill(pid, signal.SIGKILL)
+        time.sleep(0.01)
+    assert {sidecar.ask(port)[0] for _ in range(40)} == {0}
+    until(lambda: sidecar.ask(port)[0] == 1)
 
 
 def test_what_does_not_drain_is_killed(mesh: Start) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterator
+from contextlib import ExitStack, suppress
 
 import pytest
 
@@ -94,6 +95,38 @@ def test_swapped_and_renamed_listeners_keep_their_sockets(sockets: ListenerSocke
     sockets.commit()
     assert connects(one[1])
     assert connects(two[1])
+
+
+def test_a_paused_worker_gets_no_connections(sockets: ListenerSockets) -> None:
+    old, new = free_port(), free_port()
+    sockets.stage(True, {"old": ("127.0.0.1", old)}, [])
+    sockets.commit()
+    sockets.pause(0)
+    sockets.pause(0)
+    sockets.stage(False, {"new": ("127.0.0.1", new)}, [])
+    sockets.commit()
+    assert accepted(sockets, "old", old) == accepted(sockets, "new", new) == {1}
+    sockets.resume(0)
+    sockets.resume(0)
+    assert accepted(sockets, "old", old) == accepted(sockets, "new", new) == {0, 1}
+    for worker in (0, 1):
+        sockets.pause(worker)
+    assert not connects(old)
+
+
+def accepted(sockets: ListenerSockets, name: str, port: int) -> set[int]:
+    """Which workers' sockets get connections."""
+    workers = set()
+    with ExitStack() as stack:
+        for _ in range(40):
+            stack.enter_context(socket.create_connection(("127.0.0.1", port), 2))
+        for worker in (0, 1):
+            (descriptor,) = sockets.descriptors(worker, [name], staged=False)
+            with socket.socket(fileno=os.dup(descriptor)) as listening, suppress(OSError):
+                while True:
+                    listening.accept()[0].close()
+                    workers.add(worker)
+    return workers
 
 
 @pytest.mark.parametrize("shared", [False, True], ids=["alone", "other-sets-reuseport"])
