@@ -41,13 +41,14 @@ cdef class RequestHead:
     cdef public bytes authority
     cdef public bytes scheme
     cdef readonly HeaderBlock block
-    cdef public bint has_body
+    cdef public long long body_length
     cdef public bint expects_continue
     cpdef bytes header(self, bytes name)
     cpdef bytes path_only(self)
 
 cdef class ResponseHead:
     cdef public int status
+    cdef public long long body_length
     cdef readonly HeaderBlock block
     cpdef bytes header(self, bytes name)
 

@@ -162,7 +162,8 @@ class HeaderBlock:
 
 
 class RequestHead:
-    """`path` includes the query. `authority` is the target's authority, else the Host header, as it came."""
+    """`path` includes the query. `authority` is the target's authority, else the Host header, as it came.
+    `body_length` is bytes, 0 without a body, -1 when only the end will tell."""
 
     def __init__(self) -> None:
         self.method = b""
@@ -170,7 +171,7 @@ class RequestHead:
         self.authority = b""
         self.scheme = b"http"
         self.block = HeaderBlock()
-        self.has_body = False
+        self.body_length = 0
         self.expects_continue = False
 
     def header(self, name):
@@ -195,8 +196,11 @@ class RequestHead:
 
 
 class ResponseHead:
+    """`body_length` as in a request: 0 also where there is none whatever the headers say."""
+
     def __init__(self) -> None:
         self.status = 0
+        self.body_length = 0
         self.block = HeaderBlock()
 
     def header(self, name):

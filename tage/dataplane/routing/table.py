@@ -6,7 +6,6 @@ route that matches wins.
 """
 
 import cython
-import re2
 
 from tage.dataplane.native import Random
 from tage.dataplane.protocols.message import RequestHead
@@ -34,6 +33,8 @@ _KINDS = {
 
 def _regex(pattern: bytes, ignore_case: bool):
     """RE2, over bytes. Raises ValueError with RE2's reason."""
+    import re2  # here, for a worker without such routes need not carry it
+
     options = re2.Options()
     options.log_errors = False
     options.encoding = re2.Options.Encoding.LATIN1

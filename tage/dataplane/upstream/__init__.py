@@ -1,0 +1,6 @@
+"""Where requests go to: clusters, their hosts, and the connections to them. Knows no routes.
+
+``connection``   `UpstreamConnection` and `Receiver`: what pools and streams know of each other
+``cluster``      `Cluster` (load balancing, limits) and `Host` (one endpoint with its pool)
+``connect``      opening connections
+"""

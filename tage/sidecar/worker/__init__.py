@@ -1,0 +1,5 @@
+"""A worker: the process that carries traffic. One thread, uvloop, compiled modules.
+
+``tables``   sections of the plan -> route tables, clusters, listeners; prepared beside the live ones, then swapped
+``process``  the channel to the supervisor, the loop, draining
+"""

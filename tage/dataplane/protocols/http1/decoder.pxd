@@ -47,6 +47,7 @@ cdef class Decoder:
     cdef bint _version_10
     cpdef void feed(self, bytes data)
     cpdef bint buffered(self)
+    cpdef bint incomplete(self)
     cpdef bytes rest(self)
     cpdef int read_head(self)
     cdef int _read_partial(self)

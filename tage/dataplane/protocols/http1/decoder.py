@@ -152,6 +152,10 @@ class Decoder:
         """Whether there are bytes that were fed and not read."""
         return self.pos < self.end
 
+    def incomplete(self):
+        """Whether a message has begun and its head is not complete."""
+        return self._partial is not None
+
     def rest(self):
         """Takes the bytes that were fed and not read."""
         result: bytes = self.data[self.pos : self.end]
@@ -630,8 +634,8 @@ class RequestDecoder(Decoder):
         self.remaining = 0
         if framed and self._transfer_framing() < 0:
             return FAILED
-        head.has_body = self.body == CHUNKED or self.remaining > 0
-        if not head.has_body:
+        head.body_length = -1 if self.body == CHUNKED else self.remaining
+        if head.body_length == 0:
             head.expects_continue = False
         self._begin_body()
         return READY
@@ -701,5 +705,6 @@ class ResponseDecoder(Decoder):
         elif self.body == NO_BODY:
             self.body = UNTIL_CLOSE
             self.keep_alive = False
+        head.body_length = self.remaining if self.body <= LENGTH else -1
         self._begin_body()
         return READY

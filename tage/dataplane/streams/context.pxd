@@ -1,0 +1,26 @@
+from tage.dataplane.native cimport Random
+from tage.dataplane.net.timers cimport TimerWheel
+from tage.dataplane.protocols.writer cimport ByteWriter
+from tage.dataplane.routing.table cimport RouteTable
+from tage.dataplane.telemetry.store cimport StatGroup
+
+cdef class Context:
+    cdef public TimerWheel wheel
+    cdef public Random random
+    cdef public ByteWriter writer
+    cdef public dict clusters
+    cdef public bint draining
+
+cdef class ListenerState:
+    cdef public Context context
+    cdef public str name
+    cdef public StatGroup stats
+    cdef public RouteTable routes
+    cdef public bint append_x_forwarded_for
+    cdef public bint generate_request_id
+    cdef public Py_ssize_t max_head_bytes
+    cdef public Py_ssize_t max_headers
+    cdef public long long idle_timeout
+    cdef public long long head_timeout
+    cdef public bytes server_name
+    cdef public set connections

@@ -1,0 +1,37 @@
+"""What the streams of a worker share."""
+
+import cython
+
+from tage.dataplane.native import Random
+from tage.dataplane.net.timers import TimerWheel
+from tage.dataplane.protocols.writer import ByteWriter
+
+
+class Context:
+    """One a worker. `clusters` maps names to `Cluster`; a new plan replaces the dict, streams under way keep theirs."""
+
+    def __init__(self, wheel: TimerWheel) -> None:
+        self.wheel = wheel
+        self.random = Random()
+        self.writer = ByteWriter()
+        self.clusters = {}
+        self.draining = False
+
+
+class ListenerState:
+    """A listener as its connections see it. A new plan changes it in place, so that the next request on an open
+    connection meets the new routes. Times in ms, sizes in bytes."""
+
+    def __init__(self, context: Context, name: str, stats) -> None:
+        self.context = context
+        self.name = name
+        self.stats = stats
+        self.routes = None
+        self.append_x_forwarded_for = True
+        self.generate_request_id = True
+        self.max_head_bytes = 61_440
+        self.max_headers = 100
+        self.idle_timeout = 3_600_000
+        self.head_timeout = 60_000
+        self.server_name = b"tage"
+        self.connections = set()

@@ -1,0 +1,25 @@
+from tage.dataplane.protocols.http1.decoder cimport FAILED, MORE, READY, RequestDecoder
+from tage.dataplane.protocols.http1.encoder cimport HeaderEdits, write_chunk, write_response
+from tage.dataplane.protocols.message cimport ResponseHead
+from tage.dataplane.protocols.writer cimport ByteWriter
+from tage.dataplane.streams.downstream cimport DownstreamConnection
+from tage.dataplane.streams.stream cimport Stream
+
+cdef class Http1DownstreamConnection(DownstreamConnection):
+    cdef RequestDecoder decoder
+    cdef Stream stream
+    cdef bint _request_ended
+    cdef bint _reading
+    cdef bint _close_after
+    cdef bint _chunked
+    cdef bint _in_head
+    cdef bint _held
+    cdef bint _lingering
+    cdef bint _ended
+    cdef long long _quiet_since
+    cdef _advance(self)
+    cdef _next_request(self)
+    cdef _more_body(self)
+    cdef _refuse(self, object error)
+    cdef void _send(self, bytes data)
+    cdef void _finish_writing(self)

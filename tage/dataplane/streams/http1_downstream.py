@@ -1,0 +1,303 @@
+"""HTTP/1.1 connections of clients: requests one after the other, answered in order.
+
+A request is opened only when the one before it is over; what is pipelined behind it waits in the decoder, and the
+connection is read no further meanwhile (a reset by the client is noticed all the same).
+"""
+
+import cython
+
+from tage.dataplane.protocols.http1.decoder import RequestDecoder
+from tage.dataplane.protocols.http1.encoder import LAST_CHUNK, HeaderEdits, local_response
+from tage.dataplane.protocols.writer import ByteWriter
+from tage.dataplane.streams import errors
+from tage.dataplane.streams.context import ListenerState
+from tage.dataplane.streams.downstream import DownstreamConnection
+from tage.dataplane.streams.stream import Stream
+from tage.dataplane.telemetry.layout import LISTENER
+
+if not cython.compiled:
+    # Compiled, these names come from the .pxd.
+    from tage.dataplane.protocols.http1.decoder import FAILED, MORE, READY
+    from tage.dataplane.protocols.http1.encoder import write_chunk, write_response
+
+_CX_TOTAL = cython.declare(cython.Py_ssize_t, LISTENER.offset("downstream_cx_total"))
+_CX_ACTIVE = cython.declare(cython.Py_ssize_t, LISTENER.offset("downstream_cx_active"))
+_CX_DESTROY = cython.declare(cython.Py_ssize_t, LISTENER.offset("downstream_cx_destroy"))
+_CX_IDLE = cython.declare(cython.Py_ssize_t, LISTENER.offset("downstream_cx_idle_timeout"))
+_CX_PROTOCOL_ERROR = cython.declare(cython.Py_ssize_t, LISTENER.offset("downstream_cx_protocol_error"))
+_RX_BYTES = cython.declare(cython.Py_ssize_t, LISTENER.offset("downstream_cx_rx_bytes_total"))
+_TX_BYTES = cython.declare(cython.Py_ssize_t, LISTENER.offset("downstream_cx_tx_bytes_total"))
+_HEAD_TIMEOUT = cython.declare(cython.Py_ssize_t, LISTENER.offset("downstream_rq_header_timeout"))
+_RQ_TOTAL = cython.declare(cython.Py_ssize_t, LISTENER.offset("downstream_rq_total"))
+_RQ_1XX = cython.declare(cython.Py_ssize_t, LISTENER.offset("downstream_rq_1xx"))
+
+_LINGER_MS = cython.declare(cython.longlong, 1_000)
+
+_NO_EDITS = cython.declare(HeaderEdits, HeaderEdits())
+
+
+class Http1DownstreamConnection(DownstreamConnection):
+    def __init__(self, listener: ListenerState) -> None:
+        DownstreamConnection.__init__(self, listener)
+        self.decoder = RequestDecoder(listener.max_head_bytes, listener.max_headers)
+        self.stream = None
+        self._request_ended = True
+        self._reading = False
+        self._close_after = False
+        self._chunked = False
+        self._in_head = False
+        self._held = False
+        self._lingering = False
+        self._ended = False
+        self._quiet_since = 0
+
+    # -- from the transport --------------------------------------------------------------------------------------------
+
+    def opened(self):
+        self.listener.connections.add(self)
+        self.listener.stats.up(_CX_TOTAL)
+        self.listener.stats.up(_CX_ACTIVE)
+        self.forwarded_for = self.peer_host().encode()
+        self._quiet_since = self.listener.context.wheel.now()
+        if self.listener.idle_timeout:
+            self.listener.context.wheel.arm(self, self.listener.idle_timeout)
+
+    def received(self, data):
+        self.listener.stats.add(_RX_BYTES, len(data))
+        if self.closing or self._lingering:
+            return
+        self.decoder.feed(data)
+        self._advance()
+
+    def ended(self):
+        """The client sends no more; a complete request is still answered."""
+        self._ended = True
+        if self._lingering:
+            return False
+        if self.stream is not None and self._request_ended:
+            self._close_after = True
+            return True
+        return False
+
+    def lost(self, error):
+        self.listener.context.wheel.disarm(self)
+        self.listener.connections.discard(self)
+        self.listener.stats.up(_CX_DESTROY)
+        self.listener.stats.down(_CX_ACTIVE)
+        if self.stream is not None:
+            self.stream.downstream_closed()
+
+    def congested(self):
+        if self.stream is not None:
+            self.stream.downstream_congested()
+
+    def drained(self):
+        if self.stream is not None:
+            self.stream.downstream_drained()
+
+    # -- requests ------------------------------------------------------------------------------------------------------
+
+    def _advance(self):
+        """Reads as far as what was fed goes. Streams that end within it do not enter it again."""
+        if self._reading:
+            return
+        self._reading = True
+        try:
+            while not self.closing and not self._lingering:
+                if self.stream is None:
+                    if not self._next_request():
+                        break
+                elif not self._request_ended:
+                    if self._held or not self._more_body():
+                        break
+                else:
+                    if self.decoder.buffered():
+                        self.pause_reading()
+                    break
+        finally:
+            self._reading = False
+
+    def _next_request(self):
+        """Opens a stream if a head is complete; whether to go on."""
+        decoder: RequestDecoder = self.decoder
+        progress: cython.int
+        if self._close_after:
+            return False
+        progress = decoder.read_head()
+        if progress == MORE:
+            if not self._in_head and decoder.incomplete():
+                self._in_head = True
+                self._quiet_since = self.listener.context.wheel.now()
+                if self.listener.head_timeout:
+                    self.listener.context.wheel.arm(self, self.listener.head_timeout)
+            return False
+        self._in_head = False
+        if progress == READY:
+            progress = decoder.read_body()
+        if progress == FAILED:
+            self._refuse(decoder.error)
+            return False
+        self._request_ended = progress == READY
+        self._close_after = not decoder.keep_alive or self._ended or self.listener.context.draining
+        self.stream = Stream(self)
+        self.stream.start(decoder.head, decoder.payload, self._request_ended)
+        return True
+
+    def _more_body(self):
+        decoder: RequestDecoder = self.decoder
+        if not decoder.buffered():
+            return False
+        progress: cython.int = decoder.read_body()
+        if progress == FAILED:
+            self._refuse(decoder.error)
+            return False
+        self._request_ended = progress == READY
+        if decoder.payload is not None or self._request_ended:
+            self.stream.request_data(decoder.payload, self._request_ended)
+        return True
+
+    def _refuse(self, error):
+        """Malformed: one answer, if none has begun, and the end. What follows cannot be trusted."""
+        stream: Stream = self.stream
+        self.listener.stats.up(_CX_PROTOCOL_ERROR)
+        self._close_after = True
+        if stream is not None and stream.responded:
+            self.abort()
+            stream.downstream_failed(errors.MALFORMED)
+            return
+        self._request_ended = False
+        self.send_error(errors.MALFORMED, error.status, error.reason.encode())
+        if stream is not None:
+            stream.downstream_failed(errors.MALFORMED)
+        else:
+            self.listener.stats.up(_RQ_TOTAL)
+            self.listener.stats.up(_RQ_1XX + error.status // 100 - 1)
+            self._finish_writing()
+
+    # -- answers, from the stream --------------------------------------------------------------------------------------
+
+    def _send(self, data):
+        self.listener.stats.add(_TX_BYTES, len(data))
+        self.write(data)
+
+    def send_interim(self, head):
+        if self.decoder.head.version_10:
+            return  # RFC 9110, 15.2
+        out: ByteWriter = self.listener.context.writer
+        out.clear()
+        write_response(out, head, _NO_EDITS, False, False, False)
+        self._send(out.take())
+
+    def send_response(self, head, data, end):
+        out: ByteWriter = self.listener.context.writer
+        old: cython.bint = self.decoder.head.version_10
+        self._chunked = head.body_length < 0 and not old
+        if head.body_length < 0 and old:
+            self._close_after = True  # the only way to tell such a client where the body ends
+        if not self._request_ended or self.listener.context.draining:
+            self._close_after = True
+        out.clear()
+        write_response(out, head, _NO_EDITS, self._chunked, self._close_after, old and not self._close_after)
+        if self._chunked:
+            if data is not None:
+                write_chunk(out, data)
+            if end:
+                out.put(LAST_CHUNK)
+        elif data is not None:
+            out.put(data)
+        self._send(out.take())
+
+    def send_data(self, data, end):
+        out: ByteWriter
+        if self._chunked:
+            out = self.listener.context.writer
+            out.clear()
+            if data is not None:
+                write_chunk(out, data)
+            if end:
+                out.put(LAST_CHUNK)
+            data = out.take()
+        if data:
+            self._send(data)
+
+    def send_error(self, error, status, body):
+        headers = [(b"server", self.listener.server_name)]
+        if error.flag != "-":
+            headers.append((b"x-tage-response-flags", error.flag.encode()))
+        if not self._request_ended or self.listener.context.draining:
+            self._close_after = True
+        if error.flag != "-":
+            body += b"\n"
+        self._send(
+            local_response(
+                status, body, tuple(headers), close=self._close_after, to_head=self.decoder.head.method == b"HEAD"
+            )
+        )
+
+    def reset_stream(self):
+        self._close_after = True
+        self.abort()
+
+    def stream_ended(self):
+        self.stream = None
+        self._held = False
+        if self._close_after:
+            self._finish_writing()
+            return
+        self._quiet_since = self.listener.context.wheel.now()
+        self.resume_reading()
+        if self.decoder.buffered():
+            self._advance()
+
+    def _finish_writing(self):
+        """What was written goes out; then the connection ends. While the client may still be sending, it is heard out
+        for a moment: closing on unread bytes would reset the connection and take the answer with it."""
+        if self.closing or self._lingering:
+            return
+        if self._request_ended and not self.decoder.buffered():
+            self.close()
+            return
+        self._lingering = True
+        self.decoder.rest()
+        self.resume_reading()
+        self.transport.write_eof()
+        self.listener.context.wheel.arm(self, _LINGER_MS)
+
+    def hold(self):
+        self._held = True
+        self.pause_reading()
+
+    def proceed(self):
+        if self._held:
+            self._held = False
+            self.resume_reading()
+            self._advance()
+
+    # -- time ----------------------------------------------------------------------------------------------------------
+
+    def expire(self):
+        now: cython.longlong = self.listener.context.wheel.now()
+        quiet: cython.longlong = now - self._quiet_since
+        limit: cython.longlong = self.listener.head_timeout if self._in_head else self.listener.idle_timeout
+        if self._lingering:
+            self.abort()
+        elif self.stream is not None:
+            self.listener.context.wheel.arm(self, self.listener.idle_timeout)
+        elif quiet < limit:
+            self.listener.context.wheel.arm(self, limit - quiet)
+        elif self._in_head:
+            self.listener.stats.up(_HEAD_TIMEOUT)
+            self._close_after = True
+            self._request_ended = False
+            self.send_error(errors.HEAD_TIMEOUT, errors.HEAD_TIMEOUT.status, errors.HEAD_TIMEOUT.reason.encode())
+            self._finish_writing()
+        else:
+            self.listener.stats.up(_CX_IDLE)
+            self.close()
+
+    def drain(self) -> None:
+        """Ends when the request under way is over; at once when there is none."""
+        if self.stream is None and not self._in_head:
+            self.close()
+        else:
+            self._close_after = True

@@ -1,0 +1,20 @@
+from tage.dataplane.net.timers cimport TimerWheel
+from tage.dataplane.protocols.http1.decoder cimport FAILED, MORE, READY, ResponseDecoder
+from tage.dataplane.protocols.http1.encoder cimport HeaderEdits, write_chunk, write_request
+from tage.dataplane.protocols.message cimport RequestHead
+from tage.dataplane.protocols.writer cimport ByteWriter
+from tage.dataplane.upstream.cluster cimport Cluster, Host
+from tage.dataplane.upstream.connection cimport PROTOCOL_ERROR, TERMINATED, Receiver, UpstreamConnection
+
+cdef class Http1UpstreamConnection(UpstreamConnection):
+    cdef Host host
+    cdef Cluster cluster
+    cdef ByteWriter writer
+    cdef ResponseDecoder decoder
+    cdef bint _in_body
+    cdef bint _chunked
+    cdef bint _request_ended
+    cdef long long _free_since
+    cdef _read(self)
+    cdef _complete(self, Receiver receiver)
+    cdef _break(self, int failure, str reason)

@@ -1,0 +1,196 @@
+"""HTTP/1.1 connections of a pool: one request at a time, then back to the host.
+
+A connection goes back only from a clean state: request sent whole, answer read whole, nothing left over, both sides
+willing. Bytes that nobody asked for close it.
+"""
+
+import cython
+
+from tage.dataplane.net.timers import TimerWheel
+from tage.dataplane.protocols.http1.decoder import ResponseDecoder
+from tage.dataplane.protocols.http1.encoder import LAST_CHUNK
+from tage.dataplane.protocols.writer import ByteWriter
+from tage.dataplane.telemetry.layout import CLUSTER
+from tage.dataplane.upstream.cluster import Cluster, Host
+from tage.dataplane.upstream.connection import Receiver, UpstreamConnection
+
+if not cython.compiled:
+    # Compiled, these names come from the .pxd.
+    from tage.dataplane.protocols.http1.decoder import FAILED, MORE, READY
+    from tage.dataplane.protocols.http1.encoder import write_chunk, write_request
+    from tage.dataplane.upstream.connection import PROTOCOL_ERROR, TERMINATED
+
+_RX_BYTES = cython.declare(cython.Py_ssize_t, CLUSTER.offset("upstream_cx_rx_bytes_total"))
+_TX_BYTES = cython.declare(cython.Py_ssize_t, CLUSTER.offset("upstream_cx_tx_bytes_total"))
+_IDLE_TIMEOUT = cython.declare(cython.Py_ssize_t, CLUSTER.offset("upstream_cx_idle_timeout"))
+_PROTOCOL_ERROR = cython.declare(cython.Py_ssize_t, CLUSTER.offset("upstream_cx_protocol_error"))
+
+
+class Http1UpstreamConnection(UpstreamConnection):
+    def __init__(self, host: Host, writer: ByteWriter) -> None:
+        UpstreamConnection.__init__(self)
+        self.host = host
+        self.cluster = host.cluster
+        self.writer = writer
+        self.decoder = ResponseDecoder()
+        self._in_body = False
+        self._chunked = False
+        self._request_ended = True
+        self._free_since = 0
+
+    # -- from the stream -----------------------------------------------------------------------------------------------
+
+    def send_request(self, receiver, head, edits, data, end):
+        out: ByteWriter = self.writer
+        self.receiver = receiver
+        self.requests += 1
+        self.received_any = False
+        self.decoder.to_head = head.method == b"HEAD"
+        self._in_body = False
+        self._request_ended = end
+        self._chunked = head.body_length < 0
+        out.clear()
+        write_request(out, head, edits, self._chunked)
+        if self._chunked:
+            if data is not None:
+                write_chunk(out, data)
+            if end:
+                out.put(LAST_CHUNK)
+        elif data is not None:
+            out.put(data)
+        self.cluster.stats.add(_TX_BYTES, out.size)
+        self.write(out.take())
+
+    def send_data(self, data, end):
+        self._request_ended = end
+        if self._chunked:
+            self.writer.clear()
+            if data is not None:
+                write_chunk(self.writer, data)
+            if end:
+                self.writer.put(LAST_CHUNK)
+            data = self.writer.take()
+        if data:
+            self.cluster.stats.add(_TX_BYTES, len(data))
+            self.write(data)
+
+    def cancel(self):
+        self.receiver = None
+        self.abort()
+
+    # -- from the transport --------------------------------------------------------------------------------------------
+
+    def opened(self):
+        self._free_since = self.cluster.wheel.now()
+        if self.cluster.idle_timeout:
+            self.cluster.wheel.arm(self, self.cluster.idle_timeout)
+
+    def received(self, data):
+        self.cluster.stats.add(_RX_BYTES, len(data))
+        if self.receiver is None:
+            # Nothing was asked: an error that the server announces before closing, or worse.
+            self.close()
+            return
+        self.received_any = True
+        self.decoder.feed(data)
+        self._read()
+
+    def _read(self):
+        decoder: ResponseDecoder = self.decoder
+        receiver: Receiver
+        progress: cython.int
+        data: bytes
+        while self.receiver is not None:
+            receiver = self.receiver
+            if not self._in_body:
+                progress = decoder.read_head()
+                if progress == MORE:
+                    return
+                if progress == FAILED or decoder.head.status == 101:
+                    self._break(PROTOCOL_ERROR, "a protocol switch that nobody asked for" if progress else "")
+                    return
+                if decoder.head.status < 200:
+                    receiver.interim(decoder.head)
+                    decoder.read_body()
+                    continue
+                progress = decoder.read_body()
+                if progress == FAILED:
+                    self._break(PROTOCOL_ERROR, "")
+                    return
+                data = decoder.payload
+                if progress == READY:
+                    self._complete(receiver)
+                    receiver.response(decoder.head, data, True)
+                    return
+                self._in_body = True
+                receiver.response(decoder.head, data, False)
+            else:
+                progress = decoder.read_body()
+                if progress == FAILED:
+                    self._break(PROTOCOL_ERROR, "")
+                    return
+                data = decoder.payload
+                if progress == READY:
+                    self._complete(receiver)
+                    receiver.response_data(data, True)
+                    return
+                if data is not None:
+                    receiver.response_data(data, False)
+                return
+
+    def _complete(self, receiver):
+        """The answer is whole. The connection is free before the stream hears of it, so that the next request on the
+        same client connection finds it."""
+        self._in_body = False
+        if not self._request_ended:
+            return  # the stream cancels it
+        self.receiver = None
+        self.resume_reading()
+        if self.decoder.keep_alive and not self.decoder.buffered() and not self.closing:
+            self._free_since = self.cluster.wheel.now()
+            self.host.release(self)
+        else:
+            self.close()
+
+    def _break(self, failure, reason):
+        receiver: Receiver = self.receiver
+        self.receiver = None
+        if failure == PROTOCOL_ERROR:
+            self.cluster.stats.up(_PROTOCOL_ERROR)
+            if not reason and self.decoder.error is not None:
+                reason = self.decoder.error.reason
+        self.abort()
+        if receiver is not None:
+            receiver.reset(failure, reason)
+
+    def ended(self):
+        receiver: Receiver = self.receiver
+        if receiver is not None and self._in_body and self.decoder.finish() == READY:
+            self.receiver = None
+            self.close()
+            receiver.response_data(None, True)
+        return False
+
+    def lost(self, error):
+        self.cluster.wheel.disarm(self)
+        self.host.lost(self)
+        if self.receiver is not None:
+            self._break(TERMINATED, error.strerror if isinstance(error, OSError) and error.strerror else "")
+
+    def congested(self):
+        if self.receiver is not None:
+            self.receiver.upstream_congested()
+
+    def drained(self):
+        if self.receiver is not None:
+            self.receiver.upstream_drained()
+
+    def expire(self):
+        """The idle timeout is looked at when it is due, and counted from the last answer."""
+        limit: cython.longlong = self.cluster.idle_timeout
+        idle: cython.longlong = self.cluster.wheel.now() - self._free_since
+        if self.receiver is not None or idle < limit:
+            self.cluster.wheel.arm(self, limit if self.receiver is not None else limit - idle)
+        else:
+            self.cluster.stats.up(_IDLE_TIMEOUT)
+            self.close()

@@ -1,0 +1,67 @@
+from tage.dataplane cimport native
+from tage.dataplane.protocols.http1.encoder cimport HeaderEdits
+from tage.dataplane.protocols.message cimport RequestHead, ResponseHead
+from tage.dataplane.routing.policy cimport CONNECT_FAILURE as RETRY_CONNECT_FAILURE, RESET as RETRY_RESET, RetryPolicy
+from tage.dataplane.routing.table cimport Route
+from tage.dataplane.streams.context cimport Context, ListenerState
+from tage.dataplane.streams.downstream cimport DownstreamConnection
+from tage.dataplane.streams.forwarding cimport request_edits
+from tage.dataplane.upstream.cluster cimport Cluster, Host
+from tage.dataplane.upstream.connection cimport (
+    CONNECT_FAILURE, CONNECT_TIMEOUT, OVERFLOW, PROTOCOL_ERROR, TERMINATED,
+    Receiver, UpstreamConnection,
+)
+
+cdef class Stream(Receiver):
+    cdef DownstreamConnection downstream
+    cdef Context context
+    cdef ListenerState listener
+    cdef RequestHead head
+    cdef HeaderEdits edits
+    cdef public Route route
+    cdef public Cluster cluster
+    cdef public Host host
+    cdef Host avoid
+    cdef UpstreamConnection upstream
+    cdef bint admitted
+    cdef bint waiting
+    cdef bint request_ended
+    cdef bint responded
+    cdef bint over
+    cdef bint backing_off
+    cdef bint retrying
+    cdef bint replayable
+    cdef bint replayed
+    cdef bint held
+    cdef list body
+    cdef Py_ssize_t body_size
+    cdef int tries
+    cdef public int status
+    cdef public str flags
+    cdef long long started
+    cdef long long try_started
+    cdef long long route_deadline
+    cdef long long try_deadline
+    cdef long long retry_at
+    cdef long long last_activity
+    cdef start(self, RequestHead head, bytes data, bint end)
+    cdef request_data(self, bytes data, bint end)
+    cdef downstream_failed(self, object error)
+    cdef downstream_closed(self)
+    cdef downstream_congested(self)
+    cdef downstream_drained(self)
+    cdef _try(self)
+    cdef _dispatch(self, UpstreamConnection connection)
+    cdef void _keep(self, bytes data)
+    cdef _ended_request(self)
+    cdef bint _may_retry(self)
+    cdef _retry(self)
+    cdef _leave_upstream(self)
+    cdef _part(self)
+    cdef _finish(self)
+    cdef _start_clock(self)
+    cdef _fail(self, object error, str detail)
+    cdef _answer(self, object error, int status, bytes body)
+    cdef _complete(self)
+    cdef void _count_try(self, int status)
+    cdef void _rearm(self, long long now)

@@ -1,0 +1,516 @@
+"""`Stream`: one request and its answer, whatever the protocol.
+
+    start --route--> [waiting for a connection] --> try under way --> response --> over
+                          ^                              |
+                          |<---- backing off <-----------|   retry: failed before a byte of the answer went downstream
+
+What comes from below (`Receiver`): a connection or none, the answer, its end, a reset. What comes from above: the rest of
+the request's body, its end, the client's going. A stream ends exactly once (`_complete`), and has then left the
+connection, the queue, the limits and the timer wheel.
+
+Retries. While no byte of the answer has gone downstream, a try that failed may be made again: as the route's policy
+says, or once without any policy if a *reused* connection closed before any byte of the answer to an idempotent method
+came (it was closing when the request met it). For that the body is kept, up to `REPLAY_BYTES`; a larger one is sent once.
+
+Time. One timer a stream, at the earliest of: the route's timeout (from the request's end to the answer's end), the try's
+timeout, the idle timeout, the next try. Idle time is looked at when the timer is due, not moved at each byte.
+
+Back-pressure. The answer is read no faster than the client takes it, the request no faster than the upstream does; what
+waits for a connection is bounded by `REPLAY_BYTES` and then the client is read no further.
+"""
+
+import cython
+
+from tage.dataplane.protocols.http1.encoder import HeaderEdits
+from tage.dataplane.protocols.message import RequestHead, ResponseHead
+from tage.dataplane.routing.policy import RetryPolicy
+from tage.dataplane.routing.table import Route
+from tage.dataplane.streams import errors
+from tage.dataplane.streams.context import Context, ListenerState
+from tage.dataplane.streams.downstream import DownstreamConnection
+from tage.dataplane.telemetry import layout
+from tage.dataplane.upstream.cluster import Cluster, Host
+from tage.dataplane.upstream.connection import Receiver, UpstreamConnection
+
+if not cython.compiled:
+    # Compiled, these names come from the .pxd.
+    from tage.dataplane import native
+    from tage.dataplane.routing.policy import CONNECT_FAILURE as RETRY_CONNECT_FAILURE
+    from tage.dataplane.routing.policy import RESET as RETRY_RESET
+    from tage.dataplane.streams.forwarding import request_edits
+    from tage.dataplane.upstream.connection import (
+        CONNECT_FAILURE,
+        CONNECT_TIMEOUT,
+        OVERFLOW,
+        PROTOCOL_ERROR,
+        TERMINATED,
+    )
+
+REPLAY_BYTES = cython.declare(cython.Py_ssize_t, 65_536)
+_IDEMPOTENT = cython.declare(frozenset, frozenset({b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE", b"TRACE"}))
+
+_C_TOTAL = cython.declare(cython.Py_ssize_t, layout.CLUSTER.offset("upstream_rq_total"))
+_C_1XX = cython.declare(cython.Py_ssize_t, layout.CLUSTER.offset("upstream_rq_1xx"))
+_C_TIMEOUT = cython.declare(cython.Py_ssize_t, layout.CLUSTER.offset("upstream_rq_timeout"))
+_C_TRY_TIMEOUT = cython.declare(cython.Py_ssize_t, layout.CLUSTER.offset("upstream_rq_per_try_timeout"))
+_C_RETRY = cython.declare(cython.Py_ssize_t, layout.CLUSTER.offset("upstream_rq_retry"))
+_C_RETRY_SUCCESS = cython.declare(cython.Py_ssize_t, layout.CLUSTER.offset("upstream_rq_retry_success"))
+_C_RETRY_OVERFLOW = cython.declare(cython.Py_ssize_t, layout.CLUSTER.offset("upstream_rq_retry_overflow"))
+_C_REPLAY = cython.declare(cython.Py_ssize_t, layout.CLUSTER.offset("upstream_rq_replay"))
+_C_CANCELLED = cython.declare(cython.Py_ssize_t, layout.CLUSTER.offset("upstream_rq_cancelled"))
+_C_RX_RESET = cython.declare(cython.Py_ssize_t, layout.CLUSTER.offset("upstream_rq_rx_reset"))
+_C_NONE_HEALTHY = cython.declare(cython.Py_ssize_t, layout.CLUSTER.offset("upstream_cx_none_healthy"))
+_L_TOTAL = cython.declare(cython.Py_ssize_t, layout.LISTENER.offset("downstream_rq_total"))
+_L_1XX = cython.declare(cython.Py_ssize_t, layout.LISTENER.offset("downstream_rq_1xx"))
+_L_ACTIVE = cython.declare(cython.Py_ssize_t, layout.LISTENER.offset("downstream_rq_active"))
+_L_RX_RESET = cython.declare(cython.Py_ssize_t, layout.LISTENER.offset("downstream_rq_rx_reset"))
+_L_IDLE = cython.declare(cython.Py_ssize_t, layout.LISTENER.offset("downstream_rq_idle_timeout"))
+_L_NO_ROUTE = cython.declare(cython.Py_ssize_t, layout.LISTENER.offset("no_route"))
+_R_TOTAL = cython.declare(cython.Py_ssize_t, layout.ROUTE.offset("rq_total"))
+_R_1XX = cython.declare(cython.Py_ssize_t, layout.ROUTE.offset("rq_1xx"))
+_R_RETRY = cython.declare(cython.Py_ssize_t, layout.ROUTE.offset("rq_retry"))
+_R_TIMEOUT = cython.declare(cython.Py_ssize_t, layout.ROUTE.offset("rq_timeout"))
+
+_ERRORS = {
+    CONNECT_FAILURE: errors.CONNECT_FAILURE,
+    CONNECT_TIMEOUT: errors.CONNECT_TIMEOUT,
+    OVERFLOW: errors.OVERFLOW,
+    TERMINATED: errors.TERMINATED,
+    PROTOCOL_ERROR: errors.PROTOCOL_ERROR,
+}
+
+
+class Stream(Receiver):
+    def __init__(self, downstream: DownstreamConnection) -> None:
+        Receiver.__init__(self)
+        self.downstream = downstream
+        self.listener = downstream.listener
+        self.context = downstream.listener.context
+        self.head = None
+        self.edits = None
+        self.route = None
+        self.cluster = None
+        self.host = None
+        self.avoid = None
+        self.upstream = None
+        self.admitted = False
+        self.waiting = False
+        self.request_ended = False
+        self.responded = False
+        self.over = False
+        self.backing_off = False
+        self.retrying = False
+        self.replayable = True
+        self.replayed = False
+        self.held = False
+        self.body = None
+        self.body_size = 0
+        self.tries = 0
+        self.status = 0
+        self.flags = "-"
+        self.started = 0
+        self.try_started = 0
+        self.route_deadline = 0
+        self.try_deadline = 0
+        self.retry_at = 0
+        self.last_activity = 0
+
+    # -- from above: the downstream connection -------------------------------------------------------------------------
+
+    def start(self, head, data, end):
+        """A request's head, with the part of its body (or None) that came with it. `head` stays valid and unchanged
+        until the stream is over."""
+        route: Route
+        self.head = head
+        self.started = native.now_us()
+        self.last_activity = self.started // 1000
+        self.listener.stats.up(_L_TOTAL)
+        self.listener.stats.up(_L_ACTIVE)
+        if data is not None:
+            self._keep(data)
+        self.request_ended = end
+        route = self.listener.routes.route(head) if self.listener.routes is not None else None
+        if route is None:
+            self.listener.stats.up(_L_NO_ROUTE)
+            self._fail(errors.NO_ROUTE, "")
+            return
+        self.route = route
+        if route.stats is not None:
+            route.stats.up(_R_TOTAL)
+        if route.direct_status:
+            self._answer(errors.DIRECT, route.direct_status, route.direct_body)
+            return
+        self.cluster = self.context.clusters.get(route.pick_cluster(self.context.random))
+        if self.cluster is None:
+            self._fail(errors.NO_CLUSTER, "")
+            return
+        if not self.cluster.admit():
+            self._fail(errors.OVERFLOW, "")
+            return
+        self.admitted = True
+        self.edits = request_edits(self.listener, head, self.downstream.forwarded_for)
+        if route.prefix_rewrite:
+            self.edits.path = route.rewrite(head.path)
+        if end:
+            self._start_clock()
+        self._rearm(self.last_activity)
+        self._try()
+
+    def request_data(self, data, end):
+        """More of the request's body."""
+        if self.over:
+            return
+        self.last_activity = native.now_us() // 1000
+        self.request_ended = end
+        if self.upstream is not None:
+            if self.replayable and data is not None:
+                self._keep(data)
+            self.upstream.send_data(data, end)
+        else:
+            if data is not None:
+                self._keep(data)
+            if self.body_size > REPLAY_BYTES and not end:
+                self.held = True
+                self.downstream.hold()
+        if end:
+            self._ended_request()
+
+    def downstream_failed(self, error):
+        """The rest of the request is malformed; the downstream connection has answered, or will close."""
+        if not self.over:
+            self.flags = error.flag
+            self.status = error.status
+            self._leave_upstream()
+            self._complete()
+
+    def downstream_closed(self):
+        """The client went away."""
+        if not self.over:
+            self.flags = errors.CLIENT_GONE.flag
+            self.listener.stats.up(_L_RX_RESET)
+            if self.cluster is not None:
+                self.cluster.stats.up(_C_CANCELLED)
+            self._leave_upstream()
+            self._complete()
+
+    def downstream_congested(self):
+        if self.upstream is not None:
+            self.upstream.pause_reading()
+
+    def downstream_drained(self):
+        if self.upstream is not None:
+            self.upstream.resume_reading()
+
+    # -- one try -------------------------------------------------------------------------------------------------------
+
+    def _try(self):
+        connection: UpstreamConnection
+        failure: cython.int
+        self.host = self.cluster.pick(self.context.random, self.avoid)
+        if self.host is None:
+            self.cluster.stats.up(_C_NONE_HEALTHY)
+            self._fail(errors.NO_HEALTHY_HOST, "")
+            return
+        self.tries += 1
+        self.cluster.stats.up(_C_TOTAL)
+        connection = self.host.take()
+        if connection is not None:
+            self._dispatch(connection)
+            return
+        failure = self.host.enqueue(self)
+        if failure:
+            self._fail(_ERRORS[failure], "")
+            return
+        self.waiting = True
+
+    def upstream_ready(self, connection):
+        self.waiting = False
+        self._dispatch(connection)
+
+    def upstream_failed(self, failure, reason):
+        self.waiting = False
+        self.avoid = self.host
+        policy: RetryPolicy = self.route.retry
+        if policy is not None and policy.on & RETRY_CONNECT_FAILURE and self._may_retry():
+            self._retry()
+            return
+        self._fail(_ERRORS[failure], reason)
+
+    def _dispatch(self, connection):
+        data: bytes = None
+        policy: RetryPolicy = self.route.retry
+        self.upstream = connection
+        self.host.active += 1
+        self.try_started = self.started if self.tries == 1 and not self.replayed else native.now_us()
+        if self.body is not None:
+            data = self.body[0] if len(self.body) == 1 else b"".join(self.body)
+            if self.body_size > REPLAY_BYTES:
+                self.replayable = False
+                self.body = None
+            else:
+                self.body = [data]
+        if policy is not None and policy.per_try_timeout:
+            self.try_deadline = self.try_started // 1000 + policy.per_try_timeout
+            self._rearm(self.try_started // 1000)
+        if self.downstream.write_paused:
+            connection.pause_reading()
+        connection.send_request(self, self.head, self.edits, data, self.request_ended)
+        if self.held:
+            self.held = False
+            if not self.over and not connection.write_paused:
+                self.downstream.proceed()
+
+    def _keep(self, data):
+        """Of the body, for a first or further try."""
+        self.body_size += len(data)
+        if self.upstream is not None and self.body_size > REPLAY_BYTES:
+            self.replayable = False
+            self.body = None
+        elif self.body is None:
+            self.body = [data]
+        else:
+            self.body.append(data)
+
+    def _start_clock(self):
+        if self.route.timeout:
+            self.route_deadline = self.last_activity + self.route.timeout
+
+    def _ended_request(self):
+        self._start_clock()
+        if self.route is not None and not self.over:
+            self._rearm(self.last_activity)
+
+    # -- from below: the upstream connection ---------------------------------------------------------------------------
+
+    def interim(self, head):
+        self.last_activity = native.now_us() // 1000
+        self.downstream.send_interim(head)
+
+    def response(self, head, data, end):
+        policy: RetryPolicy = self.route.retry
+        status: cython.int = head.status
+        if policy is not None and status >= 400 and policy.retries_status(status) and self._may_retry():
+            self._count_try(status)
+            self.avoid = self.host
+            self._leave_upstream()
+            self._retry()
+            return
+        if self.retrying and status < 500:
+            self.cluster.stats.up(_C_RETRY_SUCCESS)
+        self.status = status
+        self.responded = True
+        self.body = None
+        self.replayable = False
+        if not end:
+            self.last_activity = native.now_us() // 1000
+        self.downstream.send_response(head, data, end)
+        if end and not self.over:
+            self._finish()
+
+    def response_data(self, data, end):
+        if self.over:
+            return
+        if not end:
+            self.last_activity = native.now_us() // 1000
+        self.downstream.send_data(data, end)
+        if end and not self.over:
+            self._finish()
+
+    def _finish(self):
+        self._count_try(self.status)
+        if not self.request_ended:
+            # Answered before the request was complete: its connection can carry no other.
+            self._leave_upstream()
+        else:
+            self._part()
+        self._complete()
+
+    def reset(self, failure, reason):
+        policy: RetryPolicy = self.route.retry
+        connection: UpstreamConnection = self.upstream
+        silent: cython.bint = connection is not None and not connection.received_any
+        reused: cython.bint = connection is not None and connection.requests > 1
+        self._part()
+        self.cluster.stats.up(_C_RX_RESET)
+        if not self.responded:
+            if (
+                failure == TERMINATED
+                and reused
+                and silent
+                and self.replayable
+                and not self.replayed
+                and self.head.method in _IDEMPOTENT
+            ):
+                self.replayed = True
+                self.tries -= 1
+                self.cluster.stats.up(_C_REPLAY)
+                self._try()
+                return
+            self.avoid = self.host
+            if policy is not None and policy.on & RETRY_RESET and self._may_retry():
+                self._retry()
+                return
+        self._fail(_ERRORS[failure], reason)
+
+    def upstream_congested(self):
+        if not self.request_ended:
+            self.downstream.hold()
+
+    def upstream_drained(self):
+        if not self.request_ended:
+            self.downstream.proceed()
+
+    # -- retries, time -------------------------------------------------------------------------------------------------
+
+    def _may_retry(self):
+        if self.responded or not self.replayable or self.tries > self.route.retry.attempts:
+            return False
+        if not self.retrying and self.cluster.retries >= self.cluster.max_retries:
+            self.cluster.stats.up(_C_RETRY_OVERFLOW)
+            return False
+        return True
+
+    def _retry(self):
+        """Another try, after a jittered exponential back-off (Envoy's: 25 ms, doubling, to 250 ms)."""
+        policy: RetryPolicy = self.route.retry
+        ceiling: cython.longlong
+        if not self.retrying:
+            self.retrying = True
+            self.cluster.retries += 1
+        self.cluster.stats.up(_C_RETRY)
+        if self.route.stats is not None:
+            self.route.stats.up(_R_RETRY)
+        ceiling = policy.backoff_base
+        doublings: cython.int = self.tries - 1
+        while doublings > 0 and ceiling < policy.backoff_max:
+            ceiling *= 2
+            doublings -= 1
+        if ceiling > policy.backoff_max:
+            ceiling = policy.backoff_max
+        now: cython.longlong = native.now_us() // 1000
+        self.backing_off = True
+        self.try_deadline = 0
+        self.retry_at = now + self.context.random.below(ceiling + 1)
+        self._rearm(now)
+
+    def _rearm(self, now):
+        """Sets the timer to the earliest of the deadlines. `now` in ms."""
+        due: cython.longlong = 0
+        if self.route.idle_timeout:
+            due = self.last_activity + self.route.idle_timeout
+        if self.route_deadline and (due == 0 or self.route_deadline < due):
+            due = self.route_deadline
+        if self.try_deadline and (due == 0 or self.try_deadline < due):
+            due = self.try_deadline
+        if self.backing_off and (due == 0 or self.retry_at < due):
+            due = self.retry_at
+        if due:
+            if self.armed and self.deadline <= due:
+                return  # it will be due before, and looks again then
+            self.context.wheel.arm(self, due - now if due > now else 0)
+
+    def expire(self):
+        now: cython.longlong = native.now_us() // 1000
+        policy: RetryPolicy
+        if self.over:
+            return
+        if self.route_deadline and now >= self.route_deadline:
+            self.cluster.stats.up(_C_TIMEOUT)
+            if self.route.stats is not None:
+                self.route.stats.up(_R_TIMEOUT)
+            self._leave_upstream()
+            self._fail(errors.REQUEST_TIMEOUT, "")
+            return
+        if self.backing_off and now >= self.retry_at:
+            self.backing_off = False
+            self._try()
+            if self.over:
+                return
+        elif self.try_deadline and now >= self.try_deadline and not self.responded:
+            self.cluster.stats.up(_C_TRY_TIMEOUT)
+            policy = self.route.retry
+            self.try_deadline = 0
+            self.avoid = self.host
+            self._leave_upstream()
+            # As Envoy: a try that timed out counts as a 5xx and as a gateway error.
+            if policy.retries_status(504) and self._may_retry():
+                self._retry()
+                return
+            self._fail(errors.REQUEST_TIMEOUT, "")
+            return
+        elif self.route.idle_timeout and now >= self.last_activity + self.route.idle_timeout:
+            self.listener.stats.up(_L_IDLE)
+            self._leave_upstream()
+            self._fail(errors.STREAM_IDLE, "")
+            return
+        self._rearm(now)
+
+    # -- the end -------------------------------------------------------------------------------------------------------
+
+    def _part(self):
+        """From the connection, which goes its own way."""
+        if self.upstream is not None:
+            self.upstream = None
+            self.host.active -= 1
+
+    def _leave_upstream(self):
+        """From the connection or the queue; what is under way there is given up."""
+        connection: UpstreamConnection = self.upstream
+        if self.waiting:
+            self.waiting = False
+            self.host.forget(self)
+        if connection is not None:
+            self._part()
+            if connection.receiver is self:
+                connection.cancel()
+
+    def _fail(self, error, detail):
+        if self.responded:
+            self.flags = error.flag
+            self.downstream.reset_stream()
+            if not self.over:
+                self._complete()
+            return
+        text = f"{error.reason}: {detail}" if detail else error.reason
+        self._answer(error, error.status, text.encode())
+
+    def _answer(self, error, status, body):
+        self.flags = error.flag
+        self.status = status
+        self.downstream.send_error(error, status, body)
+        if self.cluster is not None:
+            self._count_try(status)
+        if not self.over:
+            self._complete()
+
+    def _count_try(self, status):
+        """A try's outcome, with the cluster: its class and its time."""
+        self.cluster.stats.up(_C_1XX + status // 100 - 1)
+        if self.try_started:
+            self.cluster.stats.record(native.now_us() - self.try_started)
+
+    def _complete(self):
+        took: cython.longlong = native.now_us() - self.started
+        self.over = True
+        self.context.wheel.disarm(self)
+        if self.admitted:
+            self.admitted = False
+            self.cluster.leave()
+        if self.cluster is not None:
+            # Exact code and flags once a request, however many tries: Istio's istio_requests_total.
+            self.cluster.stats.count_code(self.status, self.flags)
+            if self.retrying:
+                self.retrying = False
+                self.cluster.retries -= 1
+        self.listener.stats.down(_L_ACTIVE)
+        self.listener.stats.record(took)
+        if self.status:
+            self.listener.stats.up(_L_1XX + self.status // 100 - 1)
+        if self.route is not None and self.route.stats is not None:
+            self.route.stats.record(took)
+            if self.status:
+                self.route.stats.up(_R_1XX + self.status // 100 - 1)
+        downstream: DownstreamConnection = self.downstream
+        self.body = None
+        self.downstream = None
+        downstream.stream_ended()

@@ -1,0 +1,50 @@
+from tage.dataplane.native cimport Random
+from tage.dataplane.net.timers cimport TimerWheel
+from tage.dataplane.telemetry.store cimport StatGroup
+from tage.dataplane.upstream.connection cimport NONE, OVERFLOW, Receiver, UpstreamConnection
+
+cdef class Host:
+    cdef public str address
+    cdef public int port
+    cdef public int weight
+    cdef public bint healthy
+    cdef public bint retired
+    cdef public Py_ssize_t active
+    cdef public Cluster cluster
+    cdef list _idle
+    cdef object _waiting
+    cdef public Py_ssize_t connecting
+    cdef UpstreamConnection take(self)
+    cdef int enqueue(self, Receiver receiver)
+    cdef void forget(self, Receiver receiver)
+    cdef void release(self, UpstreamConnection connection)
+    cdef void lost(self, UpstreamConnection connection)
+    cdef void _connect(self)
+    cdef void _waited(self)
+    cdef void _offer(self, UpstreamConnection connection)
+    cdef void _closed(self)
+
+cdef class Cluster:
+    cdef public str name
+    cdef public StatGroup stats
+    cdef public TimerWheel wheel
+    cdef object connect
+    cdef public list hosts
+    cdef public list schedule
+    cdef Py_ssize_t _next
+    cdef public str lb
+    cdef int _lb
+    cdef public long long connect_timeout
+    cdef public long long idle_timeout
+    cdef public Py_ssize_t max_connections
+    cdef public Py_ssize_t max_pending
+    cdef public Py_ssize_t max_requests
+    cdef public Py_ssize_t max_retries
+    cdef public long long max_requests_per_connection
+    cdef public Py_ssize_t connections
+    cdef public Py_ssize_t pending
+    cdef public Py_ssize_t requests
+    cdef public Py_ssize_t retries
+    cpdef Host pick(self, Random random, Host avoid)
+    cdef bint admit(self)
+    cdef void leave(self)

@@ -1,0 +1,301 @@
+"""Clusters, their hosts, load balancing and connection pools.
+
+A `Host` keeps its free connections as a stack (the one used last is used next, so that the others can go idle) and a
+queue of streams that wait for one. A connection is opened for each waiting stream, as far as the limits allow. What the
+limits refuse is refused at once (flag UO), never queued without bound.
+
+The limits are the cluster's, counted in this worker (envoy.config.cluster.v3.CircuitBreakers).
+"""
+
+from collections import deque
+from math import gcd
+
+import cython
+
+from tage.dataplane.native import Random
+from tage.dataplane.net.timers import TimerWheel
+from tage.dataplane.telemetry.layout import CLUSTER
+from tage.dataplane.telemetry.store import StatGroup
+from tage.dataplane.upstream.connection import Receiver, UpstreamConnection
+
+if not cython.compiled:
+    # Compiled, these names come from the .pxd.
+    from tage.dataplane.upstream.connection import NONE, OVERFLOW
+
+_PENDING_TOTAL = cython.declare(cython.Py_ssize_t, CLUSTER.offset("upstream_rq_pending_total"))
+_PENDING_OVERFLOW = cython.declare(cython.Py_ssize_t, CLUSTER.offset("upstream_rq_pending_overflow"))
+_PENDING_ACTIVE = cython.declare(cython.Py_ssize_t, CLUSTER.offset("upstream_rq_pending_active"))
+_RQ_ACTIVE = cython.declare(cython.Py_ssize_t, CLUSTER.offset("upstream_rq_active"))
+_CX_TOTAL = cython.declare(cython.Py_ssize_t, CLUSTER.offset("upstream_cx_total"))
+_CX_ACTIVE = cython.declare(cython.Py_ssize_t, CLUSTER.offset("upstream_cx_active"))
+_CX_DESTROY = cython.declare(cython.Py_ssize_t, CLUSTER.offset("upstream_cx_destroy"))
+_CX_OVERFLOW = cython.declare(cython.Py_ssize_t, CLUSTER.offset("upstream_cx_overflow"))
+_CX_MAX_REQUESTS = cython.declare(cython.Py_ssize_t, CLUSTER.offset("upstream_cx_max_requests"))
+_MEMBERS = cython.declare(cython.Py_ssize_t, CLUSTER.offset("membership_total"))
+_MEMBERS_HEALTHY = cython.declare(cython.Py_ssize_t, CLUSTER.offset("membership_healthy"))
+
+ROUND_ROBIN = cython.declare(cython.int, 0)
+RANDOM = cython.declare(cython.int, 1)
+LEAST_REQUEST = cython.declare(cython.int, 2)
+
+_LB = {"round_robin": 0, "random": 1, "least_request": 2}
+_MAX_SCHEDULE = 10_000
+
+
+class Host:
+    """One endpoint of a cluster, with its pool. `active` counts the requests under way on it."""
+
+    def __init__(
+        self, cluster, address: str, port: cython.int, weight: cython.int = 1, healthy: cython.bint = True
+    ) -> None:
+        self.cluster = cluster
+        self.address = address
+        self.port = port
+        self.weight = weight
+        self.healthy = healthy
+        self.retired = False
+        self.active = 0
+        self.connecting = 0
+        self._idle = []
+        self._waiting = deque()
+
+    def take(self):
+        """A free connection, or None."""
+        connection: UpstreamConnection
+        while self._idle:
+            connection = self._idle.pop()
+            if not connection.closing:
+                return connection
+        return None
+
+    def enqueue(self, receiver):
+        """Waits for a connection: `receiver` gets `upstream_ready` or `upstream_failed`. Answers a `Failure`: NONE when
+        it waits now, OVERFLOW when the cluster's limits refuse it."""
+        cluster: Cluster = self.cluster
+        if cluster.pending >= cluster.max_pending:
+            cluster.stats.up(_PENDING_OVERFLOW)
+            return OVERFLOW
+        self._waiting.append(receiver)
+        cluster.pending += 1
+        cluster.stats.up(_PENDING_TOTAL)
+        cluster.stats.up(_PENDING_ACTIVE)
+        if self.connecting < len(self._waiting):
+            self._connect()
+        return NONE
+
+    def forget(self, receiver):
+        """It does not wait any more."""
+        if receiver in self._waiting:
+            self._waiting.remove(receiver)
+            self._waited()
+
+    def _waited(self):
+        self.cluster.pending -= 1
+        self.cluster.stats.down(_PENDING_ACTIVE)
+
+    def _connect(self):
+        cluster: Cluster = self.cluster
+        if cluster.connections >= cluster.max_connections:
+            # Those that wait get a connection when one is released. With none of their own to wait for, one is opened
+            # all the same (as Envoy does), or they would wait for another host's forever.
+            cluster.stats.up(_CX_OVERFLOW)
+            if self.active or self.connecting:
+                return
+        cluster.connections += 1
+        cluster.stats.up(_CX_TOTAL)
+        cluster.stats.up(_CX_ACTIVE)
+        self.connecting += 1
+        cluster.connect(self)
+
+    def connected(self, connection: UpstreamConnection) -> None:
+        """A connection that was asked for is open."""
+        self.connecting -= 1
+        if connection.open:
+            self._offer(connection)
+        elif self.connecting < len(self._waiting):
+            self._connect()  # the peer closed it at once; `lost` has counted it
+
+    def connect_failed(self, failure: cython.int, reason: str) -> None:
+        """One that was asked for will not come: one of those that wait is told."""
+        receiver: Receiver
+        self.connecting -= 1
+        self._closed()
+        if self._waiting:
+            receiver = self._waiting.popleft()
+            self._waited()
+            receiver.upstream_failed(failure, reason)
+        if self.connecting < len(self._waiting):
+            self._connect()
+
+    def _offer(self, connection):
+        """A connection is free: the first that waits gets it, else the stack."""
+        receiver: Receiver
+        if self._waiting:
+            receiver = self._waiting.popleft()
+            self._waited()
+            receiver.upstream_ready(connection)
+        elif self.retired:
+            connection.close()
+        else:
+            self._idle.append(connection)
+
+    def release(self, connection):
+        """Its answer is complete and it can carry another."""
+        limit: cython.longlong = self.cluster.max_requests_per_connection
+        if limit and connection.requests >= limit:
+            self.cluster.stats.up(_CX_MAX_REQUESTS)
+            connection.close()
+        else:
+            self._offer(connection)
+
+    def lost(self, connection):
+        """It is closed."""
+        if connection in self._idle:
+            self._idle.remove(connection)
+        self._closed()
+        if self.connecting < len(self._waiting):
+            self._connect()
+
+    def _closed(self):
+        self.cluster.connections -= 1
+        self.cluster.stats.up(_CX_DESTROY)
+        self.cluster.stats.down(_CX_ACTIVE)
+
+    def retire(self) -> None:
+        """It is not in the cluster any more: what is under way is completed, nothing is kept."""
+        connection: UpstreamConnection
+        self.retired = True
+        idle: list = self._idle
+        self._idle = []
+        for connection in idle:
+            connection.close()
+
+    def idle_connections(self) -> int:
+        return len(self._idle)
+
+
+class Cluster:
+    """A set of hosts that can all answer. Times in ms; limits are counts.
+
+    `connect(host)` starts opening a connection and later calls `host.connected` or `host.connect_failed`.
+    """
+
+    def __init__(self, name: str, stats: StatGroup, wheel: TimerWheel, connect) -> None:
+        self.name = name
+        self.stats = stats
+        self.wheel = wheel
+        self.connect = connect
+        self.hosts = []
+        self.schedule = []
+        self._next = 0
+        self.lb = "round_robin"
+        self._lb = ROUND_ROBIN
+        self.connect_timeout = 5_000
+        self.idle_timeout = 3_600_000
+        self.max_connections = 1024
+        self.max_pending = 1024
+        self.max_requests = 1024
+        self.max_retries = 3
+        self.max_requests_per_connection = 0
+        self.connections = 0
+        self.pending = 0
+        self.requests = 0
+        self.retries = 0
+
+    def set_lb(self, lb: str) -> None:
+        """round_robin, random or least_request."""
+        self._lb = _LB[lb]
+        self.lb = lb
+
+    def set_hosts(self, endpoints) -> None:
+        """Makes these (address, port, weight, healthy) the cluster's hosts. Hosts that stay keep their connections."""
+        known = {(host.address, host.port): host for host in self.hosts}
+        hosts = []
+        for address, port, weight, healthy in endpoints:
+            host = known.pop((address, port), None)
+            if host is None:
+                host = Host(self, address, port, weight, healthy)
+            else:
+                host.weight = weight
+                host.healthy = healthy
+            hosts.append(host)
+        self.hosts = hosts
+        self.schedule = _schedule([host for host in hosts if host.healthy])
+        self._next = 0
+        self.stats.put(_MEMBERS, len(hosts))
+        self.stats.put(_MEMBERS_HEALTHY, sum(1 for host in hosts if host.healthy))
+        for host in known.values():
+            host.retire()
+
+    def pick(self, random, avoid):
+        """A healthy host, or None. Not `avoid` (where a try just failed; None: no such) if there is another."""
+        host: Host
+        other: Host
+        tries: cython.int
+        n: cython.Py_ssize_t = len(self.schedule)
+        if n == 0:
+            return None
+        if n == 1:
+            return self.schedule[0]
+        for tries in range(5):
+            if self._lb == ROUND_ROBIN:
+                if self._next >= n:
+                    self._next = 0
+                host = self.schedule[self._next]
+                self._next += 1
+            else:
+                host = self.schedule[random.below(n)]
+                if self._lb == LEAST_REQUEST:
+                    # Power of two choices.
+                    other = self.schedule[random.below(n)]
+                    if other.active < host.active:
+                        host = other
+            if host is not avoid:
+                break
+        return host
+
+    def admit(self):
+        """Counts a request in, unless the limit is reached."""
+        if self.requests >= self.max_requests:
+            self.stats.up(_PENDING_OVERFLOW)
+            return False
+        self.requests += 1
+        self.stats.up(_RQ_ACTIVE)
+        return True
+
+    def leave(self):
+        self.requests -= 1
+        self.stats.down(_RQ_ACTIVE)
+
+    def close(self) -> None:
+        """The cluster is gone from the configuration."""
+        for host in self.hosts:
+            host.retire()
+        self.schedule = []
+
+
+def _schedule(hosts) -> list:
+    """The hosts in an order that spreads each by its weight (smooth weighted round robin), one turn of it.
+    A turn is at most `_MAX_SCHEDULE` long: larger weights are scaled down, none below 1."""
+    hosts = [host for host in hosts if host.weight > 0]
+    if not hosts:
+        return []
+    divisor = gcd(*[host.weight for host in hosts])
+    weights = [host.weight // divisor for host in hosts]
+    total = sum(weights)
+    if total > _MAX_SCHEDULE:
+        weights = [max(1, weight * _MAX_SCHEDULE // total) for weight in weights]
+        total = sum(weights)
+    if total == len(hosts):
+        return hosts
+    current = [0] * len(hosts)
+    order = []
+    for _ in range(total):
+        best = 0
+        for index, weight in enumerate(weights):
+            current[index] += weight
+            if current[index] > current[best]:
+                best = index
+        current[best] -= total
+        order.append(hosts[best])
+    return order

@@ -1,0 +1,72 @@
+"""What a pool and a stream know of an upstream connection, and a connection of a stream; protocols fill them in."""
+
+import cython
+
+from tage.dataplane.net.connection import Connection
+from tage.dataplane.net.timers import Timer
+
+if not cython.compiled:
+    # Compiled, this is the enumeration in the .pxd: why there is no answer.
+    import enum
+
+    Failure = enum.IntEnum(
+        "Failure",
+        ["NONE", "CONNECT_FAILURE", "CONNECT_TIMEOUT", "OVERFLOW", "TERMINATED", "PROTOCOL_ERROR"],
+        start=0,
+    )
+    NONE, CONNECT_FAILURE, CONNECT_TIMEOUT, OVERFLOW, TERMINATED, PROTOCOL_ERROR = Failure
+
+
+class Receiver(Timer):
+    """One try of a request, as its upstream connection sees it. `reset` ends it, and so does `end`."""
+
+    def upstream_ready(self, connection):
+        """The connection that was waited for is there, and free."""
+        raise NotImplementedError
+
+    def upstream_failed(self, failure, reason):
+        """There will be no connection."""
+        raise NotImplementedError
+
+    def interim(self, head):
+        """A 1xx answer. The head is valid during the call."""
+        raise NotImplementedError
+
+    def response(self, head, data, end):
+        """The answer, with the part of its body (or None) that came with it. The head is valid during the call."""
+        raise NotImplementedError
+
+    def response_data(self, data, end):
+        raise NotImplementedError
+
+    def reset(self, failure, reason):
+        """The answer will not be completed."""
+        raise NotImplementedError
+
+    def upstream_congested(self):
+        raise NotImplementedError
+
+    def upstream_drained(self):
+        raise NotImplementedError
+
+
+class UpstreamConnection(Connection):
+    """One connection of a pool. `receiver` is whose answer it carries; `requests` counts what it was given,
+    `received_any` whether a byte of the current answer has come."""
+
+    def __init__(self) -> None:
+        Connection.__init__(self)
+        self.receiver = None
+        self.requests = 0
+        self.received_any = False
+
+    def send_request(self, receiver, head, edits, data, end):
+        raise NotImplementedError
+
+    def send_data(self, data, end):
+        """More of the request's body."""
+        raise NotImplementedError
+
+    def cancel(self):
+        """The answer is not wanted any more; the connection does not go back to its pool."""
+        raise NotImplementedError

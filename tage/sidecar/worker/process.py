@@ -1,0 +1,135 @@
+"""The worker's process: messages from the supervisor, one event loop, draining.
+
+It lives as long as its channel: when the supervisor is gone there is nobody left to replace it, so it drains and ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import signal
+import socket
+import sys
+
+import uvloop
+
+from tage.dataplane.net.listener import AcceptingSocket
+from tage.dataplane.net.timers import TimerWheel
+from tage.dataplane.streams.context import Context, ListenerState
+from tage.dataplane.streams.http1_downstream import Http1DownstreamConnection
+from tage.dataplane.telemetry.store import StatStore
+from tage.sidecar import plan
+from tage.sidecar.channel import AsyncChannel, ChannelError
+from tage.sidecar.worker.tables import Draft, PlanRefused, Tables
+
+ORPHAN_DRAIN_SECONDS = 5.0
+"""How long what is under way may take to finish when the supervisor is gone."""
+
+
+class Worker:
+    """Applies what the supervisor says, in order."""
+
+    def __init__(self, channel: AsyncChannel, stats: StatStore) -> None:
+        loop = asyncio.get_running_loop()
+        self._loop = loop
+        self._channel = channel
+        self._context = Context(TimerWheel(loop.call_later))
+        self._tables = Tables(self._context, stats, loop)
+        self._accepting: dict[str, AcceptingSocket] = {}
+        self._draft: Draft | None = None
+        self._draft_sockets: dict[str, socket.socket] = {}
+
+    async def run(self) -> None:
+        """Until told to drain, or until the supervisor is gone."""
+        seconds = ORPHAN_DRAIN_SECONDS
+        try:
+            async for message, descriptors in self._channel:
+                if isinstance(message, plan.Prepare):
+                    await self._prepare(message, descriptors)
+                elif isinstance(message, plan.Commit):
+                    await self._commit(message)
+                elif isinstance(message, plan.Abort):
+                    self._abort()
+                elif isinstance(message, plan.Drain):
+                    seconds = message.seconds
+                    break
+                else:
+                    raise AssertionError(f"a message that is not for workers: {message!r}")
+        except ChannelError as error:
+            print(f"worker: the channel to the supervisor broke: {error}", file=sys.stderr, flush=True)
+        await self._drain(seconds)
+
+    async def _prepare(self, message: plan.Prepare, descriptors: tuple[int, ...]) -> None:
+        self._abort()
+        sockets = (socket.socket(fileno=descriptor) for descriptor in descriptors)
+        self._draft_sockets = dict(zip(message.sockets, sockets, strict=True))
+        try:
+            self._draft = await self._tables.prepare(message)
+        except PlanRefused as error:
+            self._abort()
+            await self._channel.send(plan.Prepared(message.version, str(error)))
+        else:
+            await self._channel.send(plan.Prepared(message.version))
+
+    def _abort(self) -> None:
+        self._draft = None
+        for sock in self._draft_sockets.values():
+            sock.close()
+        self._draft_sockets = {}
+
+    async def _commit(self, message: plan.Commit) -> None:
+        draft = self._draft
+        if draft is None or draft.version != message.version:
+            raise AssertionError(f"commit of version {message.version}, which was not prepared")
+        sockets, self._draft_sockets, self._draft = self._draft_sockets, {}, None
+        _, gone = self._tables.commit(draft)
+        for state in gone:
+            self._stop_accepting(state.name)
+            _drain_connections(state)
+        for name, sock in sockets.items():
+            self._stop_accepting(name)
+            await self._accept(self._tables.listeners[name], sock)
+        gc.freeze()  # the tables live long: the collector need not look at them again
+
+    async def _accept(self, state: ListenerState, sock: socket.socket) -> None:
+        accepting = AcceptingSocket(sock, lambda: Http1DownstreamConnection(state))
+        await accepting.start()
+        self._accepting[state.name] = accepting
+
+    def _stop_accepting(self, name: str) -> None:
+        accepting = self._accepting.pop(name, None)
+        if accepting is not None:
+            accepting.close()
+
+    async def _drain(self, seconds: float) -> None:
+        """Accepts no more, answers what is under way, and says in each answer that the connection closes."""
+        self._context.draining = True
+        for name in list(self._accepting):
+            self._stop_accepting(name)
+        states = list(self._tables.listeners.values())
+        for state in states:
+            _drain_connections(state)
+        deadline = self._loop.time() + seconds
+        while any(state.connections for state in states) and self._loop.time() < deadline:
+            await asyncio.sleep(0.01)
+
+
+def _drain_connections(state: ListenerState) -> None:
+    for connection in list(state.connections):
+        connection.drain()
+
+
+async def _run(descriptor: int, stats: StatStore) -> None:
+    with AsyncChannel.from_descriptor(descriptor) as channel:
+        await Worker(channel, stats).run()
+
+
+def main(argv: list[str]) -> int:
+    """--channel FD --stats FILE --index N, as the supervisor gives them."""
+    options = dict(zip(argv[::2], argv[1::2], strict=True))
+    # The supervisor says when to end; a terminal's Ctrl-C goes to it as well.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    gc.freeze()
+    stats = StatStore(options["--stats"])
+    uvloop.run(_run(int(options["--channel"]), stats))
+    return 0
