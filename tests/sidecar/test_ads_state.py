@@ -125,7 +125,7 @@ def test_first_responses() -> None:
     update = play.commit()
     assert update.full
     assert update.version == 1
-    assert play.requests == [Request(ENDPOINTS, "v3", "3", ("a", "b")), Request(CLUSTER, "v1", "1")]
+    assert play.requests == [Request(CLUSTER, "v1", "1"), Request(ENDPOINTS, "v3", "3", ("a", "b"))]
 
     play.say(LISTENER, "4", listener("l", "r"))
     assert play.requests == [Request(ROUTES, names=("r",))]
@@ -133,7 +133,7 @@ def test_first_responses() -> None:
     update = play.commit()
     assert not update.full
     assert {(kind, name) for kind, name, _ in update.upserts} == {("routes", "r"), ("listener", "l")}
-    assert play.requests == [Request(ROUTES, "v5", "5", ("r",)), Request(LISTENER, "v4", "4")]
+    assert play.requests == [Request(LISTENER, "v4", "4"), Request(ROUTES, "v5", "5", ("r",))]
 
 
 def test_an_endpoint_change_is_a_small_update() -> None:

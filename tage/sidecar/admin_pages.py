@@ -1,0 +1,231 @@
+"""What the admin API says: the state of one sidecar. Paths and formats are Envoy's where Envoy has them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import msgspec
+
+from tage.dataplane.telemetry import reader
+from tage.sidecar import metrics, plan
+from tage.sidecar.admin import Page
+
+_JSON = "application/json"
+
+
+class Sidecar(Protocol):
+    """What the pages are made from."""
+
+    @property
+    def node(self) -> Mapping[str, Any]: ...
+
+    @property
+    def version(self) -> int:
+        """Of the plan in force."""
+
+    @property
+    def live_workers(self) -> int:
+        """Those with the plan in force."""
+
+    @property
+    def sections(self) -> Mapping[plan.SectionKey, bytes]:
+        """Of the plan in force; none as long as it is a former agent's."""
+
+    @property
+    def control(self) -> Mapping[str, Any]:
+        """The control plane's address and state; empty for static configuration."""
+
+
+class Pages:
+    def __init__(self, sidecar: Sidecar, run_dir: Path) -> None:
+        self._sidecar = sidecar
+        self._run_dir = run_dir
+        self._started = time.monotonic()
+        self._pages: dict[str, tuple[Callable[[dict[str, str]], Page], str]] = {
+            "/": (self._help, "this list"),
+            "/clusters": (self._clusters, "clusters with their endpoints; ?format=json"),
+            "/config_dump": (self._config_dump, "the plan in force, by kind of section, and the node"),
+            "/help": (self._help, "this list"),
+            "/ready": (self._ready, "200 when a worker has a plan in force, else 503"),
+            "/server_info": (self._server_info, "version, state, uptime"),
+            "/stats": (self._stats, "statistics; ?filter=REGEX, ?usedonly, ?format=json or prometheus"),
+            "/stats/prometheus": (self._prometheus, "statistics for Prometheus"),
+        }
+
+    def __call__(self, path: str, query: dict[str, str]) -> Page:
+        page = self._pages.get(path)
+        if page is None:
+            return Page(f"there is nothing at {path}; GET /help lists what there is\n", 404)
+        return page[0](query)
+
+    def _help(self, query: dict[str, str]) -> Page:
+        return Page("".join(f"{path}: {what}\n" for path, (_, what) in self._pages.items()))
+
+    @property
+    def _state(self) -> str:
+        return "LIVE" if self._sidecar.live_workers and self._sidecar.version else "INITIALIZING"
+
+    def _ready(self, query: dict[str, str]) -> Page:
+        return Page(f"{self._state}\n", 200 if self._state == "LIVE" else 503)
+
+    def _server_info(self, query: dict[str, str]) -> Page:
+        uptime = f"{time.monotonic() - self._started:.0f}s"
+        return _json(
+            {
+                "version": f"tage/{_version()}",
+                "state": self._state,
+                "uptime_current_epoch": uptime,
+                "plan_version": self._sidecar.version,
+                "live_workers": self._sidecar.live_workers,
+                "control_plane": self._sidecar.control,
+                "node": self._sidecar.node,
+            }
+        )
+
+    def _config_dump(self, query: dict[str, str]) -> Page:
+        sections: dict[str, dict[str, Any]] = {kind: {} for kind in plan.KINDS}
+        for (kind, name), section in sorted(self._decoded().items()):
+            sections[kind][name] = msgspec.to_builtins(section)
+        return _json(
+            {
+                "version": self._sidecar.version,
+                "node": self._sidecar.node,
+                "control_plane": self._sidecar.control,
+                "sections": sections,
+            }
+        )
+
+    # -- clusters ------------------------------------------------------------------------------------------------------
+
+    def _clusters(self, query: dict[str, str]) -> Page:
+        sections = self._decoded()
+        clusters = [
+            (section, sections.get(("endpoints", section.endpoints)))
+            for _, section in sorted(sections.items())
+            if isinstance(section, plan.Cluster)
+        ]
+        if query.get("format") == "json":
+            return _json({"cluster_statuses": [_cluster_json(*each) for each in clusters]})
+        return Page("".join(line for each in clusters for line in _cluster_lines(*each)))
+
+    # -- statistics ----------------------------------------------------------------------------------------------------
+
+    def _stats(self, query: dict[str, str]) -> Page:
+        kind = query.get("format", "text")
+        if kind == "prometheus":
+            return self._prometheus(query)
+        if kind not in ("text", "json"):
+            return Page(f"format={kind}: give text, json or prometheus\n", 400)
+        try:
+            wanted = _filter(query.get("filter", ""))
+        except ValueError as error:
+            return Page(f"filter: {error}\n", 400)
+        used_only = "usedonly" in query
+        if kind == "json":
+            return _json(metrics.stats_json(self._snapshot(), wanted, used_only=used_only))
+        return Page(metrics.stats_text(self._snapshot(), wanted, used_only=used_only))
+
+    def _prometheus(self, query: dict[str, str]) -> Page:
+        sections = self._decoded()
+        inbound = _inbound_clusters(sections)
+
+        def labels(cluster: str) -> Mapping[str, str]:
+            section = sections.get(("cluster", cluster))
+            return section.labels if isinstance(section, plan.Cluster) else {}
+
+        workload = metrics.Workload(self._sidecar.node, labels, inbound.__contains__)
+        return Page(metrics.prometheus(self._snapshot(), workload), content_type=metrics.CONTENT_TYPE)
+
+    def _snapshot(self) -> reader.Snapshot:
+        return reader.read(sorted(self._run_dir.glob("stats-*.bin")))
+
+    def _decoded(self) -> dict[plan.SectionKey, plan.Section]:
+        return {key: plan.decode(key[0], blob) for key, blob in self._sidecar.sections.items()}
+
+
+def _json(content: Any) -> Page:
+    return Page(msgspec.json.format(msgspec.json.encode(content)).decode() + "\n", content_type=_JSON)
+
+
+def _version() -> str:
+    """Of the installed package."""
+    from importlib.metadata import PackageNotFoundError, version  # here: it brings a megabyte that idle agents lack
+
+    try:
+        return version("tage")
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def _filter(pattern: str) -> Callable[[str], bool]:
+    """Raises `ValueError`."""
+    if not pattern:
+        return lambda name: True
+    import re2  # here: as above
+
+    options = re2.Options()
+    options.log_errors = False
+    try:
+        compiled = re2.compile(pattern, options)
+    except re2.error as error:
+        raise ValueError(f"'{pattern}' is not a regular expression of RE2") from error
+    return lambda name: compiled.search(name) is not None
+
+
+def _inbound_clusters(sections: Mapping[plan.SectionKey, plan.Section]) -> set[str]:
+    """The clusters that inbound listeners lead to."""
+    found: set[str] = set()
+    for section in sections.values():
+        if isinstance(section, plan.Listener) and section.direction == "inbound" and section.http is not None:
+            routes = sections.get(("routes", section.http.routes))
+            if isinstance(routes, plan.Routes):
+                found.update(
+                    cluster.name for host in routes.virtual_hosts for route in host.routes for cluster in route.clusters
+                )
+    return found
+
+
+def _limits(cluster: plan.Cluster) -> dict[str, int]:
+    return {
+        "max_connections": cluster.max_connections,
+        "max_pending_requests": cluster.max_pending,
+        "max_requests": cluster.max_requests,
+        "max_retries": cluster.max_retries,
+    }
+
+
+def _health(endpoint: plan.Endpoint) -> tuple[str, str]:
+    """Envoy's health flags, and eds_health_status."""
+    return ("healthy", "HEALTHY") if endpoint.healthy else ("/failed_eds_health", "UNHEALTHY")
+
+
+def _cluster_lines(cluster: plan.Cluster, endpoints: plan.Section | None) -> list[str]:
+    name = cluster.name
+    lines = [f"{name}::observability_name::{cluster.alt_stat_name or name}\n"]
+    lines += [f"{name}::default_priority::{limit}::{value}\n" for limit, value in _limits(cluster).items()]
+    for endpoint in endpoints.endpoints if isinstance(endpoints, plan.Endpoints) else ():
+        host = f"[{endpoint.address}]" if ":" in endpoint.address else endpoint.address
+        prefix = f"{name}::{host}:{endpoint.port}"
+        lines.append(f"{prefix}::health_flags::{_health(endpoint)[0]}\n")
+        lines.append(f"{prefix}::weight::{endpoint.weight}\n")
+    return lines
+
+
+def _cluster_json(cluster: plan.Cluster, endpoints: plan.Section | None) -> dict[str, Any]:
+    hosts = [
+        {
+            "address": {"socket_address": {"address": endpoint.address, "port_value": endpoint.port}},
+            "health_status": {"eds_health_status": _health(endpoint)[1]},
+            "weight": endpoint.weight,
+        }
+        for endpoint in (endpoints.endpoints if isinstance(endpoints, plan.Endpoints) else ())
+    ]
+    return {
+        "name": cluster.name,
+        "observability_name": cluster.alt_stat_name or cluster.name,
+        "circuit_breakers": {"thresholds": [_limits(cluster)]},
+        "host_statuses": hosts,
+    }

@@ -1,0 +1,204 @@
+"""The workers' statistics as Prometheus text: Istio's standard metrics, and Envoy's names for the rest.
+
+``istio_requests_total`` and ``istio_request_duration_milliseconds`` come from the clusters: every request that was
+given to one is counted there by exact status and response flags. Requests that no route took are in
+``envoy_listener_no_route``. The duration has no status among its labels: a worker keeps one histogram a cluster.
+
+The text format: prometheus.io/docs/instrumenting/exposition_formats.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from tage.dataplane.telemetry.reader import Histogram, Snapshot, StatKey
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+BOUNDS_MS = (0.5, 1, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 30_000, 60_000, 300_000, 600_000)
+"""Upper bounds of the buckets, ms: Envoy's, up to ten minutes."""
+_BOUNDS_US = [bound * 1000 for bound in BOUNDS_MS]
+
+_CODE = re.compile(r"upstream_rq_code_(?P<code>\d+)_(?P<flags>.+)")
+_CLASS = re.compile(r"(?P<name>.*rq)_(?P<class>\d)xx")
+_INVALID = re.compile(r"[^a-zA-Z0-9_:]")
+
+_OWNER_LABELS = {"cluster": "envoy_cluster_name", "listener": "envoy_listener_name", "route": "envoy_route"}
+
+Labels = Mapping[str, str]
+
+
+class Exposition:
+    """Samples, gathered by metric: the format wants all of one together."""
+
+    def __init__(self) -> None:
+        self._families: dict[str, tuple[str, list[str]]] = {}
+
+    def counter(self, name: str, labels: Labels, value: int) -> None:
+        self._lines(name, "counter").append(f"{name}{_labels(labels)} {value}")
+
+    def gauge(self, name: str, labels: Labels, value: int) -> None:
+        self._lines(name, "gauge").append(f"{name}{_labels(labels)} {value}")
+
+    def histogram(self, name: str, labels: Labels, values: Histogram) -> None:
+        """In ms."""
+        lines = self._lines(name, "histogram")
+        count = values.count
+        for bound, below in zip(BOUNDS_MS, values.cumulative(_BOUNDS_US), strict=True):
+            lines.append(f"{name}_bucket{_labels({**labels, 'le': f'{bound:g}'})} {below}")
+        lines.append(f"{name}_bucket{_labels({**labels, 'le': '+Inf'})} {count}")
+        lines.append(f"{name}_sum{_labels(labels)} {values.sum_us / 1000:g}")
+        lines.append(f"{name}_count{_labels(labels)} {count}")
+
+    def text(self) -> str:
+        return "".join(
+            f"# TYPE {name} {kind}\n" + "\n".join(lines) + "\n"
+            for name, (kind, lines) in sorted(self._families.items())
+        )
+
+    def _lines(self, name: str, kind: str) -> list[str]:
+        return self._families.setdefault(name, (kind, []))[1]
+
+
+def _labels(labels: Labels) -> str:
+    if not labels:
+        return ""
+    return "{" + ",".join(f'{name}="{_escaped(value)}"' for name, value in labels.items()) + "}"
+
+
+def _escaped(value: str) -> str:
+    return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+
+
+class Workload:
+    """Who this sidecar stands beside, in Istio's labels, and which clusters are its own application."""
+
+    def __init__(
+        self, node: Mapping[str, Any], cluster_labels: Callable[[str], Labels], is_inbound: Callable[[str], bool]
+    ) -> None:
+        """`node` is the xDS node as JSON; `cluster_labels` gives the labels of `plan.Cluster`; `is_inbound` tells
+        whether an inbound listener leads to a cluster."""
+        metadata = node.get("metadata", {})
+        labels = metadata.get("LABELS", {})
+        service = metadata.get("SERVICE") or str(node.get("cluster", "")).partition(".")[0]
+        self._name = service or "unknown"
+        self._namespace = metadata.get("NAMESPACE") or "unknown"
+        self._app = labels.get("app") or self._name
+        self._version = labels.get("version") or "unknown"
+        self._cluster_labels = cluster_labels
+        self._is_inbound = is_inbound
+
+    def labels(self, cluster: str) -> dict[str, str]:
+        """Istio's labels of a request that was given to `cluster`, but for its outcome."""
+        inbound = self._is_inbound(cluster)
+        destination = self._cluster_labels(cluster)
+        own = {
+            "workload": self._name,
+            "workload_namespace": self._namespace,
+            "app": self._app,
+            "version": self._version,
+        }
+        other = dict.fromkeys(own, "unknown")
+        if not inbound and destination.get("destination_version"):
+            other["version"] = destination["destination_version"]
+        source, target = (other, own) if inbound else (own, other)
+        return {
+            "reporter": "destination" if inbound else "source",
+            **{f"source_{name}": value for name, value in source.items()},
+            **{f"destination_{name}": value for name, value in target.items()},
+            **{
+                name: destination.get(name) or "unknown"
+                for name in ("destination_service", "destination_service_name", "destination_service_namespace")
+            },
+            "request_protocol": "http",
+            "connection_security_policy": "none" if inbound else "unknown",
+        }
+
+
+def prometheus(snapshot: Snapshot, workload: Workload) -> str:
+    exposition = Exposition()
+    by_code: dict[tuple[str, str], int] = {}
+    for (scope, owner, name), value in snapshot.counters.items():
+        if scope == "cluster" and (code := _CODE.fullmatch(name)):
+            labels = {**workload.labels(owner), "response_code": code["code"], "response_flags": code["flags"]}
+            exposition.counter("istio_requests_total", labels, value)
+            key = (owner, code["code"])
+            by_code[key] = by_code.get(key, 0) + value
+            continue
+        labels = _owner(scope, owner)
+        if found := _CLASS.fullmatch(name):
+            name, labels = f"{found['name']}_xx", {"envoy_response_code_class": found["class"], **labels}
+        exposition.counter(_name(scope, name), labels, value)
+    for (owner, code_text), value in by_code.items():
+        labels = {"envoy_response_code": code_text, **_owner("cluster", owner)}
+        exposition.counter("envoy_cluster_upstream_rq", labels, value)
+    for (scope, owner, name), value in snapshot.gauges.items():
+        exposition.gauge(_name(scope, name), _owner(scope, owner), value)
+    for (scope, owner, name), histogram in snapshot.histograms.items():
+        exposition.histogram(_name(scope, name), _owner(scope, owner), histogram)
+        if (scope, name) == ("cluster", "upstream_rq_time"):
+            exposition.histogram("istio_request_duration_milliseconds", workload.labels(owner), histogram)
+    return exposition.text()
+
+
+def _name(scope: str, name: str) -> str:
+    return _INVALID.sub("_", f"envoy_{scope}_{name}")
+
+
+def _owner(scope: str, owner: str) -> dict[str, str]:
+    return {_OWNER_LABELS.get(scope, "owner"): owner} if owner else {}
+
+
+# -- Envoy's own text and JSON -----------------------------------------------------------------------------------------
+
+_QUANTILES = (0, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 0.995, 0.999, 1)
+
+
+def stat_name(key: StatKey) -> str:
+    """As Envoy's ``cluster.NAME.upstream_rq_total``."""
+    return ".".join(part for part in key if part)
+
+
+def stats_text(snapshot: Snapshot, wanted: Callable[[str], bool], *, used_only: bool = False) -> str:
+    """Counters and gauges by name, then histograms as quantiles in ms."""
+    lines = [f"{name}: {value}\n" for name, value in _values(snapshot, wanted, used_only)]
+    for name, histogram in _histograms(snapshot, wanted):
+        if histogram.count:
+            values = " ".join(f"P{100 * q:g}({value:g})" for q, value in zip(_QUANTILES, _ms(histogram), strict=True))
+            lines.append(f"{name}: {values}\n")
+        elif not used_only:
+            lines.append(f"{name}: No recorded values\n")
+    return "".join(lines)
+
+
+def stats_json(snapshot: Snapshot, wanted: Callable[[str], bool], *, used_only: bool = False) -> dict[str, Any]:
+    stats: list[dict[str, Any]] = [
+        {"name": name, "value": value} for name, value in _values(snapshot, wanted, used_only)
+    ]
+    computed = [
+        {"name": name, "values": [{"cumulative": value} for value in _ms(histogram)]}
+        for name, histogram in _histograms(snapshot, wanted)
+        if histogram.count or not used_only
+    ]
+    if computed:
+        quantiles = [100 * q for q in _QUANTILES]
+        stats.append({"histograms": {"supported_quantiles": quantiles, "computed_quantiles": computed}})
+    return {"stats": stats}
+
+
+def _values(snapshot: Snapshot, wanted: Callable[[str], bool], used_only: bool) -> list[tuple[str, int]]:
+    named = (
+        (stat_name(key), value) for values in (snapshot.counters, snapshot.gauges) for key, value in values.items()
+    )
+    return sorted((name, value) for name, value in named if wanted(name) and (value or not used_only))
+
+
+def _histograms(snapshot: Snapshot, wanted: Callable[[str], bool]) -> list[tuple[str, Histogram]]:
+    named = [(stat_name(key), histogram) for key, histogram in snapshot.histograms.items()]
+    return sorted(((name, histogram) for name, histogram in named if wanted(name)), key=lambda entry: entry[0])
+
+
+def _ms(histogram: Histogram) -> Sequence[float]:
+    return [round(histogram.quantile(q) / 1000, 3) for q in _QUANTILES]
