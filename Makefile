@@ -40,7 +40,7 @@ build: $(VENV)/.installed build/.compiled  ## Set up and compile, nothing more
 
 lint: $(VENV)/.installed-dev
 	@echo "-- ruff"
-	@$(BIN)/ruff check -q .
+	@$(BIN)/ruff check -q . && $(BIN)/ruff format -q --check .
 
 types: $(VENV)/.installed-dev
 	@echo "-- mypy"
