@@ -17,11 +17,11 @@ from pathlib import Path
 from tage.cli.errors import CommandError
 from tage.cli.runtime import RunDirectory
 from tage.cli.up import registry, table
-from tage.cli.up.addresses import HTTP_PORT, OUTBOUND_PORT, XDS_PORT
+from tage.cli.up.addresses import ADMIN_PORT, HTTP_PORT, INBOUND_PORT, OUTBOUND_PORT, XDS_PORT
 from tage.cli.up.console import Console
 from tage.cli.up.instance import RunningInstance
 from tage.cli.up.plan import CLIENT, PlannedInstance, PlannedMesh, infrastructure_environment
-from tage.cli.up.probes import answers_ok
+from tage.cli.up.probes import answers_ok, get
 from tage.cli.up.processes import Command, Keeper
 from tage.cli.up.programs import ControlFiles, Programs
 from tage.cli.up.traffic import Traffic
@@ -36,7 +36,7 @@ TABLE_TERMINAL = 1.0
 TABLE_PLAIN = 10.0
 """Seconds between two tables."""
 
-_CONTROL_PROBE = 0.1
+_PROBE = 0.1
 _WRONG_CONFIGURATION = 2
 _LISTED = 5
 """Instances named in one error."""
@@ -78,6 +78,8 @@ class MeshRunner:
         self._control_reason = "has not started"
         self._instances = {planned.name: self._instance(planned, programs) for planned in mesh.instances}
         self._client = self._client_entry(programs)
+        self._uninformed = {CLIENT, *self._instances}
+        """Whose sidecars may not know of all instances yet."""
         self._traffic = Traffic({name: run.path / name for name in self._instances})
         self._watchers: list[asyncio.Task[None]] = []
         self._defect: BaseException | None = None
@@ -113,6 +115,9 @@ class MeshRunner:
                 return
             self._start_sidecars()
             if not await self._until(lambda: not self._not_ready(), deadline):
+                return
+            self._watch(self._watch_convergence())
+            if not await self._until(lambda: not self._uninformed, deadline):
                 return
             self._announce(loop.time() - began)
             self._watch(self._tables())
@@ -193,7 +198,9 @@ class MeshRunner:
             try:
                 await asyncio.wait_for(self._changed.wait(), max(0.0, deadline - loop.time()))
             except TimeoutError:
-                lacking = self._not_ready()
+                lacking = self._not_ready() or [
+                    f"{name}: its sidecar does not know all instances" for name in sorted(self._uninformed)
+                ]
                 listed = "; ".join(lacking[:_LISTED]) + ("; ..." if len(lacking) > _LISTED else "")
                 raise CommandError(f"not ready after {self._ready_timeout:g} s: {listed}") from None
 
@@ -240,7 +247,24 @@ class MeshRunner:
                 self._control_ready = True
                 self._changed.set()
                 return
-            await asyncio.sleep(_CONTROL_PROBE)
+            await asyncio.sleep(_PROBE)
+
+    async def _watch_convergence(self) -> None:
+        """Until every sidecar has heard that every instance is ready, so that the first call does not come too early.
+
+        Asked of the sidecars themselves: each lists the endpoints that its workers have."""
+        wanted = [f"{planned.address}:{INBOUND_PORT}::" for planned in self._mesh.instances]
+        for instance in (self._client, *self._instances.values()):
+            while True:
+                try:
+                    _, known = await get(instance.address, ADMIN_PORT, "/clusters")
+                except (OSError, TimeoutError):
+                    known = ""  # Its agent has just died; the supervisor starts it again.
+                if all(endpoint in known for endpoint in wanted):
+                    break
+                await asyncio.sleep(_PROBE)
+            self._uninformed.discard(instance.name)
+            self._changed.set()
 
     async def _tables(self) -> None:
         interval = TABLE_TERMINAL if self._console.terminal else TABLE_PLAIN

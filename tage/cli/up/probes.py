@@ -6,7 +6,10 @@ import asyncio
 import contextlib
 
 MAX_REASON = 200
-"""Bytes of an answer's body that a reason shows."""
+"""Characters of an answer's body that a reason shows."""
+
+MAX_ANSWER = 16 * 1024 * 1024
+"""Bytes of an answer that are read."""
 
 
 async def accepts(address: str, port: int, seconds: float = 1.0) -> str:
@@ -35,23 +38,30 @@ async def refuses(address: str, port: int, seconds: float = 1.0) -> bool:
 
 async def answers_ok(address: str, port: int, path: str, seconds: float = 2.0) -> str:
     """Empty when GET `path` is answered 200, else why not: the answer's body or what went wrong."""
-    request = f"GET {path} HTTP/1.1\r\nHost: {address}:{port}\r\nConnection: close\r\n\r\n"
-    writer = None
     try:
-        async with asyncio.timeout(seconds):
-            reader, writer = await asyncio.open_connection(address, port)
-            writer.write(request.encode())
-            status = await reader.readline()
-            if status.split()[1:2] == [b"200"]:
-                return ""
-            head_and_body = await reader.read(4096)
+        status, body = await get(address, port, path, seconds)
     except (OSError, TimeoutError) as error:
         return _reason(error, seconds)
-    finally:
-        if writer is not None:
+    if status == "200":
+        return ""
+    return " ".join(body[:MAX_REASON].split()) or (f"answered {status}" if status else "connection closed")
+
+
+async def get(address: str, port: int, path: str, seconds: float = 2.0) -> tuple[str, str]:
+    """GET over a connection of its own: the status and the body, as far as they came. Raises OSError, TimeoutError."""
+    request = f"GET {path} HTTP/1.1\r\nHost: {address}:{port}\r\nConnection: close\r\n\r\n"
+    async with asyncio.timeout(seconds):
+        reader, writer = await asyncio.open_connection(address, port)
+        try:
+            writer.write(request.encode())
+            answer = bytearray()
+            while len(answer) < MAX_ANSWER and (data := await reader.read(64 * 1024)):
+                answer += data
+        finally:
             await _close(writer)
-    body = head_and_body.partition(b"\r\n\r\n")[2][:MAX_REASON].decode(errors="replace")
-    return " ".join(body.split()) or status.decode(errors="replace").strip() or "connection closed"
+    head, _, body = bytes(answer).partition(b"\r\n\r\n")
+    words = head.split(b"\r\n", 1)[0].split()
+    return (words[1].decode(errors="replace") if len(words) > 1 else ""), body.decode(errors="replace")
 
 
 def _reason(error: Exception, seconds: float) -> str:

@@ -26,10 +26,11 @@ class FakePrograms:
         return self._server("control", address, HTTP_PORT, 200)
 
     def sidecar(self, instance: PlannedInstance, control: str, run_dir: Path) -> list[str]:
-        return self._server(f"{instance.name}/sidecar", instance.address, ADMIN_PORT, self._sidecar_status)
+        argv = self._server(f"{instance.name}/sidecar", instance.address, ADMIN_PORT, self._sidecar_status)
+        return [*argv, str(run_dir.parent / "registry.json")]
 
     def client(self, namespace: str, address: str, control: str, run_dir: Path) -> list[str]:
-        return self._server("client", address, ADMIN_PORT, 200)
+        return [*self._server("client", address, ADMIN_PORT, 200), str(run_dir.parent / "registry.json")]
 
     def application(self, name: str) -> str:
         """A command for the mesh file."""
