@@ -19,7 +19,7 @@ from bench.rows import ROWS, Row
 def main() -> int:
     """0: measured; 1: some request failed; 2: could not measure, and the message says why."""
     arguments = _arguments()
-    console = Console(width=None if sys.stdout.isatty() else 160)
+    console = Console(width=None if sys.stdout.isatty() else 200)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is stopped
     try:
         chosen = [_row(name, arguments.only) for name in arguments.row]
