@@ -19,7 +19,7 @@ cpdef enum HeaderKind:
 
 cdef class HeaderBlock:
     cdef readonly bytes raw
-    cdef public Py_ssize_t count
+    cdef readonly Py_ssize_t count
     cdef Py_ssize_t _capacity
     cdef int[::1] name_start
     cdef int[::1] name_end

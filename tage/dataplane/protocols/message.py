@@ -6,13 +6,14 @@ line is `name: value CRLF` (a codec whose wire form is another writes such lines
 """
 
 from array import array
+from enum import IntEnum
 
 import cython
 
 from tage.dataplane import native
 
 if not cython.compiled:
-    # Compiled, these are the members of the enumeration in the .pxd.
+    # Compiled, the .pxd has the enumeration.
     PLAIN = 0
     DROPPED = 1
     CONNECTION = 2
@@ -28,6 +29,7 @@ if not cython.compiled:
     REQUEST_ID = 12
     FORWARDED_FOR = 13
     FORWARDED_PROTO = 14
+    HeaderKind = IntEnum("HeaderKind", {name: value for name, value in globals().items() if type(value) is int})
 
 HOP_BY_HOP = cython.declare(
     cython.int,
@@ -176,7 +178,7 @@ class RequestHead:
 
     def header(self, name):
         """Pseudo-headers by `:name`, else the header's value; None when absent. `name` in lower case."""
-        if name[0] == 58:  # ":"
+        if name and name[0] == 58:  # ":"
             if name == b":method":
                 return self.method
             if name == b":authority":

@@ -4,7 +4,7 @@ cdef class ByteWriter:
     cdef bytearray _buffer
     cdef unsigned char* _p
     cdef Py_ssize_t _capacity
-    cdef public Py_ssize_t size
+    cdef readonly Py_ssize_t size
     cdef void _room(self, Py_ssize_t more)
     cdef void clear(self) noexcept
     cpdef void put(self, bytes source)

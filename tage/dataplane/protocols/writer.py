@@ -4,8 +4,8 @@ import cython
 
 from tage.dataplane import native
 
-_HEX = b"0123456789abcdef"
-_KEEP = 1 << 16
+_HEX = cython.declare(bytes, b"0123456789abcdef")
+_KEEP = cython.declare(cython.Py_ssize_t, 1 << 16)  # bytes; a larger buffer is let go when it has been taken
 
 
 class ByteWriter:
@@ -37,18 +37,34 @@ class ByteWriter:
         self.size += n
 
     def put_slice(self, source, start, end):
-        """source[start:end]; 0 <= start <= end <= len(source) is the caller's to see to."""
+        """source[start:end], which have to lie in it: IndexError."""
+        if start < 0 or end < start or end > len(source):
+            raise IndexError("slice out of range")
         n: cython.Py_ssize_t = end - start
         self._room(n)
         native.copy(self._p, self.size, source, start, n)
         self.size += n
 
     def put_decimal(self, value):
-        self.put(b"%d" % value)
+        digits: cython.int = 1
+        rest: cython.ulonglong = value
+        while rest >= 10:
+            rest //= 10
+            digits += 1
+        self._room(digits)
+        at: cython.Py_ssize_t = self.size + digits
+        self.size = at
+        while digits > 0:
+            at -= 1
+            digits -= 1
+            self._p[at] = 48 + value % 10
+            value //= 10
 
     def put_hex(self, value, digits):
-        """Lower case; `digits` of them from the right, 0: as many as it takes."""
-        if digits == 0:
+        """Lower case; `digits` (at most 16) of them from the right, 0: as many as it takes."""
+        if digits > 16:
+            digits = 16  # a shift by 64 bits and more is undefined in C
+        if digits <= 0:
             digits = 1
             while digits < 16 and value >> (4 * digits):
                 digits += 1

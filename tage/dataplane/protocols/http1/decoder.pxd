@@ -66,11 +66,11 @@ cdef class Decoder:
     cdef int fail(self, object error) except -2
 
 cdef class RequestDecoder(Decoder):
-    cdef public Http1RequestHead head
+    cdef readonly Http1RequestHead head
     cdef Py_ssize_t _authority_form(self, bytes data, Py_ssize_t start, Py_ssize_t end) except -2
 
 cdef class ResponseDecoder(Decoder):
-    cdef public Http1ResponseHead head
+    cdef readonly Http1ResponseHead head
     cdef public bint to_head
 
 cdef bint _valid_host(bytes value) noexcept

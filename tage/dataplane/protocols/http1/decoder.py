@@ -1,13 +1,14 @@
 """HTTP/1.1 bytes -> heads and bodies (RFC 9112).
 
-Pull style: `feed` bytes, then `read_head` until READY, then `read_body` until READY, then again `read_head`. Each answers
-MORE (feed first), READY or FAILED (`error` says why; nothing more can be read). `read_body` leaves what there is of the
-body in `payload`, without its framing.
+Pull style: `feed` bytes, then `read_head` until READY, then `read_body` until READY, then again `read_head`. Each
+answers MORE (feed first), READY or FAILED (`error` says why; nothing more can be read). `read_body` leaves what there
+is of the body in `payload`, without its framing.
 
 Where a body ends (section 6.3), and what is refused instead of guessed at:
 
     Transfer-Encoding     must be a single `chunked`; with Content-Length, in HTTP/1.0, repeated: refused
     Content-Length        digits, once; a list or a repetition is refused even where the values agree
+    both in 1xx and 204   refused (a length of 0 is let pass): their bytes would be read as the next response
     neither               request: no body; response: until the connection ends
     HEAD, 1xx, 204, 304   no body, whatever the headers say
 
@@ -17,6 +18,8 @@ byte is looked at once, so that a slow sender costs no more than a fast one. Tra
 
 Invariant, tested: fed whole, byte by byte or in any cut, the same bytes give the same heads, bodies and errors.
 """
+
+from enum import IntEnum
 
 import cython
 
@@ -37,14 +40,10 @@ if not cython.compiled:
         same,
     )
 
-    FAILED = -1
-    MORE = 0
-    READY = 1
-
-    NO_BODY = 0
-    LENGTH = 1
-    CHUNKED = 2
-    UNTIL_CLOSE = 3
+    Progress = IntEnum("Progress", {"FAILED": -1, "MORE": 0, "READY": 1})
+    BodyKind = IntEnum("BodyKind", {"NO_BODY": 0, "LENGTH": 1, "CHUNKED": 2, "UNTIL_CLOSE": 3})
+    FAILED, MORE, READY = -1, 0, 1
+    NO_BODY, LENGTH, CHUNKED, UNTIL_CLOSE = 0, 1, 2, 3
 
 # States of the decoder; those of a chunked body follow the grammar of RFC 9112, 7.1.
 HEAD = cython.declare(cython.int, 0)
@@ -64,7 +63,7 @@ TRAILER_LF = cython.declare(cython.int, 13)
 LAST_LF = cython.declare(cython.int, 14)
 
 _TOKEN_CHARS = b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-_HOST_CHARS = b"-._~!$&'()*+;=%:[]0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_HOST_CHARS = b"-._~!$&'()*+;=%0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 IS_TOKEN = 1
 IS_VALUE = 2
@@ -91,7 +90,9 @@ _CLOSE = cython.declare(cython.int, 1)
 _KEEP_ALIVE = cython.declare(cython.int, 2)
 _MAX_LENGTH_DIGITS = cython.declare(cython.int, 18)
 _MAX_CHUNK_DIGITS = cython.declare(cython.int, 15)
-_MAX_EXTRA = cython.declare(cython.int, 16_384)  # bytes of chunk extensions and trailers in one body
+_MAX_EXTRA = cython.declare(cython.int, 16_384)  # bytes of trailers, and of chunk extensions beyond those of data
+_MAX_OPTIONS = cython.declare(cython.int, 32)  # in one Connection header: each is looked for among all headers
+_MAX_POSITION = cython.declare(cython.Py_ssize_t, 0x7FFFFFFF)  # what a HeaderBlock can hold
 
 
 class Http1RequestHead(RequestHead):
@@ -140,7 +141,9 @@ class Decoder:
         self._version_10 = False
 
     def feed(self, data):
-        """More bytes. What was fed before and not read yet stays in front."""
+        """More bytes. What was fed before and not read yet stays in front; after an error nothing is kept."""
+        if self._state == BROKEN:
+            return
         if self.pos < self.end:
             self.data = self.data[self.pos :] + data
         else:
@@ -167,6 +170,9 @@ class Decoder:
         self.error = error
         self._state = BROKEN
         self.keep_alive = False
+        self._partial = None
+        self.data = b""
+        self.pos = self.end = 0
         return FAILED
 
     # -- heads ---------------------------------------------------------------------------------------------------------
@@ -190,6 +196,8 @@ class Decoder:
         stop = self._find_head_end(data, start, self.end)
         if stop > 0:
             self.pos = stop
+            if stop > _MAX_POSITION:
+                return self._parse_head(data[start:stop], 0, stop - start)
             return self._parse_head(data, start, stop)
         if stop == MORE:
             if start < self.end:
@@ -242,6 +250,7 @@ class Decoder:
         """data[start:end] is a whole head with its empty line."""
         at: cython.Py_ssize_t = self._start_line(data, start, end)
         self._skipped = False
+        self.content_length = 0
         if at < 0:
             return FAILED
         if self._headers(data, at, end - 2) < 0:
@@ -358,7 +367,10 @@ class Decoder:
             return _KEEP_ALIVE
         if end - start == 5 and same(block.raw, start, 5, b"close"):
             return _CLOSE
-        for option in block.raw[start:end].lower().split(b","):
+        options: list = block.raw[start:end].lower().split(b",", _MAX_OPTIONS)
+        if len(options) > _MAX_OPTIONS:
+            return self.fail(errors.BAD_CONNECTION)
+        for option in options:
             token: bytes = option.strip(b" \t")
             if token == b"close":
                 found |= _CLOSE
@@ -367,6 +379,8 @@ class Decoder:
             elif token:
                 if any(c not in _TOKEN_CHARS for c in token):
                     return self.fail(errors.BAD_CONNECTION)
+                if token == b"forwarded" or token.startswith(b"x-forwarded-"):
+                    continue
                 for i in range(block.count):
                     if block.kind[i] == PLAIN and block.name_is(i, token):
                         block.kind[i] = DROPPED
@@ -416,6 +430,8 @@ class Decoder:
             return READY
         if self._state == HEAD and self._partial is None:
             return READY
+        if self._state == BROKEN:
+            return FAILED
         return self.fail(errors.TRUNCATED)
 
     def _chunked(self):
@@ -474,6 +490,11 @@ class Decoder:
                 if c != 10:
                     return self.fail(errors.BAD_CHUNK)
                 state = CHUNK_DATA if self.remaining else TRAILER_START
+                # Extensions are measured by the data that they go with: some sign each chunk of a body without end.
+                if cython.cast(cython.ulonglong, self._extra) > self.remaining:
+                    self._extra -= self.remaining
+                else:
+                    self._extra = 0
             elif state == CHUNK_DATA_CR:
                 if c != 13:
                     return self.fail(errors.BAD_CHUNK)
@@ -545,6 +566,9 @@ class RequestDecoder(Decoder):
             head.method = b"GET"
         else:
             head.method = data[start:at]
+            if size == 7 and head.method == b"CONNECT":
+                self.fail(errors.NO_CONNECT)
+                return -1
         target = at + 1
         at = target
         while cls[p[at]] & 4:
@@ -552,11 +576,11 @@ class RequestDecoder(Decoder):
         if at == target or p[at] != 32:
             self.fail(errors.BAD_TARGET)
             return -1
-        # "HTTP/1." digit CR LF: at most the 11 bytes that are left before `end` are looked at.
+        # "HTTP/1." digit CR LF and what ends the head: at most the 11 bytes that are left before `end` are looked at.
         if end - at < 11 or not native.equal(p, at + 1, b"HTTP/1.", 7):
             self.fail(errors.BAD_VERSION)
             return -1
-        if p[at + 9] != 13 or (p[at + 8] != 49 and p[at + 8] != 48):
+        if p[at + 9] != 13 or p[at + 10] != 10 or (p[at + 8] != 49 and p[at + 8] != 48):
             self.fail(errors.BAD_VERSION)
             return -1
         self._version_10 = head.version_10 = p[at + 8] == 48
@@ -574,9 +598,6 @@ class RequestDecoder(Decoder):
         head: Http1RequestHead = self.head
         target: bytes = data[start:end]
         at: cython.Py_ssize_t
-        if head.method == b"CONNECT":
-            self.fail(errors.NO_CONNECT)
-            return -1
         if target == b"*" and head.method == b"OPTIONS":
             head.path = b"*"
             return 0
@@ -591,7 +612,10 @@ class RequestDecoder(Decoder):
         if not _valid_host(head.authority) or not head.authority:
             self.fail(errors.BAD_TARGET)
             return -1
-        head.path = target[at:] if target[at : at + 1] == b"/" else b"/" + target[at:]
+        if at == len(target) and head.method == b"OPTIONS":
+            head.path = b"*"  # RFC 9112, 3.2.4
+        else:
+            head.path = target[at:] if target[at : at + 1] == b"/" else b"/" + target[at:]
         return 0
 
     def _framing(self):
@@ -642,14 +666,30 @@ class RequestDecoder(Decoder):
 
 
 def _valid_host(value: bytes) -> cython.bint:
-    """Characters of uri-host [":" port] only: no user information, no list, no space."""
+    """uri-host [":" port] or nothing: no user information, list or space, and no colon but one that a port follows."""
     p: cython.p_uchar = value
     cls: cython.p_uchar = _CLASS
-    i: cython.Py_ssize_t
-    for i in range(len(value)):
-        if not (cls[p[i]] & 8):
+    i: cython.Py_ssize_t = 0
+    size: cython.Py_ssize_t = len(value)
+    if size == 0:
+        return True
+    if p[0] == 91:  # "[": an IP literal
+        i = 1
+        while i < size and (cls[p[i]] & 8 or p[i] == 58):
+            i += 1
+        if i == 1 or i == size or p[i] != 93:
             return False
-    return True
+        i += 1
+    else:
+        while i < size and cls[p[i]] & 8:
+            i += 1
+        if i == 0:
+            return False
+    if i < size and p[i] == 58:
+        i += 1
+        while i < size and 48 <= p[i] <= 57:
+            i += 1
+    return i == size
 
 
 class ResponseDecoder(Decoder):
@@ -700,6 +740,11 @@ class ResponseDecoder(Decoder):
         if self._connection() < 0 or self._transfer_framing() < 0:
             return FAILED
         if self.to_head or head.status < 200 or head.status == 204 or head.status == 304:
+            if head.status < 200 or head.status == 204:
+                if self.body == CHUNKED:
+                    return self.fail(errors.BAD_TRANSFER_ENCODING)
+                if self.remaining > 0:
+                    return self.fail(errors.BAD_CONTENT_LENGTH)
             self.body = NO_BODY
             self.remaining = 0
         elif self.body == NO_BODY:

@@ -1,3 +1,4 @@
+from tage.dataplane cimport native
 from tage.dataplane.protocols.message cimport (
     CONTENT_LENGTH, EXPECT, HOP_BY_HOP, HOST,
     HeaderBlock, RequestHead, ResponseHead,

@@ -3,9 +3,8 @@ framing headers are written from what the decoder understood, never copied unrea
 
 import cython
 
+from tage.dataplane import native
 from tage.dataplane.protocols.http1.decoder import Http1ResponseHead
-from tage.dataplane.protocols.message import HeaderBlock, RequestHead, ResponseHead
-from tage.dataplane.protocols.writer import ByteWriter
 
 if not cython.compiled:
     # Compiled, these names come from the .pxd.
@@ -62,8 +61,8 @@ def write_request(out, head, edits, chunked):
     out.put(path)
     out.put(b" HTTP/1.1\r\n")
     host: cython.Py_ssize_t = head.block.find(HOST)
-    if host < 0 or head.block.value_end[host] - head.block.value_start[host] != len(head.authority) or (
-        head.block.value(host) != head.authority
+    if host < 0 or head.block.value_end[host] - head.block.value_start[host] != len(head.authority) or not native.equal(
+        head.block.raw, head.block.value_start[host], head.authority, len(head.authority)
     ):
         # Absolute-form, HTTP/1.0 without Host: RFC 9112, 3.2.2.
         drop |= 1 << HOST
@@ -85,8 +84,10 @@ def write_response(out, head, edits, chunked, close, keep_alive_10):
     """A response head, as HTTP/1.1. `close` announces that the connection ends with it; `keep_alive_10` tells an
     HTTP/1.0 client that it does not."""
     drop: cython.uint = HOP_BY_HOP | edits.drop
-    if isinstance(head, Http1ResponseHead) and not cython.cast(Http1ResponseHead, head).version_10:
-        out.put_slice(head.block.raw, cython.cast(Http1ResponseHead, head).line_start, cython.cast(Http1ResponseHead, head).line_end)
+    line: Http1ResponseHead = head if isinstance(head, Http1ResponseHead) else None
+    # As it came, but for one that lacks the space in front of no reason: "HTTP/1.1 200" CR LF.
+    if line is not None and not line.version_10 and line.line_end - line.line_start > 14:
+        out.put_slice(line.block.raw, line.line_start, line.line_end)
     else:
         out.put(b"HTTP/1.1 ")
         out.put_decimal(head.status)
@@ -122,10 +123,19 @@ LAST_CHUNK = b"0\r\n\r\n"
 
 
 def local_response(
-    status: int, body: bytes, headers: tuple[tuple[bytes, bytes], ...] = (), *, close: bool = False, to_head: bool = False
+    status: int,
+    body: bytes,
+    headers: tuple[tuple[bytes, bytes], ...] = (),
+    *,
+    close: bool = False,
+    to_head: bool = False,
 ) -> bytes:
     """A whole response of our own, with its length."""
-    lines = [b"HTTP/1.1 %d %s\r\ncontent-length: %d\r\n" % (status, _REASONS.get(status, b""), len(body))]
+    lines = [b"HTTP/1.1 %d %s\r\n" % (status, _REASONS.get(status, b""))]
+    if status >= 200 and status != 204:  # which have neither body nor length (RFC 9110, 8.6)
+        lines.append(b"content-length: %d\r\n" % len(body))
+    else:
+        body = b""
     if body:
         lines.append(b"content-type: text/plain; charset=utf-8\r\n")
     lines += [name + b": " + value + b"\r\n" for name, value in headers]

@@ -19,7 +19,9 @@ BAD_HEADER_NAME = Violation(400, "http1.bad_header_name", "a header name has a c
 BAD_HEADER_VALUE = Violation(400, "http1.bad_header_value", "a header value has a control character")
 OBS_FOLD = Violation(400, "http1.obs_fold", "a header continues on a second line, which is obsolete and refused")
 BAD_HOST = Violation(400, "http1.bad_host", "the Host header is missing, repeated or malformed")
-BAD_CONTENT_LENGTH = Violation(400, "http1.bad_content_length", "Content-Length is malformed or repeated")
+BAD_CONTENT_LENGTH = Violation(
+    400, "http1.bad_content_length", "Content-Length is malformed, repeated or not allowed here"
+)
 LENGTH_AND_CHUNKED = Violation(
     400, "http1.length_and_chunked", "Content-Length and Transfer-Encoding are both there: the length is ambiguous"
 )
@@ -29,7 +31,7 @@ BAD_TRANSFER_ENCODING = Violation(
 UNKNOWN_TRANSFER_ENCODING = Violation(
     501, "http1.unknown_transfer_encoding", "a transfer coding other than chunked is not supported"
 )
-BAD_CONNECTION = Violation(400, "http1.bad_connection", "the Connection header is malformed")
+BAD_CONNECTION = Violation(400, "http1.bad_connection", "the Connection header is malformed or too long")
 BAD_CHUNK = Violation(400, "http1.bad_chunk", "a chunk of the body is malformed")
 BAD_EXPECT = Violation(417, "http1.bad_expect", "an expectation other than 100-continue is not supported")
 HEAD_TOO_LARGE = Violation(431, "http1.head_too_large", "the header section is larger than the limit")
