@@ -13,6 +13,7 @@ from tage.cli import main
 def executed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
     """What the command would become."""
     argv: list[str] = []
+    tmp_path.chmod(0o700)
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     monkeypatch.setattr(os, "execv", lambda path, arguments: argv.extend(arguments))
     return argv

@@ -1,0 +1,212 @@
+"""The admin API over a real loopback socket."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tage.dataplane.telemetry.reader import Snapshot
+from tage.sidecar import admin, plan
+from tage.sidecar.admin import MAX_HEAD, AdminError, AdminServer, Page
+from tage.sidecar.admin_pages import Pages
+
+WAIT = 10.0
+
+
+class Sidecar:
+    """As the engine shows itself."""
+
+    node: Mapping[str, Any] = {"id": "n"}
+    version = 3
+    live_workers = 1
+    control: Mapping[str, Any] = {}
+
+    def __init__(self, *sections: plan.Section) -> None:
+        kinds = {cls: kind for kind, cls in plan.KINDS.items()}
+        self.sections = {(kinds[type(section)], section.name): plan.encode(section) for section in sections}
+
+
+def exchange(handler: admin.Handler, play: Callable[[int], Awaitable[None]]) -> None:
+    async def run() -> None:
+        server = AdminServer(handler)
+        port = await server.start("127.0.0.1", 0)
+        try:
+            async with asyncio.timeout(WAIT):
+                await play(port)
+        finally:
+            server.close()
+
+    asyncio.run(run())
+
+
+async def talk(port: int, data: bytes) -> bytes:
+    """Sends `data`, returns everything until the connection ends."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(data)
+    answer = await reader.read()
+    writer.close()
+    return answer
+
+
+def get(pages: Pages, target: str) -> Page:
+    path, _, query = target.partition("?")
+    return pages(path, dict(part.partition("=")[::2] for part in query.split("&") if part))
+
+
+# -- HTTP --------------------------------------------------------------------------------------------------------------
+
+
+def test_keep_alive_head_and_close() -> None:
+    async def play(port: int) -> None:
+        answer = await talk(
+            port,
+            b"GET /a?x=1 HTTP/1.1\r\nhost: h\r\n\r\n"
+            b"HEAD /b HTTP/1.1\r\nhost: h\r\n\r\n"
+            b"GET /c HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n",
+        )
+        first, second, third = answer.lower().split(b"http/1.1 200")[1:]
+        assert first.endswith(b"/a {'x': '1'}")
+        assert b"content-length: 5" in second
+        assert second.endswith(b"\r\n\r\n")
+        assert third.endswith(b"/c {}")
+
+    exchange(lambda path, query: Page(f"{path} {query}"), play)
+
+
+@pytest.mark.parametrize(
+    ("data", "status"),
+    [
+        (b"nonsense\r\n\r\n", b"400"),
+        (b"GET / HTTP/1.1\r\n\r\n", b"400"),
+        (b"GET /" + b"a" * (MAX_HEAD + 1), b"431"),
+        (b"POST / HTTP/1.1\r\nhost: h\r\ncontent-length: 5\r\n\r\n", b"405"),
+    ],
+)
+def test_refused_and_closed(data: bytes, status: bytes) -> None:
+    async def play(port: int) -> None:
+        assert (await talk(port, data)).startswith(b"HTTP/1.1 " + status)
+
+    exchange(lambda path, query: Page("x"), play)
+
+
+def test_too_many_connections(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(admin, "MAX_CONNECTIONS", 1)
+
+    async def play(port: int) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET / HTTP/1.1\r\nhost: h\r\n\r\n")
+        assert await reader.read(1)
+        assert await talk(port, b"") == b""
+        writer.close()
+
+    exchange(lambda path, query: Page("x"), play)
+
+
+def test_idle_connections_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(admin, "IDLE_TIMEOUT", 0.05)
+
+    async def play(port: int) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        assert await reader.read() == b""
+        writer.close()
+
+    exchange(lambda path, query: Page("x"), play)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "::", "host.example"])
+def test_other_than_loopback_is_refused(host: str) -> None:
+    with pytest.raises(AdminError, match="use a loopback address"):
+        asyncio.run(AdminServer(lambda path, query: Page("")).start(host, 0))
+
+
+def test_a_port_in_use_is_named() -> None:
+    async def play(port: int) -> None:
+        with pytest.raises(AdminError, match=f"127.0.0.1:{port}: another process listens there"):
+            await AdminServer(lambda path, query: Page("")).start("127.0.0.1", port)
+
+    exchange(lambda path, query: Page(""), play)
+
+
+# -- pages -------------------------------------------------------------------------------------------------------------
+
+SECTIONS = (
+    plan.Cluster("a", "a", labels={"destination_service_name": "reviews"}),
+    plan.Endpoints("a", [plan.Endpoint("127.0.0.2", 80, 3), plan.Endpoint("::1", 81, healthy=False)]),
+    plan.Listener("l", "127.0.0.1", 80, "inbound", plan.Http("r")),
+    plan.Routes("r"),
+)
+
+
+@pytest.fixture
+def pages(tmp_path: Path) -> Pages:
+    return Pages(Sidecar(*SECTIONS), tmp_path)
+
+
+def test_ready(tmp_path: Path) -> None:
+    sidecar = Sidecar()
+    pages = Pages(sidecar, tmp_path)
+    assert get(pages, "/ready") == Page("LIVE\n")
+    sidecar.live_workers = 0
+    assert get(pages, "/ready") == Page("INITIALIZING\n", 503)
+    sidecar.live_workers, sidecar.version = 1, 0
+    assert get(pages, "/ready").status == 503
+
+
+def test_help_lists_all_pages(pages: Pages) -> None:
+    for path in ("/clusters", "/config_dump", "/ready", "/server_info", "/stats", "/stats/prometheus"):
+        assert f"{path}: " in get(pages, "/help").body
+        assert get(pages, path).status == 200
+    assert get(pages, "/").body == get(pages, "/help").body
+    assert get(pages, "/nothing").status == 404
+
+
+def test_config_dump(pages: Pages) -> None:
+    dump = json.loads(get(pages, "/config_dump").body)
+    assert dump["version"] == 3
+    assert dump["node"] == {"id": "n"}
+    assert set(dump["sections"]) == {"listener", "routes", "cluster", "endpoints"}
+    assert dump["sections"]["listener"]["l"] == {
+        "name": "l",
+        "address": "127.0.0.1",
+        "port": 80,
+        "direction": "inbound",
+        "http": {"routes": "r"},
+    }
+
+
+def test_clusters(pages: Pages) -> None:
+    text = get(pages, "/clusters").body
+    assert "a::default_priority::max_connections::1024\n" in text
+    assert "a::127.0.0.2:80::health_flags::healthy\na::127.0.0.2:80::weight::3\n" in text
+    assert "a::[::1]:81::health_flags::/failed_eds_health\n" in text
+    [cluster] = json.loads(get(pages, "/clusters?format=json").body)["cluster_statuses"]
+    assert cluster["host_statuses"][0] == {
+        "address": {"socket_address": {"address": "127.0.0.2", "port_value": 80}},
+        "health_status": {"eds_health_status": "HEALTHY"},
+        "weight": 3,
+    }
+
+
+def test_server_info(pages: Pages) -> None:
+    info = json.loads(get(pages, "/server_info").body)
+    assert info["state"] == "LIVE"
+    assert info["version"].startswith("tage/")
+
+
+def test_stats(pages: Pages, monkeypatch: pytest.MonkeyPatch) -> None:
+    snapshot = Snapshot({("cluster", "a", "upstream_rq_total"): 5, ("cluster", "a", "upstream_cx_total"): 0})
+    monkeypatch.setattr(Pages, "_snapshot", lambda self: snapshot)
+    assert get(pages, "/stats").body == "cluster.a.upstream_cx_total: 0\ncluster.a.upstream_rq_total: 5\n"
+    assert get(pages, "/stats?usedonly").body == "cluster.a.upstream_rq_total: 5\n"
+    assert get(pages, "/stats?filter=_cx_").body == "cluster.a.upstream_cx_total: 0\n"
+    assert json.loads(get(pages, "/stats?format=json&filter=rq").body) == {
+        "stats": [{"name": "cluster.a.upstream_rq_total", "value": 5}]
+    }
+    assert get(pages, "/stats?filter=(").status == 400
+    assert get(pages, "/stats?format=xml").status == 400
+    assert "envoy_cluster_upstream_rq_total" in get(pages, "/stats?format=prometheus").body
