@@ -1,4 +1,4 @@
-"""Runs the compiled modules' `.py` files instead: ``TAGE_PURE=1``. For tests, debuggers and machines without a compiler.
+"""Runs the compiled modules' `.py` files instead: ``TAGE_PURE=1``. For tests, debuggers, machines without a compiler.
 
 Python prefers an extension module to a `.py` of the same name; the finder here, put before the ordinary one, looks for
 source files only. Child processes inherit the environment variable, so a whole sidecar can run uncompiled.

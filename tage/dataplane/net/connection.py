@@ -7,7 +7,6 @@ What was given to `write` is not changed afterwards. `congested` says that the t
 mark (64 KiB) for the peer; who feeds this connection stops until `drained`.
 """
 
-import cython
 
 from tage.dataplane.net.timers import Timer
 

@@ -29,7 +29,8 @@ def build_in_steps(routes: Any, result: RouteTable, stats: Callable[[str], Any] 
             try:
                 route = build_route(rule)
             except ValueError as error:
-                raise ValueError(f"routes {routes.name!r}, virtual host {host.name!r}, route {name!r}: {error}") from None
+                where = f"routes {routes.name!r}, virtual host {host.name!r}, route {name!r}"
+                raise ValueError(f"{where}: {error}") from None
             if stats is not None:
                 route.stats = stats(f"{routes.name}/{host.name}/{name}")
             built.append(route)

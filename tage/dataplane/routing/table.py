@@ -7,9 +7,6 @@ route that matches wins.
 
 import cython
 
-from tage.dataplane.native import Random
-from tage.dataplane.protocols.message import RequestHead
-
 if not cython.compiled:
     # Compiled, these names come from the .pxd.
     from tage.dataplane import native
@@ -117,7 +114,7 @@ class Route:
         self._total = sum(weights)
         if self._total <= 0:
             raise ValueError("the weights of a route's clusters add up to 0")
-        chosen = [cluster for cluster, weight in zip(clusters, weights) if weight]
+        chosen = [cluster for cluster, weight in zip(clusters, weights, strict=True) if weight]
         self._single = chosen[0] if len(chosen) == 1 else None
 
     def matches(self, head):

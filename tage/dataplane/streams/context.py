@@ -1,6 +1,5 @@
 """What the streams of a worker share."""
 
-import cython
 
 from tage.dataplane.native import Random
 from tage.dataplane.net.timers import TimerWheel

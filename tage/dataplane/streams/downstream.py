@@ -1,6 +1,5 @@
 """What a stream knows of the connection that it came on; protocols fill it in."""
 
-import cython
 
 from tage.dataplane.net.connection import Connection
 from tage.dataplane.streams.context import ListenerState

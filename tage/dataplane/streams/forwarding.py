@@ -7,11 +7,9 @@ x-forwarded-proto   added where it is missing
 
 import cython
 
-from tage.dataplane.native import Random
 from tage.dataplane.protocols.http1.encoder import HeaderEdits
-from tage.dataplane.protocols.message import HeaderBlock, RequestHead
+from tage.dataplane.protocols.message import HeaderBlock
 from tage.dataplane.protocols.writer import ByteWriter
-from tage.dataplane.streams.context import ListenerState
 
 if not cython.compiled:
     # Compiled, these names come from the .pxd.

@@ -6,12 +6,11 @@ willing. Bytes that nobody asked for close it.
 
 import cython
 
-from tage.dataplane.net.timers import TimerWheel
 from tage.dataplane.protocols.http1.decoder import ResponseDecoder
 from tage.dataplane.protocols.http1.encoder import LAST_CHUNK
 from tage.dataplane.protocols.writer import ByteWriter
 from tage.dataplane.telemetry.layout import CLUSTER
-from tage.dataplane.upstream.cluster import Cluster, Host
+from tage.dataplane.upstream.cluster import Host
 from tage.dataplane.upstream.connection import Receiver, UpstreamConnection
 
 if not cython.compiled:

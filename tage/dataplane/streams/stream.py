@@ -4,16 +4,16 @@
                           ^                              |
                           |<---- backing off <-----------|   retry: failed before a byte of the answer went downstream
 
-What comes from below (`Receiver`): a connection or none, the answer, its end, a reset. What comes from above: the rest of
-the request's body, its end, the client's going. A stream ends exactly once (`_complete`), and has then left the
+What comes from below (`Receiver`): a connection or none, the answer, its end, a reset. What comes from above: the rest
+of the request's body, its end, the client's going. A stream ends exactly once (`_complete`), and has then left the
 connection, the queue, the limits and the timer wheel.
 
 Retries. While no byte of the answer has gone downstream, a try that failed may be made again: as the route's policy
 says, or once without any policy if a *reused* connection closed before any byte of the answer to an idempotent method
-came (it was closing when the request met it). For that the body is kept, up to `REPLAY_BYTES`; a larger one is sent once.
+came (it was closing when the request met it). For that the body is kept, up to `REPLAY_BYTES`; a larger one goes once.
 
-Time. One timer a stream, at the earliest of: the route's timeout (from the request's end to the answer's end), the try's
-timeout, the idle timeout, the next try. Idle time is looked at when the timer is due, not moved at each byte.
+Time. One timer a stream, at the earliest of: the route's timeout (from the request's end to the answer's end), the
+try's timeout, the idle timeout, the next try. Idle time is looked at when the timer is due, not moved at each byte.
 
 Back-pressure. The answer is read no faster than the client takes it, the request no faster than the upstream does; what
 waits for a connection is bounded by `REPLAY_BYTES` and then the client is read no further.
@@ -21,15 +21,11 @@ waits for a connection is bounded by `REPLAY_BYTES` and then the client is read 
 
 import cython
 
-from tage.dataplane.protocols.http1.encoder import HeaderEdits
-from tage.dataplane.protocols.message import RequestHead, ResponseHead
 from tage.dataplane.routing.policy import RetryPolicy
 from tage.dataplane.routing.table import Route
 from tage.dataplane.streams import errors
-from tage.dataplane.streams.context import Context, ListenerState
 from tage.dataplane.streams.downstream import DownstreamConnection
 from tage.dataplane.telemetry import layout
-from tage.dataplane.upstream.cluster import Cluster, Host
 from tage.dataplane.upstream.connection import Receiver, UpstreamConnection
 
 if not cython.compiled:

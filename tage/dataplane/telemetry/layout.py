@@ -89,7 +89,13 @@ CLUSTER = Layout(
         "upstream_cx_tx_bytes_total",
         "upstream_cx_none_healthy",
     ),
-    gauges=("upstream_cx_active", "upstream_rq_active", "upstream_rq_pending_active", "membership_total", "membership_healthy"),
+    gauges=(
+        "upstream_cx_active",
+        "upstream_rq_active",
+        "upstream_rq_pending_active",
+        "membership_total",
+        "membership_healthy",
+    ),
     histogram="upstream_rq_time",
 )
 LISTENER = Layout(

@@ -12,7 +12,6 @@ from math import gcd
 
 import cython
 
-from tage.dataplane.native import Random
 from tage.dataplane.net.timers import TimerWheel
 from tage.dataplane.telemetry.layout import CLUSTER
 from tage.dataplane.telemetry.store import StatGroup
@@ -231,13 +230,12 @@ class Cluster:
         """A healthy host, or None. Not `avoid` (where a try just failed; None: no such) if there is another."""
         host: Host
         other: Host
-        tries: cython.int
         n: cython.Py_ssize_t = len(self.schedule)
         if n == 0:
             return None
         if n == 1:
             return self.schedule[0]
-        for tries in range(5):
+        for _ in range(5):
             if self._lb == ROUND_ROBIN:
                 if self._next >= n:
                     self._next = 0

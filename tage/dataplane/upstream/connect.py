@@ -9,7 +9,6 @@ from typing import Any
 from tage.dataplane.upstream.connection import Failure
 
 
-
 class Connector:
     """A cluster's `connect`: `make(host)` gives a connection of its protocol that is not open yet."""
 

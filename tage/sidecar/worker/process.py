@@ -110,7 +110,7 @@ class Worker:
         for state in states:
             _drain_connections(state)
         deadline = self._loop.time() + seconds
-        while any(state.connections for state in states) and self._loop.time() < deadline:
+        while any(state.connections for state in states) and self._loop.time() < deadline:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 
 

@@ -108,7 +108,8 @@ class Tables:
             if listener.http is None:
                 raise PlanRefused(f"listener {listener.name!r}: it says nothing of what to do with connections")
             if ("routes", listener.http.routes) not in draft.sections:
-                raise PlanRefused(f"listener {listener.name!r}: its routes {listener.http.routes!r} are not in the plan")
+                routes = listener.http.routes
+                raise PlanRefused(f"listener {listener.name!r}: its routes {routes!r} are not in the plan")
 
     # -- swapping ------------------------------------------------------------------------------------------------------
 
@@ -140,7 +141,7 @@ class Tables:
                 added.append(state)
             assert listener.http is not None
             _configure_http(state, listener.http)
-            state.routes = draft.routes[listener.http.routes]
+            state.routes = draft.routes[listener.http.routes]  # type: ignore[assignment]
         gone = [name for name in self.listeners if ("listener", name) not in draft.sections]
         self._context.clusters = clusters
         self._routes = draft.routes

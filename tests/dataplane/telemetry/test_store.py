@@ -1,6 +1,7 @@
 """Statistics: what the worker counts is what a reader sees, and a replacement counts on."""
 
 import random
+from itertools import pairwise
 
 from tage.dataplane.telemetry import layout, reader
 from tage.dataplane.telemetry.store import StatStore
@@ -10,7 +11,7 @@ def test_buckets_are_contiguous():
     floors = [layout.bucket_floor(i) for i in range(layout.BUCKETS + 1)]
     assert floors == sorted(set(floors))
     assert floors[:18] == [*range(16), 16, 17]
-    assert max(b / a for a, b in zip(floors[16:], floors[17:], strict=False)) < 1.07
+    assert max(b / a for a, b in pairwise(floors[16:])) < 1.07
 
 
 def test_quantiles_within_a_bucket(tmp_path):
