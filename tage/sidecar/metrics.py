@@ -31,35 +31,52 @@ Labels = Mapping[str, str]
 
 
 class Exposition:
-    """Samples, gathered by metric: the format wants all of one together."""
+    """Samples, gathered by metric, for the format wants all of one together, and each set of labels once: values with
+    the same labels (subsets of one service, for example) are added up."""
 
     def __init__(self) -> None:
-        self._families: dict[str, tuple[str, list[str]]] = {}
+        self._values: dict[str, tuple[str, dict[str, int]]] = {}
+        self._histograms: dict[str, dict[str, tuple[Labels, Histogram]]] = {}
 
     def counter(self, name: str, labels: Labels, value: int) -> None:
-        self._lines(name, "counter").append(f"{name}{_labels(labels)} {value}")
+        self._add(name, "counter", labels, value)
 
     def gauge(self, name: str, labels: Labels, value: int) -> None:
-        self._lines(name, "gauge").append(f"{name}{_labels(labels)} {value}")
+        self._add(name, "gauge", labels, value)
+
+    def _add(self, name: str, kind: str, labels: Labels, value: int) -> None:
+        samples = self._values.setdefault(name, (kind, {}))[1]
+        key = _labels(labels)
+        samples[key] = samples.get(key, 0) + value
 
     def histogram(self, name: str, labels: Labels, values: Histogram) -> None:
         """In ms."""
-        lines = self._lines(name, "histogram")
-        count = values.count
-        for bound, below in zip(BOUNDS_MS, values.cumulative(_BOUNDS_US), strict=True):
-            lines.append(f"{name}_bucket{_labels({**labels, 'le': f'{bound:g}'})} {below}")
-        lines.append(f"{name}_bucket{_labels({**labels, 'le': '+Inf'})} {count}")
-        lines.append(f"{name}_sum{_labels(labels)} {values.sum_us / 1000:g}")
-        lines.append(f"{name}_count{_labels(labels)} {count}")
+        samples = self._histograms.setdefault(name, {})
+        key = _labels(labels)
+        samples[key] = labels, samples[key][1] + values if key in samples else values
 
     def text(self) -> str:
-        return "".join(
-            f"# TYPE {name} {kind}\n" + "\n".join(lines) + "\n"
-            for name, (kind, lines) in sorted(self._families.items())
-        )
+        blocks = {
+            name: [f"# TYPE {name} {kind}", *(f"{name}{labels} {value}" for labels, value in samples.items())]
+            for name, (kind, samples) in self._values.items()
+        }
+        for name, histograms in self._histograms.items():
+            blocks[name] = [f"# TYPE {name} histogram"]
+            for labels, histogram in histograms.values():
+                blocks[name] += _histogram_lines(name, labels, histogram)
+        return "".join(f"{line}\n" for _, lines in sorted(blocks.items()) for line in lines)
 
-    def _lines(self, name: str, kind: str) -> list[str]:
-        return self._families.setdefault(name, (kind, []))[1]
+
+def _histogram_lines(name: str, labels: Labels, values: Histogram) -> list[str]:
+    count = values.count
+    lines = [
+        f"{name}_bucket{_labels({**labels, 'le': f'{bound:g}'})} {below}"
+        for bound, below in zip(BOUNDS_MS, values.cumulative(_BOUNDS_US), strict=True)
+    ]
+    lines.append(f"{name}_bucket{_labels({**labels, 'le': '+Inf'})} {count}")
+    lines.append(f"{name}_sum{_labels(labels)} {values.sum_us / 1000:g}")
+    lines.append(f"{name}_count{_labels(labels)} {count}")
+    return lines
 
 
 def _labels(labels: Labels) -> str:

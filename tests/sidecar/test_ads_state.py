@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tage.sidecar import plan
-from tage.sidecar.ads_state import CLUSTER, ENDPOINTS, LISTENER, ROUTES, Action, AdsState, Note, Request
+from tage.sidecar.ads_state import CLUSTER, ENDPOINTS, LISTENER, RETRY_MAX, ROUTES, Action, AdsState, Note, Request
 from tage.sidecar.translate.draft import ClusterDraft, Dns, DnsName, ListenerDraft, Source
 from tage.sidecar.translate.problem import Problem, TranslateError
 
@@ -414,3 +416,106 @@ def test_routes_of_two_listeners(second: ListenerDraft | None) -> None:
     assert play.plan["listener", "l"].http.routes == "r"
     assert play.plan["listener", "m"].http.routes == "r@m"
     assert play.plan["routes", "r@m"].name == "r@m"
+
+
+NAMES = st.lists(st.sampled_from("abc"), unique=True)
+EVENTS = st.one_of(
+    st.tuples(st.just("clusters"), NAMES, st.booleans()),
+    st.tuples(st.just("endpoints"), NAMES, st.integers(1, 3)),
+    st.tuples(st.just("listeners"), st.lists(st.sampled_from("lm"), unique=True)),
+    st.tuples(st.just("routes"), NAMES),
+    st.tuples(st.just("bad"), st.sampled_from([CLUSTER, ENDPOINTS, LISTENER, ROUTES])),
+    st.tuples(st.sampled_from(["commit", "commit", "refuse", "break"])),
+    st.tuples(st.just("later"), st.sampled_from([1, 6, 20])),
+)
+
+
+class Anything(Play):
+    """A play of whatever happens; holds the update under way apart."""
+
+    def __init__(self, in_force: int) -> None:
+        self.pending: list[plan.Update] = []
+        self.nonce = 0
+        self.answered: dict[str, Request] = {}
+        super().__init__(in_force=in_force)
+        self.connect()
+
+    def seen(self, actions: list[Action]) -> None:
+        super().seen(actions)
+        self.pending += self.updates
+        assert len(self.pending) <= 1
+        for request in self.requests:
+            self.answered[request.type_url] = request
+
+    def tell(self, type_url: str, *resources: Any) -> None:
+        self.nonce += 1
+        self.say(type_url, str(self.nonce), *resources)
+
+    def finish(self, error: str = "") -> None:
+        if not self.pending:
+            return
+        self.updates = [self.pending.pop()]
+        if error:
+            self.refuse(error)
+            return
+        self.commit()
+        for (kind, name), section in self.plan.items():
+            if kind == "cluster":
+                assert ("endpoints", section.endpoints) in self.plan, name
+            if kind == "listener":
+                assert ("routes", section.http.routes) in self.plan, name
+
+    def event(self, kind: str, *arguments: Any) -> None:
+        if kind == "clusters":
+            self.tell(CLUSTER, *(cluster(name, max_requests=1 + arguments[1]) for name in arguments[0]))
+        elif kind == "endpoints":
+            self.tell(ENDPOINTS, *(endpoints(name, arguments[1]) for name in arguments[0]))
+        elif kind == "listeners":
+            self.tell(LISTENER, *(listener(name, "r") for name in arguments[0]))
+        elif kind == "routes":
+            self.tell(ROUTES, routes("r", *arguments[0]))
+        elif kind == "bad":
+            self.tell(arguments[0], "bad")
+        elif kind == "later":
+            self.later(arguments[0])
+        elif kind == "break":
+            self.state.disconnected()
+            self.connect()
+        else:
+            self.finish("no" if kind == "refuse" else "")
+
+
+@settings(max_examples=300, deadline=None)
+@given(events=st.lists(EVENTS, max_size=30), in_force=st.sampled_from([0, 5]))
+def test_whatever_happens_plans_are_closed_and_in_the_end_everything_is_in_force(
+    events: list[Any], in_force: int
+) -> None:
+    play = Anything(in_force)
+    for event in events:
+        play.event(*event)
+    last = {}
+    for kind, *arguments in (
+        ("clusters", ["a", "b"], True),
+        ("endpoints", ["a", "b"], 9),
+        ("listeners", ["l"]),
+        ("routes", ["b"]),
+    ):
+        play.event(kind, *arguments)
+        last[str(play.nonce)] = kind
+        while play.pending:
+            play.finish()
+    play.later(RETRY_MAX)
+    while play.pending:
+        play.finish()
+    assert set(play.plan) >= {("cluster", "a"), ("cluster", "b"), ("listener", "l"), ("routes", "r")}
+    assert play.keys() == {
+        *(("cluster", name) for name in "ab"),
+        *(("endpoints", name) for name in "ab"),
+        ("listener", "l"),
+        ("routes", "r"),
+    }
+    assert play.plan["endpoints", "b"].endpoints[0].port == 9
+    assert play.plan["routes", "r"].virtual_hosts[0].routes[0].clusters[0].name == "b"
+    assert {request.nonce for request in play.answered.values()} == set(last)
+    assert not any(request.error for request in play.answered.values())
+    assert play.state.deadline() is None

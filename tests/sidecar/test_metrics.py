@@ -56,6 +56,18 @@ def test_istio_requests_total() -> None:
     assert 'envoy_cluster_upstream_rq{envoy_response_code="503",envoy_cluster_name="out"} 2\n' in text
 
 
+def test_subsets_of_a_service_are_one_series() -> None:
+    workload = Workload(NODE, lambda name: LABELS["out"], lambda name: False)
+    snapshot = Snapshot(
+        {("cluster", subset, "upstream_rq_code_200_-"): 2 for subset in ("v1", "v2")},
+        histograms={("cluster", subset, "upstream_rq_time"): histogram(5) for subset in ("v1", "v2")},
+    )
+    lines = [line for line in prometheus(snapshot, workload).splitlines() if line.startswith("istio_")]
+    assert len(lines) == len({line.rpartition(" ")[0] for line in lines})
+    assert any(line.startswith("istio_requests_total") and line.endswith(" 4") for line in lines)
+    assert any(line.startswith("istio_request_duration_milliseconds_count") and line.endswith(" 2") for line in lines)
+
+
 def test_counters_by_class_and_gauges() -> None:
     snapshot = Snapshot(
         {("listener", "l", "downstream_rq_2xx"): 1, ("server", "", "plans"): 4},

@@ -16,8 +16,8 @@ from tage.sidecar.translate.shape import Extension, Only, Shape, leaf
 from tage.sidecar.translate.values import milliseconds
 
 RETRY_CONDITIONS = frozenset({
-    "5xx", "gateway-error", "reset", "connect-failure", "refused-stream", "retriable-4xx", "retriable-status-codes",
-    "cancelled", "deadline-exceeded", "internal", "resource-exhausted", "unavailable",
+    "5xx", "gateway-error", "reset", "reset-before-request", "connect-failure", "refused-stream", "retriable-4xx",
+    "retriable-status-codes", "cancelled", "deadline-exceeded", "internal", "resource-exhausted", "unavailable",
 })  # fmt: skip
 
 _RETRY_POLICY = Shape(
@@ -30,7 +30,7 @@ _RETRY_POLICY = Shape(
         "retry_back_off": Shape(
             "envoy.config.route.v3.RetryPolicy.RetryBackOff", {"base_interval": leaf, "max_interval": leaf}
         ),
-        # Prefer a host that was not tried: what Tage's retries do, asked for or not.
+        # Another host than the one that failed, if there is one: what Tage's retries look for, asked or not.
         "retry_host_predicate": Extension(
             "retry host predicate",
             Shape("envoy.config.route.v3.RetryPolicy.RetryHostPredicate", ("name", "typed_config")),
@@ -41,8 +41,8 @@ _RETRY_POLICY = Shape(
         ),
     },
     harmless={
-        "host_selection_retry_max_attempts": "how hard to look for a host that was not tried before taking any: it "
-        "bounds a search that Tage does not make blindly; the request goes out either way"
+        "host_selection_retry_max_attempts": "how often to pick again for a host that was not tried before; Tage picks "
+        "up to five times, and in both the request then goes to the last one picked"
     },
 )
 _WEIGHTED = Shape(
