@@ -12,7 +12,9 @@ if cython.compiled:
     from cython.cimports.libc.string import memchr, memcmp, memcpy
     from cython.cimports.posix.time import CLOCK_MONOTONIC, clock_gettime, timespec
 
-_MASK = 0xFFFFFFFFFFFFFFFF
+# Typed, for C arithmetic wraps by itself and a plain literal of this size would be a Python integer.
+_MASK = cython.declare(cython.ulonglong, 0xFFFFFFFFFFFFFFFF)
+_MULTIPLIER = cython.declare(cython.ulonglong, 0x2545F4914F6CDD1D)
 
 
 def find_byte(data, start, end, byte):
@@ -59,10 +61,10 @@ class Random:
         """64 bits."""
         x: cython.ulonglong = self.state
         x ^= x >> 12
-        x ^= (x << 25) & 0xFFFFFFFFFFFFFFFF
+        x ^= (x << 25) & _MASK
         x ^= x >> 27
         self.state = x
-        return (x * 0x2545F4914F6CDD1D) & 0xFFFFFFFFFFFFFFFF
+        return (x * _MULTIPLIER) & _MASK
 
     def below(self, n):
         """0 <= result < n; n >= 1. The bias is n / 2**32, of no account for balancing."""
