@@ -50,9 +50,7 @@ class Client:
 
     def ask(self, type_url: str, *names: str, version: str = "", nonce: str = "") -> None:
         self.names[type_url] = list(names)
-        request = DiscoveryRequest(
-            type_url=type_url, resource_names=names, version_info=version, response_nonce=nonce
-        )
+        request = DiscoveryRequest(type_url=type_url, resource_names=names, version_info=version, response_nonce=nonce)
         self.session.on_request(request)
 
     def ask_more(self, type_url: str, *names: str, version: str) -> None:

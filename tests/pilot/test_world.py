@@ -99,7 +99,5 @@ def test_namespaces_see_different_rules():
     world = World()
     world.update(snapshot(SUBSETS.replace("name: reviews}", "name: reviews, namespace: other}").replace(
         "host: reviews", f"host: {REVIEWS.fqdn}")))  # fmt: skip
-    names = [
-        world.view(node, {})[CLUSTER].names for node in (NODE, dataclasses.replace(NODE, namespace="other"))
-    ]
+    names = [world.view(node, {})[CLUSTER].names for node in (NODE, dataclasses.replace(NODE, namespace="other"))]
     assert [f"outbound|80|v1|{REVIEWS.fqdn}" in found for found in names] == [False, True]

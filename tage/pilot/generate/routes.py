@@ -79,9 +79,7 @@ def _expanded(http: HTTPRoute, action: route_components_pb2.RouteAction) -> Iter
     """One Envoy route for each `match` entry: Envoy has no "or" inside a route."""
     name = http.name or DEFAULT_ROUTE
     if not http.match:
-        yield route_components_pb2.Route(
-            name=name, match=route_components_pb2.RouteMatch(prefix="/"), route=action
-        )
+        yield route_components_pb2.Route(name=name, match=route_components_pb2.RouteMatch(prefix="/"), route=action)
     for entry in http.match:
         full = f"{name}.{entry.name}" if entry.name else name
         yield route_components_pb2.Route(name=full, match=_match(entry), route=action)
