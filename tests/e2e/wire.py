@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from types import TracebackType
 
@@ -56,31 +57,34 @@ class Client:
 
     def response(self, method: str = "GET") -> Response:
         """The next answer, to a request with that method."""
+        response, pieces = self.stream(method)
+        response.body = b"".join(pieces)
+        return response
+
+    def stream(self, method: str = "GET") -> tuple[Response, Iterator[bytes]]:
+        """The next answer with its body still to be read, piece by piece."""
         events = h11.Connection(h11.CLIENT, max_incomplete_event_size=1 << 20)
         events.send(h11.Request(method=method, target="/", headers=[("host", "x")]))
         events.send(h11.EndOfMessage())
         if self._rest:  # none would mean the end
             events.receive_data(self._rest)
         interim: list[int] = []
-        response: Response | None = None
-        body: list[bytes] = []
-        while True:
-            event = events.next_event()
-            if event is h11.NEED_DATA:
-                events.receive_data(self.socket.recv(1 << 16))
-            elif isinstance(event, h11.InformationalResponse):
-                interim.append(event.status_code)
-            elif isinstance(event, h11.Response):
-                response = Response(event.status_code, event.reason.decode(), joined(event.headers), interim=interim)
-            elif isinstance(event, h11.Data):
-                body.append(bytes(event.data))
-            elif isinstance(event, h11.EndOfMessage):
-                assert response is not None
-                response.body = b"".join(body)
-                self._rest = events.trailing_data[0]
-                return response
-            else:
-                raise AssertionError(f"{event} instead of an answer")
+        while isinstance(event := self._next(events), h11.InformationalResponse):
+            interim.append(event.status_code)
+        assert isinstance(event, h11.Response), f"{event} instead of an answer"
+        response = Response(event.status_code, event.reason.decode(), joined(event.headers), interim=interim)
+        return response, self._pieces(events)
+
+    def _pieces(self, events: h11.Connection) -> Iterator[bytes]:
+        while isinstance(event := self._next(events), h11.Data):
+            yield event.data
+        assert isinstance(event, h11.EndOfMessage), f"{event} instead of the body's end"
+        self._rest = events.trailing_data[0]
+
+    def _next(self, events: h11.Connection) -> object:
+        while (event := events.next_event()) is h11.NEED_DATA:
+            events.receive_data(self.socket.recv(1 << 18))
+        return event
 
     def read_until(self, text: bytes) -> bytes:
         """Bytes as they come, up to and with `text`."""
