@@ -13,6 +13,7 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 MESH ?= examples/bookshop/mesh.yaml
 ROW ?= http1-32
 BENCH ?=
+SOAK ?=
 PYTEST ?=
 
 VENV := .venv
@@ -23,11 +24,11 @@ JOBS := $(shell nproc 2>/dev/null || echo 2)
 # Compiled are the modules of the data plane that have a .pxd (setup.py).
 REQUEST_PATH := $(shell find tage/dataplane -name '*.py' -o -name '*.pxd')
 
-.PHONY: help run test lint types layers unit build bench bench-table format clean
+.PHONY: help run test lint types layers unit build bench bench-table soak soak-table format clean
 
 help:  ## What can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
-	@echo "  variables: MESH=$(MESH)  ROW=$(ROW)  BENCH='--rounds 3'  PYTEST='-k name'"
+	@echo "  variables: MESH=$(MESH)  ROW=$(ROW)  BENCH='--rounds 3'  SOAK='--seconds 300'  PYTEST='-k name'"
 
 run: $(VENV)/.installed build/.compiled  ## Set everything up and run the example mesh (Ctrl-C ends it)
 	@exec $(BIN)/tage up $(MESH)
@@ -69,6 +70,12 @@ bench: build  ## Measure one row beside the peers: make bench [ROW=http1-32]
 bench-table: build  ## The same, and write the committed table under bench/results
 	@scripts/bench-tools
 	@$(BIN)/python -m bench $(ROW) --commit $(BENCH)
+
+soak: build  ## A minute of load while weights change and processes are killed: no request may fail
+	@$(BIN)/python -m bench.soak $(SOAK)
+
+soak-table: build  ## The same, and write the committed table under bench/results
+	@$(BIN)/python -m bench.soak --commit $(SOAK)
 
 # -- set-up ------------------------------------------------------------------------------------------------------------
 
