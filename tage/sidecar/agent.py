@@ -97,7 +97,7 @@ async def run(options: argparse.Namespace, descriptor: int) -> int:
     from tage.sidecar.admin import AdminError
     from tage.sidecar.bootstrap import load_apart
     from tage.sidecar.channel import AsyncChannel, ChannelError
-    from tage.sidecar.engine import Engine, EngineError
+    from tage.sidecar.engine import Engine, EngineError, StartRefused
     from tage.sidecar.translate.problem import TranslateError
 
     with AsyncChannel.from_descriptor(descriptor) as channel:
@@ -108,15 +108,21 @@ async def run(options: argparse.Namespace, descriptor: int) -> int:
             if admin is not None:
                 await engine.start_admin(*admin)
         except (UsageError, TranslateError, AdminError) as error:
-            for line in str(error).splitlines():
-                print(f"tage sidecar: {line}", file=sys.stderr)
-            return 2
+            return _refused(error)
         try:
             await engine.run()
+        except StartRefused as error:
+            return _refused(error)
         except (EngineError, ChannelError, TimeoutError) as error:
             logging.getLogger(__name__).error("%s", error or "the supervisor said nothing")
             return 1
     return 0
+
+
+def _refused(error: Exception) -> int:
+    for line in str(error).splitlines():
+        print(f"tage sidecar: {line}", file=sys.stderr)
+    return 2
 
 
 def _admin_address(options: argparse.Namespace, bootstrap: Bootstrap) -> tuple[str, int] | None:

@@ -34,6 +34,11 @@ class EngineError(Exception):
     """The agent cannot go on; the supervisor starts a new one."""
 
 
+class StartRefused(Exception):
+    """Static configuration that cannot be put in force: a port is taken, for example. Nothing would change that, so the
+    sidecar ends as it does for configuration that is wrong in itself."""
+
+
 class Engine:
     """Make it on the running loop; `run` it once."""
 
@@ -58,7 +63,7 @@ class Engine:
         logger.info("admin API at http://%s:%d/", host, chosen)
 
     async def run(self) -> None:
-        """Until the channel closes. Raises `EngineError`, `channel.ChannelError`."""
+        """Until the channel closes. Raises `EngineError`, `StartRefused`, `channel.ChannelError`."""
         async with asyncio.timeout(HELLO_TIMEOUT):
             hello, _ = await self._channel.receive()
         if not isinstance(hello, plan.Hello):
@@ -152,6 +157,8 @@ class Engine:
         async for message, _ in self._channel:
             if isinstance(message, plan.Result):
                 self._sent_at = 0.0
+                if message.error and self._version == 0 and self._bootstrap.control is None:
+                    raise StartRefused(message.error)
                 self._do(self._machine_now().result(message.version, message.error, time.monotonic()))
             elif isinstance(message, plan.WorkerState):
                 self.live_workers, self._version = message.live, message.version

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import shutil
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +24,7 @@ class Sidecar(Process):
     def __init__(self, directory: Path, *options: str, admin: tuple[str, int], name: str = "sidecar") -> None:
         self.run_dir = directory / f"{name}.run"
         self._admin = admin
+        self._makes_run_dir = not self.run_dir.exists()
         super().__init__(directory, *TAGE, "sidecar", "--run-dir", str(self.run_dir), *options, name=name)
 
     @property
@@ -80,8 +82,18 @@ class Sidecar(Process):
     def stop(self) -> int:
         """SIGTERM; the exit status. Nothing is left: no process, no file."""
         status = super().stop()
-        assert not self.run_dir.exists(), sorted(self.run_dir.iterdir())
+        self.assert_clean()
         return status
+
+    def assert_clean(self) -> None:
+        """No file is left, nor the run directory, unless it was there before."""
+        left = sorted(self.run_dir.iterdir()) if self.run_dir.exists() else []
+        assert left == []
+        assert self.run_dir.exists() != self._makes_run_dir
+
+    def discard(self) -> None:
+        super().discard()
+        shutil.rmtree(self.run_dir, ignore_errors=True)
 
 
 @contextmanager

@@ -150,6 +150,26 @@ def test_wrong_configuration(tmp_path: Path) -> None:
     asyncio.run(play())
 
 
+@pytest.mark.processes
+def test_a_static_plan_that_is_refused_at_the_start_is_a_wrong_configuration(tmp_path: Path) -> None:
+    async def play() -> None:
+        file = tmp_path / "bootstrap.json"
+        file.write_text(json.dumps(static()))
+        arguments = ("--bootstrap", str(file), "--run-dir", str(tmp_path))
+        async with agent(*arguments, stderr=asyncio.subprocess.PIPE) as running:
+            await running.update("listener 'l': cannot listen on 127.0.0.1:8080: address already in use")
+            async with asyncio.timeout(WAIT):
+                _, error = await running.process.communicate()
+            assert running.process.returncode == 2
+            assert "tage sidecar: listener 'l': cannot listen on 127.0.0.1:8080" in error.decode()
+        # Later, what is in force stays there.
+        async with agent(*arguments, in_force=1) as running:
+            await running.update("a worker's reason")
+            assert await running.ends() == 0
+
+    asyncio.run(play())
+
+
 class ControlPlane:
     """Each message is checked by the test, in order."""
 
