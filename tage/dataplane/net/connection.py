@@ -7,6 +7,7 @@ What was given to `write` is not changed afterwards. `congested` says that the t
 mark (64 KiB) for the peer; who feeds this connection stops until `drained`.
 """
 
+import cython
 
 from tage.dataplane.net.timers import Timer
 
@@ -33,7 +34,11 @@ class Connection(Timer):
         self.received(data)
 
     def eof_received(self) -> bool:
-        return self.ended()
+        keep: cython.bint = self.ended()
+        if not keep:
+            # The transport closes itself now, and says so later: until then nobody may take this connection for open.
+            self.close()
+        return keep
 
     def connection_lost(self, error) -> None:
         self.open = False

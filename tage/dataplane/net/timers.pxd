@@ -22,6 +22,7 @@ cdef class TimerWheel:
     cdef public Py_ssize_t count
     cdef bint _turning
     cpdef long long now(self)
+    cpdef long long now_us(self)
     cpdef void arm(self, Timer timer, long long delay_ms)
     cpdef void disarm(self, Timer timer)
     cdef void _insert(self, Timer timer)

@@ -51,9 +51,13 @@ class TimerWheel:
 
     def now(self):
         """Milliseconds."""
+        return self.now_us() // 1000
+
+    def now_us(self):
+        """Microseconds. All that a worker measures and times is told by this clock."""
         if self._clock is None:
-            return native.now_us() // 1000
-        return self._clock() // 1000
+            return native.now_us()
+        return self._clock()
 
     def arm(self, timer, delay_ms):
         """Due in `delay_ms`; a delay of 0 is due at the next turn."""

@@ -15,11 +15,16 @@ cdef class Http1DownstreamConnection(DownstreamConnection):
     cdef bint _in_head
     cdef bint _held
     cdef bint _lingering
+    cdef bint _draining
     cdef bint _ended
     cdef long long _quiet_since
+    cdef Py_ssize_t _unsent
     cdef _advance(self)
     cdef _next_request(self)
     cdef _more_body(self)
     cdef _refuse(self, object error)
     cdef void _send(self, bytes data)
     cdef void _finish_writing(self)
+    cdef void _count_refused(self, int status)
+    cdef void _await_flush(self, long long delay)
+    cdef void _expire_closing(self)

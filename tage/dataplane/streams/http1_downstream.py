@@ -1,7 +1,12 @@
 """HTTP/1.1 connections of clients: requests one after the other, answered in order.
 
-A request is opened only when the one before it is over; what is pipelined behind it waits in the decoder, and the
-connection is read no further meanwhile (a reset by the client is noticed all the same).
+A request is opened only when the one before it is over, and while the client takes its answers; what is pipelined
+behind it waits in the decoder, and the connection is read no further meanwhile.
+
+The end. A client that was told `connection: close`, or ended its side, is left when what was written is on its way; one
+that may still be sending is heard out for `_LINGER_MS`, for closing on unread bytes would reset the connection and take
+the answer with it. Either way the client has to go on taking what was written: after `_FLUSH_MS` without progress the
+connection is aborted.
 """
 
 import cython
@@ -32,6 +37,7 @@ _RQ_TOTAL = cython.declare(cython.Py_ssize_t, LISTENER.offset("downstream_rq_tot
 _RQ_1XX = cython.declare(cython.Py_ssize_t, LISTENER.offset("downstream_rq_1xx"))
 
 _LINGER_MS = cython.declare(cython.longlong, 1_000)
+_FLUSH_MS = cython.declare(cython.longlong, 10_000)
 
 _NO_EDITS = cython.declare(HeaderEdits, HeaderEdits())
 
@@ -48,8 +54,10 @@ class Http1DownstreamConnection(DownstreamConnection):
         self._in_head = False
         self._held = False
         self._lingering = False
+        self._draining = False
         self._ended = False
         self._quiet_since = 0
+        self._unsent = 0
 
     # -- from the transport --------------------------------------------------------------------------------------------
 
@@ -70,30 +78,36 @@ class Http1DownstreamConnection(DownstreamConnection):
         self._advance()
 
     def ended(self):
-        """The client sends no more; a complete request is still answered."""
+        """The client sends no more; what it asked for completely is still answered."""
         self._ended = True
-        if self._lingering:
+        if self._lingering or (self.stream is not None and not self._request_ended):
             return False
-        if self.stream is not None and self._request_ended:
-            self._close_after = True
+        if self.decoder.buffered():
             return True
-        return False
+        self._close_after = True
+        return self.stream is not None
 
     def lost(self, error):
         self.listener.context.wheel.disarm(self)
         self.listener.connections.discard(self)
         self.listener.stats.up(_CX_DESTROY)
         self.listener.stats.down(_CX_ACTIVE)
-        if self.stream is not None:
-            self.stream.downstream_closed()
+        stream: Stream = self.stream  # which forgets it; a compiled call does not hold what it is made on
+        if stream is not None:
+            stream.downstream_closed()
 
     def congested(self):
-        if self.stream is not None:
-            self.stream.downstream_congested()
+        stream: Stream = self.stream
+        if stream is not None:
+            stream.downstream_congested()
 
     def drained(self):
-        if self.stream is not None:
-            self.stream.downstream_drained()
+        stream: Stream = self.stream
+        if stream is not None:
+            stream.downstream_drained()
+        else:
+            self.resume_reading()
+            self._advance()
 
     # -- requests ------------------------------------------------------------------------------------------------------
 
@@ -105,6 +119,9 @@ class Http1DownstreamConnection(DownstreamConnection):
         try:
             while not self.closing and not self._lingering:
                 if self.stream is None:
+                    if self.write_paused:
+                        self.pause_reading()
+                        break
                     if not self._next_request():
                         break
                 elif not self._request_ended:
@@ -121,11 +138,14 @@ class Http1DownstreamConnection(DownstreamConnection):
         """Opens a stream if a head is complete; whether to go on."""
         decoder: RequestDecoder = self.decoder
         progress: cython.int
+        stream: Stream
         if self._close_after:
             return False
         progress = decoder.read_head()
         if progress == MORE:
-            if not self._in_head and decoder.incomplete():
+            if self._ended:
+                self._finish_writing()
+            elif not self._in_head and decoder.incomplete():
                 self._in_head = True
                 self._quiet_since = self.listener.context.wheel.now()
                 if self.listener.head_timeout:
@@ -138,13 +158,20 @@ class Http1DownstreamConnection(DownstreamConnection):
             self._refuse(decoder.error)
             return False
         self._request_ended = progress == READY
-        self._close_after = not decoder.keep_alive or self._ended or self.listener.context.draining
-        self.stream = Stream(self)
-        self.stream.start(decoder.head, decoder.payload, self._request_ended)
+        if self._ended and not decoder.buffered():
+            self._close_after = True
+            if not self._request_ended:
+                self._finish_writing()
+                return False
+        elif not decoder.keep_alive or self._draining or self.listener.context.draining:
+            self._close_after = True
+        stream = self.stream = Stream(self)
+        stream.start(decoder.head, decoder.payload, self._request_ended)
         return True
 
     def _more_body(self):
         decoder: RequestDecoder = self.decoder
+        stream: Stream = self.stream
         if not decoder.buffered():
             return False
         progress: cython.int = decoder.read_body()
@@ -153,7 +180,7 @@ class Http1DownstreamConnection(DownstreamConnection):
             return False
         self._request_ended = progress == READY
         if decoder.payload is not None or self._request_ended:
-            self.stream.request_data(decoder.payload, self._request_ended)
+            stream.request_data(decoder.payload, self._request_ended)
         return True
 
     def _refuse(self, error):
@@ -163,16 +190,20 @@ class Http1DownstreamConnection(DownstreamConnection):
         self._close_after = True
         if stream is not None and stream.responded:
             self.abort()
-            stream.downstream_failed(errors.MALFORMED)
+            stream.downstream_failed(errors.MALFORMED, stream.status)
             return
         self._request_ended = False
         self.send_error(errors.MALFORMED, error.status, error.reason.encode())
         if stream is not None:
-            stream.downstream_failed(errors.MALFORMED)
+            stream.downstream_failed(errors.MALFORMED, error.status)
         else:
-            self.listener.stats.up(_RQ_TOTAL)
-            self.listener.stats.up(_RQ_1XX + error.status // 100 - 1)
+            self._count_refused(error.status)
             self._finish_writing()
+
+    def _count_refused(self, status):
+        """A request that never became a stream."""
+        self.listener.stats.up(_RQ_TOTAL)
+        self.listener.stats.up_class(_RQ_1XX, status)
 
     # -- answers, from the stream --------------------------------------------------------------------------------------
 
@@ -222,17 +253,13 @@ class Http1DownstreamConnection(DownstreamConnection):
 
     def send_error(self, error, status, body):
         headers = [(b"server", self.listener.server_name)]
+        to_head: cython.bint = self.stream is not None and self.decoder.head.method == b"HEAD"
         if error.flag != "-":
             headers.append((b"x-tage-response-flags", error.flag.encode()))
-        if not self._request_ended or self.listener.context.draining:
-            self._close_after = True
-        if error.flag != "-":
             body += b"\n"
-        self._send(
-            local_response(
-                status, body, tuple(headers), close=self._close_after, to_head=self.decoder.head.method == b"HEAD"
-            )
-        )
+        if not self._request_ended or self.listener.context.draining or self.decoder.head.version_10:
+            self._close_after = True
+        self._send(local_response(status, body, tuple(headers), close=self._close_after, to_head=to_head))
 
     def reset_stream(self):
         self._close_after = True
@@ -241,27 +268,49 @@ class Http1DownstreamConnection(DownstreamConnection):
     def stream_ended(self):
         self.stream = None
         self._held = False
+        if self.closing:
+            return
         if self._close_after:
             self._finish_writing()
             return
         self._quiet_since = self.listener.context.wheel.now()
+        if not self.armed and self.listener.idle_timeout:
+            self.listener.context.wheel.arm(self, self.listener.idle_timeout)
         self.resume_reading()
         if self.decoder.buffered():
             self._advance()
 
+    # -- the end -------------------------------------------------------------------------------------------------------
+
     def _finish_writing(self):
-        """What was written goes out; then the connection ends. While the client may still be sending, it is heard out
-        for a moment: closing on unread bytes would reset the connection and take the answer with it."""
-        if self.closing or self._lingering:
+        """What was written goes out; then the connection ends."""
+        if self._lingering:
             return
-        if self._request_ended and not self.decoder.buffered():
+        if self._ended or (self._request_ended and not self.decoder.buffered()):
             self.close()
             return
         self._lingering = True
         self.decoder.rest()
         self.resume_reading()
         self.transport.write_eof()
-        self.listener.context.wheel.arm(self, _LINGER_MS)
+        self._await_flush(_LINGER_MS)
+
+    def close(self):
+        if not self.closing:
+            DownstreamConnection.close(self)
+            if self.transport is not None:
+                self._await_flush(_FLUSH_MS)
+
+    def _await_flush(self, delay):
+        self._unsent = self.transport.get_write_buffer_size()
+        self.listener.context.wheel.arm(self, delay)
+
+    def _expire_closing(self):
+        left: cython.Py_ssize_t = self.transport.get_write_buffer_size()
+        if left and left < self._unsent:
+            self._await_flush(_FLUSH_MS)
+        else:
+            self.abort()
 
     def hold(self):
         self._held = True
@@ -276,18 +325,22 @@ class Http1DownstreamConnection(DownstreamConnection):
     # -- time ----------------------------------------------------------------------------------------------------------
 
     def expire(self):
-        now: cython.longlong = self.listener.context.wheel.now()
-        quiet: cython.longlong = now - self._quiet_since
-        limit: cython.longlong = self.listener.head_timeout if self._in_head else self.listener.idle_timeout
-        if self._lingering:
-            self.abort()
+        """Head and idle timeout are looked at when the timer is due. With no limit it is set again by the next head
+        that comes in pieces, or the next answer's end."""
+        quiet: cython.longlong = self.listener.context.wheel.now() - self._quiet_since
+        in_head: cython.bint = self._in_head and self.listener.head_timeout > 0
+        limit: cython.longlong = self.listener.head_timeout if in_head else self.listener.idle_timeout
+        if self.closing or self._lingering:
+            self._expire_closing()
+        elif limit == 0:
+            return
         elif self.stream is not None:
-            self.listener.context.wheel.arm(self, self.listener.idle_timeout)
+            self.listener.context.wheel.arm(self, limit)
         elif quiet < limit:
             self.listener.context.wheel.arm(self, limit - quiet)
-        elif self._in_head:
+        elif in_head:
             self.listener.stats.up(_HEAD_TIMEOUT)
-            self._close_after = True
+            self._count_refused(errors.HEAD_TIMEOUT.status)
             self._request_ended = False
             self.send_error(errors.HEAD_TIMEOUT, errors.HEAD_TIMEOUT.status, errors.HEAD_TIMEOUT.reason.encode())
             self._finish_writing()
@@ -296,8 +349,10 @@ class Http1DownstreamConnection(DownstreamConnection):
             self.close()
 
     def drain(self) -> None:
-        """Ends when the request under way is over; at once when there is none."""
-        if self.stream is None and not self._in_head:
-            self.close()
-        else:
+        """Ends when the request under way is over, one that has begun to arrive included; at once when there is none.
+        """
+        self._draining = True
+        if self.stream is not None:
             self._close_after = True
+        elif not self._in_head and not self.decoder.buffered():
+            self.close()

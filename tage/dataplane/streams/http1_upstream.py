@@ -105,8 +105,11 @@ class Http1UpstreamConnection(UpstreamConnection):
                 progress = decoder.read_head()
                 if progress == MORE:
                     return
-                if progress == FAILED or decoder.head.status == 101:
-                    self._break(PROTOCOL_ERROR, "a protocol switch that nobody asked for" if progress else "")
+                if progress == FAILED:
+                    self._break(PROTOCOL_ERROR, "")
+                    return
+                if decoder.head.status == 101:
+                    self._break(PROTOCOL_ERROR, "a protocol switch that nobody asked for")
                     return
                 if decoder.head.status < 200:
                     receiver.interim(decoder.head)
@@ -145,11 +148,11 @@ class Http1UpstreamConnection(UpstreamConnection):
             return  # the stream cancels it
         self.receiver = None
         self.resume_reading()
-        if self.decoder.keep_alive and not self.decoder.buffered() and not self.closing:
+        if self.decoder.keep_alive and not self.decoder.buffered() and not self.write_paused and not self.closing:
             self._free_since = self.cluster.wheel.now()
             self.host.release(self)
         else:
-            self.close()
+            self.abort()  # what of the request was not sent yet, nobody waits for any more
 
     def _break(self, failure, reason):
         receiver: Receiver = self.receiver
@@ -164,10 +167,14 @@ class Http1UpstreamConnection(UpstreamConnection):
 
     def ended(self):
         receiver: Receiver = self.receiver
-        if receiver is not None and self._in_body and self.decoder.finish() == READY:
+        if receiver is None:
+            return False
+        if self._in_body and self.decoder.finish() == READY:
             self.receiver = None
-            self.close()
+            self.abort()
             receiver.response_data(None, True)
+        else:
+            self._break(TERMINATED, "")
         return False
 
     def lost(self, error):
@@ -177,17 +184,22 @@ class Http1UpstreamConnection(UpstreamConnection):
             self._break(TERMINATED, error.strerror if isinstance(error, OSError) and error.strerror else "")
 
     def congested(self):
-        if self.receiver is not None:
-            self.receiver.upstream_congested()
+        receiver: Receiver = self.receiver
+        if receiver is not None:
+            receiver.upstream_congested()
 
     def drained(self):
-        if self.receiver is not None:
-            self.receiver.upstream_drained()
+        receiver: Receiver = self.receiver
+        if receiver is not None:
+            receiver.upstream_drained()
 
     def expire(self):
-        """The idle timeout is looked at when it is due, and counted from the last answer."""
+        """The idle timeout is looked at when it is due, and counted from the last answer. A connection for which there
+        is no limit by then is not looked at again."""
         limit: cython.longlong = self.cluster.idle_timeout
         idle: cython.longlong = self.cluster.wheel.now() - self._free_since
+        if limit == 0:
+            return
         if self.receiver is not None or idle < limit:
             self.cluster.wheel.arm(self, limit if self.receiver is not None else limit - idle)
         else:

@@ -1,4 +1,3 @@
-from tage.dataplane cimport native
 from tage.dataplane.protocols.http1.encoder cimport HeaderEdits
 from tage.dataplane.protocols.message cimport RequestHead, ResponseHead
 from tage.dataplane.routing.policy cimport CONNECT_FAILURE as RETRY_CONNECT_FAILURE, RESET as RETRY_RESET, RetryPolicy
@@ -46,11 +45,11 @@ cdef class Stream(Receiver):
     cdef long long last_activity
     cdef start(self, RequestHead head, bytes data, bint end)
     cdef request_data(self, bytes data, bint end)
-    cdef downstream_failed(self, object error)
+    cdef downstream_failed(self, object error, int status)
     cdef downstream_closed(self)
     cdef downstream_congested(self)
     cdef downstream_drained(self)
-    cdef _try(self)
+    cdef _try(self, bint fresh)
     cdef _dispatch(self, UpstreamConnection connection)
     cdef void _keep(self, bytes data)
     cdef _ended_request(self)
@@ -60,8 +59,10 @@ cdef class Stream(Receiver):
     cdef _part(self)
     cdef _finish(self)
     cdef _start_clock(self)
+    cdef _start_try_clock(self, long long now)
     cdef _fail(self, object error, str detail)
     cdef _answer(self, object error, int status, bytes body)
     cdef _complete(self)
     cdef void _count_try(self, int status)
+    cdef void _record_try(self)
     cdef void _rearm(self, long long now)

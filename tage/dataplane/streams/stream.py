@@ -10,10 +10,13 @@ connection, the queue, the limits and the timer wheel.
 
 Retries. While no byte of the answer has gone downstream, a try that failed may be made again: as the route's policy
 says, or once without any policy if a *reused* connection closed before any byte of the answer to an idempotent method
-came (it was closing when the request met it). For that the body is kept, up to `REPLAY_BYTES`; a larger one goes once.
+came (it was closing when the request met it). Such a replay waits for a connection that is new or has just answered:
+what else lies in the pool may have been closed with it. The body is kept for that, up to `REPLAY_BYTES`; a larger one
+goes once.
 
 Time. One timer a stream, at the earliest of: the route's timeout (from the request's end to the answer's end), the
-try's timeout, the idle timeout, the next try. Idle time is looked at when the timer is due, not moved at each byte.
+try's timeout (from the request's end, or the try's begin if that is later, to the answer's head), the idle timeout, the
+next try. Idle time is looked at when the timer is due, not moved at each byte.
 
 Back-pressure. The answer is read no faster than the client takes it, the request no faster than the upstream does; what
 waits for a connection is bounded by `REPLAY_BYTES` and then the client is read no further.
@@ -30,7 +33,6 @@ from tage.dataplane.upstream.connection import Receiver, UpstreamConnection
 
 if not cython.compiled:
     # Compiled, these names come from the .pxd.
-    from tage.dataplane import native
     from tage.dataplane.routing.policy import CONNECT_FAILURE as RETRY_CONNECT_FAILURE
     from tage.dataplane.routing.policy import RESET as RETRY_RESET
     from tage.dataplane.streams.forwarding import request_edits
@@ -118,7 +120,7 @@ class Stream(Receiver):
         until the stream is over."""
         route: Route
         self.head = head
-        self.started = native.now_us()
+        self.started = self.context.wheel.now_us()
         self.last_activity = self.started // 1000
         self.listener.stats.up(_L_TOTAL)
         self.listener.stats.up(_L_ACTIVE)
@@ -150,13 +152,13 @@ class Stream(Receiver):
         if end:
             self._start_clock()
         self._rearm(self.last_activity)
-        self._try()
+        self._try(False)
 
     def request_data(self, data, end):
         """More of the request's body."""
         if self.over:
             return
-        self.last_activity = native.now_us() // 1000
+        self.last_activity = self.context.wheel.now_us() // 1000
         self.request_ended = end
         if self.upstream is not None:
             if self.replayable and data is not None:
@@ -171,11 +173,11 @@ class Stream(Receiver):
         if end:
             self._ended_request()
 
-    def downstream_failed(self, error):
-        """The rest of the request is malformed; the downstream connection has answered, or will close."""
+    def downstream_failed(self, error, status):
+        """The rest of the request is malformed; the downstream connection has answered with `status`, or aborts."""
         if not self.over:
             self.flags = error.flag
-            self.status = error.status
+            self.status = status
             self._leave_upstream()
             self._complete()
 
@@ -199,8 +201,9 @@ class Stream(Receiver):
 
     # -- one try -------------------------------------------------------------------------------------------------------
 
-    def _try(self):
-        connection: UpstreamConnection
+    def _try(self, fresh):
+        """`fresh`: not on a connection that lies in the pool."""
+        connection: UpstreamConnection = None
         failure: cython.int
         self.host = self.cluster.pick(self.context.random, self.avoid)
         if self.host is None:
@@ -209,7 +212,8 @@ class Stream(Receiver):
             return
         self.tries += 1
         self.cluster.stats.up(_C_TOTAL)
-        connection = self.host.take()
+        if not fresh:
+            connection = self.host.take()
         if connection is not None:
             self._dispatch(connection)
             return
@@ -234,10 +238,9 @@ class Stream(Receiver):
 
     def _dispatch(self, connection):
         data: bytes = None
-        policy: RetryPolicy = self.route.retry
         self.upstream = connection
         self.host.active += 1
-        self.try_started = self.started if self.tries == 1 and not self.replayed else native.now_us()
+        self.try_started = self.started if self.tries == 1 and not self.replayed else self.context.wheel.now_us()
         if self.body is not None:
             data = self.body[0] if len(self.body) == 1 else b"".join(self.body)
             if self.body_size > REPLAY_BYTES:
@@ -245,16 +248,14 @@ class Stream(Receiver):
                 self.body = None
             else:
                 self.body = [data]
-        if policy is not None and policy.per_try_timeout:
-            self.try_deadline = self.try_started // 1000 + policy.per_try_timeout
-            self._rearm(self.try_started // 1000)
+        if self.request_ended:
+            self._start_try_clock(self.try_started // 1000)
         if self.downstream.write_paused:
             connection.pause_reading()
         connection.send_request(self, self.head, self.edits, data, self.request_ended)
-        if self.held:
+        if self.held and not connection.write_paused:
             self.held = False
-            if not self.over and not connection.write_paused:
-                self.downstream.proceed()
+            self.downstream.proceed()
 
     def _keep(self, data):
         """Of the body, for a first or further try."""
@@ -271,21 +272,28 @@ class Stream(Receiver):
         if self.route.timeout:
             self.route_deadline = self.last_activity + self.route.timeout
 
+    def _start_try_clock(self, now):
+        policy: RetryPolicy = self.route.retry
+        if policy is not None and policy.per_try_timeout:
+            self.try_deadline = now + policy.per_try_timeout
+            self._rearm(now)
+
     def _ended_request(self):
         self._start_clock()
-        if self.route is not None and not self.over:
-            self._rearm(self.last_activity)
+        if self.upstream is not None and not self.responded:
+            self._start_try_clock(self.last_activity)
+        self._rearm(self.last_activity)
 
     # -- from below: the upstream connection ---------------------------------------------------------------------------
 
     def interim(self, head):
-        self.last_activity = native.now_us() // 1000
+        self.last_activity = self.context.wheel.now_us() // 1000
         self.downstream.send_interim(head)
 
     def response(self, head, data, end):
         policy: RetryPolicy = self.route.retry
         status: cython.int = head.status
-        if policy is not None and status >= 400 and policy.retries_status(status) and self._may_retry():
+        if policy is not None and policy.retries_status(status) and self._may_retry():
             self._count_try(status)
             self.avoid = self.host
             self._leave_upstream()
@@ -293,12 +301,14 @@ class Stream(Receiver):
             return
         if self.retrying and status < 500:
             self.cluster.stats.up(_C_RETRY_SUCCESS)
+        self.cluster.stats.up_class(_C_1XX, status)
         self.status = status
         self.responded = True
+        self.try_deadline = 0
         self.body = None
         self.replayable = False
         if not end:
-            self.last_activity = native.now_us() // 1000
+            self.last_activity = self.context.wheel.now_us() // 1000
         self.downstream.send_response(head, data, end)
         if end and not self.over:
             self._finish()
@@ -307,13 +317,13 @@ class Stream(Receiver):
         if self.over:
             return
         if not end:
-            self.last_activity = native.now_us() // 1000
+            self.last_activity = self.context.wheel.now_us() // 1000
         self.downstream.send_data(data, end)
         if end and not self.over:
             self._finish()
 
     def _finish(self):
-        self._count_try(self.status)
+        self._record_try()
         if not self.request_ended:
             # Answered before the request was complete: its connection can carry no other.
             self._leave_upstream()
@@ -340,7 +350,7 @@ class Stream(Receiver):
                 self.replayed = True
                 self.tries -= 1
                 self.cluster.stats.up(_C_REPLAY)
-                self._try()
+                self._try(True)
                 return
             self.avoid = self.host
             if policy is not None and policy.on & RETRY_RESET and self._may_retry():
@@ -350,10 +360,12 @@ class Stream(Receiver):
 
     def upstream_congested(self):
         if not self.request_ended:
+            self.held = True
             self.downstream.hold()
 
     def upstream_drained(self):
-        if not self.request_ended:
+        if self.held:
+            self.held = False
             self.downstream.proceed()
 
     # -- retries, time -------------------------------------------------------------------------------------------------
@@ -383,7 +395,7 @@ class Stream(Receiver):
             doublings -= 1
         if ceiling > policy.backoff_max:
             ceiling = policy.backoff_max
-        now: cython.longlong = native.now_us() // 1000
+        now: cython.longlong = self.context.wheel.now_us() // 1000
         self.backing_off = True
         self.try_deadline = 0
         self.retry_at = now + self.context.random.below(ceiling + 1)
@@ -406,7 +418,7 @@ class Stream(Receiver):
             self.context.wheel.arm(self, due - now if due > now else 0)
 
     def expire(self):
-        now: cython.longlong = native.now_us() // 1000
+        now: cython.longlong = self.context.wheel.now_us() // 1000
         policy: RetryPolicy
         if self.over:
             return
@@ -419,7 +431,7 @@ class Stream(Receiver):
             return
         if self.backing_off and now >= self.retry_at:
             self.backing_off = False
-            self._try()
+            self._try(False)
             if self.over:
                 return
         elif self.try_deadline and now >= self.try_deadline and not self.responded:
@@ -437,7 +449,7 @@ class Stream(Receiver):
         elif self.route.idle_timeout and now >= self.last_activity + self.route.idle_timeout:
             self.listener.stats.up(_L_IDLE)
             self._leave_upstream()
-            self._fail(errors.STREAM_IDLE, "")
+            self._fail(errors.STREAM_IDLE if self.request_ended else errors.REQUEST_IDLE, "")
             return
         self._rearm(now)
 
@@ -481,12 +493,15 @@ class Stream(Receiver):
 
     def _count_try(self, status):
         """A try's outcome, with the cluster: its class and its time."""
-        self.cluster.stats.up(_C_1XX + status // 100 - 1)
+        self.cluster.stats.up_class(_C_1XX, status)
+        self._record_try()
+
+    def _record_try(self):
         if self.try_started:
-            self.cluster.stats.record(native.now_us() - self.try_started)
+            self.cluster.stats.record(self.context.wheel.now_us() - self.try_started)
 
     def _complete(self):
-        took: cython.longlong = native.now_us() - self.started
+        took: cython.longlong = self.context.wheel.now_us() - self.started
         self.over = True
         self.context.wheel.disarm(self)
         if self.admitted:
@@ -500,12 +515,10 @@ class Stream(Receiver):
                 self.cluster.retries -= 1
         self.listener.stats.down(_L_ACTIVE)
         self.listener.stats.record(took)
-        if self.status:
-            self.listener.stats.up(_L_1XX + self.status // 100 - 1)
+        self.listener.stats.up_class(_L_1XX, self.status)
         if self.route is not None and self.route.stats is not None:
             self.route.stats.record(took)
-            if self.status:
-                self.route.stats.up(_R_1XX + self.status // 100 - 1)
+            self.route.stats.up_class(_R_1XX, self.status)
         downstream: DownstreamConnection = self.downstream
         self.body = None
         self.downstream = None

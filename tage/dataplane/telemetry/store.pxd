@@ -19,6 +19,7 @@ cdef class StatGroup:
     cdef dict _codes
     cdef void add(self, Py_ssize_t offset, unsigned long long n) noexcept
     cdef void up(self, Py_ssize_t offset) noexcept
+    cdef void up_class(self, Py_ssize_t offset, int status) noexcept
     cdef void down(self, Py_ssize_t offset) noexcept
     cdef void put(self, Py_ssize_t offset, unsigned long long value) noexcept
     cdef void record(self, long long us) noexcept

@@ -141,6 +141,11 @@ class StatGroup:
     def up(self, offset):
         self.cells[self.first + offset] += 1
 
+    def up_class(self, offset, status):
+        """One answer; `offset` is that of the counter for 1xx. What is beyond 5xx has no class."""
+        if 100 <= status < 600:
+            self.cells[self.first + offset + status // 100 - 1] += 1
+
     def down(self, offset):
         if self.cells[self.first + offset] > 0:
             self.cells[self.first + offset] -= 1

@@ -1,7 +1,7 @@
 from tage.dataplane.native cimport Random
 from tage.dataplane.net.timers cimport TimerWheel
 from tage.dataplane.telemetry.store cimport StatGroup
-from tage.dataplane.upstream.connection cimport NONE, OVERFLOW, Receiver, UpstreamConnection
+from tage.dataplane.upstream.connection cimport CONNECT_FAILURE, NONE, OVERFLOW, Receiver, UpstreamConnection
 
 cdef class Host:
     cdef public str address
@@ -23,6 +23,7 @@ cdef class Host:
     cdef void _waited(self)
     cdef void _offer(self, UpstreamConnection connection)
     cdef void _closed(self)
+    cdef _disappoint(self, int failure, str reason)
 
 cdef class Cluster:
     cdef public str name

@@ -19,7 +19,7 @@ from tage.dataplane.upstream.connection import Receiver, UpstreamConnection
 
 if not cython.compiled:
     # Compiled, these names come from the .pxd.
-    from tage.dataplane.upstream.connection import NONE, OVERFLOW
+    from tage.dataplane.upstream.connection import CONNECT_FAILURE, NONE, OVERFLOW
 
 _PENDING_TOTAL = cython.declare(cython.Py_ssize_t, CLUSTER.offset("upstream_rq_pending_total"))
 _PENDING_OVERFLOW = cython.declare(cython.Py_ssize_t, CLUSTER.offset("upstream_rq_pending_overflow"))
@@ -107,18 +107,23 @@ class Host:
         cluster.connect(self)
 
     def connected(self, connection: UpstreamConnection) -> None:
-        """A connection that was asked for is open."""
+        """A connection that was asked for is open, or has been."""
         self.connecting -= 1
-        if connection.open:
+        if connection.open and not connection.closing:
             self._offer(connection)
-        elif self.connecting < len(self._waiting):
-            self._connect()  # the peer closed it at once; `lost` has counted it
+        else:
+            self._disappoint(CONNECT_FAILURE, "closed as soon as it was open")  # `lost` counts it
 
-    def connect_failed(self, failure: cython.int, reason: str) -> None:
-        """One that was asked for will not come: one of those that wait is told."""
-        receiver: Receiver
+    def connect_failed(self, failure: cython.int, reason: str, opened: cython.bint = False) -> None:
+        """One that was asked for will not come. `opened`: it was open for a moment, so that `lost` counts it."""
         self.connecting -= 1
-        self._closed()
+        if not opened:
+            self._closed()
+        self._disappoint(failure, reason)
+
+    def _disappoint(self, failure, reason):
+        """One of those that wait is told that there will be no connection: each attempt that fails ends one wait."""
+        receiver: Receiver
         if self._waiting:
             receiver = self._waiting.popleft()
             self._waited()
@@ -207,10 +212,15 @@ class Cluster:
         self.lb = lb
 
     def set_hosts(self, endpoints) -> None:
-        """Makes these (address, port, weight, healthy) the cluster's hosts. Hosts that stay keep their connections."""
+        """Makes these (address, port, weight, healthy) the cluster's hosts. Hosts that stay keep their connections; of
+        two with the same address and port the first counts."""
         known = {(host.address, host.port): host for host in self.hosts}
-        hosts = []
+        hosts: list = []
+        seen = set()
         for address, port, weight, healthy in endpoints:
+            if (address, port) in seen:
+                continue
+            seen.add((address, port))
             host = known.pop((address, port), None)
             if host is None:
                 host = Host(self, address, port, weight, healthy)
@@ -220,7 +230,6 @@ class Cluster:
             hosts.append(host)
         self.hosts = hosts
         self.schedule = _schedule([host for host in hosts if host.healthy])
-        self._next = 0
         self.stats.put(_MEMBERS, len(hosts))
         self.stats.put(_MEMBERS_HEALTHY, sum(1 for host in hosts if host.healthy))
         for host in known.values():
@@ -249,7 +258,10 @@ class Cluster:
                     if other.active < host.active:
                         host = other
             if host is not avoid:
-                break
+                return host
+        for other in self.schedule:  # drawn again and again: it has most of the weight
+            if other is not avoid:
+                return other
         return host
 
     def admit(self):
@@ -267,14 +279,12 @@ class Cluster:
 
     def close(self) -> None:
         """The cluster is gone from the configuration."""
-        for host in self.hosts:
-            host.retire()
-        self.schedule = []
+        self.set_hosts([])
 
 
 def _schedule(hosts) -> list:
-    """The hosts in an order that spreads each by its weight (smooth weighted round robin), one turn of it.
-    A turn is at most `_MAX_SCHEDULE` long: larger weights are scaled down, none below 1."""
+    """The hosts in an order that spreads each evenly by its weight, one turn of it.
+    A turn is about `_MAX_SCHEDULE` long at most: larger weights are scaled down, none below 1."""
     hosts = [host for host in hosts if host.weight > 0]
     if not hosts:
         return []
@@ -283,17 +293,5 @@ def _schedule(hosts) -> list:
     total = sum(weights)
     if total > _MAX_SCHEDULE:
         weights = [max(1, weight * _MAX_SCHEDULE // total) for weight in weights]
-        total = sum(weights)
-    if total == len(hosts):
-        return hosts
-    current = [0] * len(hosts)
-    order = []
-    for _ in range(total):
-        best = 0
-        for index, weight in enumerate(weights):
-            current[index] += weight
-            if current[index] > current[best]:
-                best = index
-        current[best] -= total
-        order.append(hosts[best])
-    return order
+    turns = [((2 * turn + 1) / weight, index) for index, weight in enumerate(weights) for turn in range(weight)]
+    return [hosts[index] for _, index in sorted(turns)]

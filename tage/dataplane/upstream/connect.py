@@ -25,15 +25,20 @@ class Connector:
     async def _open(self, host: Any) -> None:
         cluster = host.cluster
         connection = self._make(host)
+        failure, reason = Failure.NONE, ""
         try:
-            async with asyncio.timeout(cluster.connect_timeout / 1000):
+            async with asyncio.timeout(cluster.connect_timeout / 1000 or None):
                 await self._loop.create_connection(lambda: connection, host.address, host.port)
         except TimeoutError:
             cluster.stats.count("upstream_cx_connect_timeout", 1)
-            cluster.stats.count("upstream_cx_connect_fail", 1)
-            host.connect_failed(Failure.CONNECT_TIMEOUT, "connection timeout")
+            failure, reason = Failure.CONNECT_TIMEOUT, "connection timeout"
         except OSError as error:
+            failure, reason = Failure.CONNECT_FAILURE, error.strerror or str(error)
+        except (ValueError, OverflowError) as error:  # no address, or no port, that there could be
+            failure, reason = Failure.CONNECT_FAILURE, str(error)
+        if failure:
             cluster.stats.count("upstream_cx_connect_fail", 1)
-            host.connect_failed(Failure.CONNECT_FAILURE, error.strerror or str(error))
+            # It may have opened in the very moment in which its time was up; the loop has closed it then.
+            host.connect_failed(failure, reason, connection.open or connection.closing)
         else:
             host.connected(connection)

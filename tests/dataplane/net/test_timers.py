@@ -1,52 +1,13 @@
 """The timer wheel against a fake clock: never early, at most one slot late, whatever the order of arming."""
 
-import heapq
 import random
 
 import pytest
 
 from tage.dataplane.net.timers import Timer, TimerWheel
+from tests.dataplane.fakes import FakeLoop
 
 SLOT_MS = 16
-
-
-class FakeLoop:
-    """`call_later` and a clock that only `run` moves."""
-
-    def __init__(self):
-        self.ms = 1_000_000
-        self.calls = []
-        self.order = 0
-
-    def clock(self):
-        return self.ms * 1000
-
-    def call_later(self, seconds, callback):
-        self.order += 1
-        call = [self.ms + seconds * 1000, self.order, callback, False]
-        heapq.heappush(self.calls, call)
-        return Handle(call)
-
-    def run(self, ms):
-        end = self.ms + ms
-        turns = 0
-        while self.calls and self.calls[0][0] <= end:
-            at, _, callback, cancelled = heapq.heappop(self.calls)
-            self.ms = max(self.ms, int(at + 0.999))
-            if not cancelled:
-                callback()
-                turns += 1
-                assert turns < 100_000
-        self.ms = end
-        return turns
-
-
-class Handle:
-    def __init__(self, call):
-        self.call = call
-
-    def cancel(self):
-        self.call[3] = True
 
 
 class Recorder(Timer):
