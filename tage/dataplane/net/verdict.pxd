@@ -1,0 +1,5 @@
+cpdef enum Verdict:
+    MALFORMED = -2
+    OTHER = -1
+    MORE = 0
+    READY = 1
