@@ -20,7 +20,9 @@ What happens to a response::
   one full update replaces it.
 
 A request that only changes the names asked for has to carry the latest nonce, or servers take it for stale, also when
-that response is not acknowledged yet; its `version` is then still the one in force.
+that response is not acknowledged yet; its `version` is then still the one in force. It may cross a response on its way
+and be stale when it arrives: if the response after it lacks what it asked for, the names are repeated with the new
+nonce. Waiting for the acknowledgement, which repeats them too, would not do: that may wait for what they name.
 
 Static configuration uses the same machine, with nothing to subscribe to. Times are seconds of a monotonic clock.
 """
@@ -113,6 +115,8 @@ class _Type(Generic[R]):
     """Of the stream's latest response."""
     asked: tuple[str, ...] | None = None
     """Names of the stream's latest request; None: none was sent."""
+    unanswered: frozenset[str] = frozenset()
+    """Names added to those asked for since the stream's latest response."""
     staged: _Staged[R] | None = None
     error: str = ""
     """Why the latest response was refused."""
@@ -183,7 +187,7 @@ class AdsState:
         self.connected_now = True
         self._waiting = dict.fromkeys(self._waiting, now)  # nobody could have answered before
         for each in self._types.values():
-            each.nonce, each.asked = "", None
+            each.nonce, each.asked, each.unanswered = "", None, frozenset()
         return self._step(now)
 
     def disconnected(self) -> None:
@@ -194,6 +198,7 @@ class AdsState:
         if kind is None:
             return [Note(f"the control plane sent resources of type {type_url!r}, which nobody asked for")]
         kind.nonce = nonce
+        unanswered, kind.unanswered = kind.unanswered, frozenset()
         try:
             decoded = self._decode(type_url, resources)
             self._check_static(kind, decoded)
@@ -207,7 +212,7 @@ class AdsState:
         for each in self._types.values():  # it may be what a refused one was waiting for
             if each.staged is not None:
                 each.staged.retry_at = 0.0
-        return self._step(now)
+        return self._step(now, repeat=None if unanswered <= records.keys() else type_url)
 
     def resolved(self, cluster: str, endpoints: list[plan.Endpoint], now: float) -> list[Action]:
         """The addresses of a STRICT_DNS cluster."""
@@ -279,8 +284,9 @@ class AdsState:
 
     # -- one step ------------------------------------------------------------------------------------------------------
 
-    def _step(self, now: float, answers: Mapping[str, str] | None = None) -> list[Action]:
-        """Sends what can be sent. `answers`: an ACK (empty) or NACK (the reason) per type URL."""
+    def _step(self, now: float, answers: Mapping[str, str] | None = None, repeat: str | None = None) -> list[Action]:
+        """Sends what can be sent. `answers`: an ACK (empty) or NACK (the reason) per type URL. `repeat`: a type whose
+        names have to be said once more."""
         answered = dict(answers or {})
         notes: list[Action] = [
             Note(f"{self._types[url].url.rpartition('.')[2]}: refused: {reason}")
@@ -298,7 +304,7 @@ class AdsState:
             else:
                 answered.update(proposed)
         self._prune()
-        return [*notes, *self._requests(answered), *updates]
+        return [*notes, *self._requests(answered, repeat), *updates]
 
     def _propose(self) -> plan.Update | dict[str, str] | None:
         """The next update; or the answers to what came into force without one; or None."""
@@ -391,14 +397,16 @@ class AdsState:
                 nacks[url] = error
         return self._step(now, nacks)
 
-    def _requests(self, answers: Mapping[str, str]) -> Iterator[Request]:
+    def _requests(self, answers: Mapping[str, str], repeat: str | None) -> Iterator[Request]:
         if not self.connected_now:
             return
         for url, kind in self._types.items():
             names = self._names(url)
             first = kind.asked is None and (url in self._wildcards or names)
             changed = kind.asked is not None and names != kind.asked
-            if first or changed or url in answers:
+            if first or changed or url in answers or url == repeat:
+                if kind.asked is not None:
+                    kind.unanswered |= set(names).difference(kind.asked)
                 kind.asked = names
                 yield Request(url, kind.version, kind.nonce, names, answers.get(url, ""))
 

@@ -315,6 +315,33 @@ def test_nothing_is_dropped_when_the_stream_breaks() -> None:
     assert play.requests == [Request(CLUSTER, "v1", "1")]
 
 
+def test_names_that_crossed_a_response_are_said_again() -> None:
+    """A control plane that was started again has other clusters. It answers the first request for endpoints before it
+    has read the second, which is stale then."""
+    play = start()
+    play.state.disconnected()
+    play.connect()
+    assert Request(ENDPOINTS, "v2", "", ("a",)) in play.requests
+    play.say(CLUSTER, "1", cluster("b"))
+    assert play.requests == [Request(ENDPOINTS, "v2", "", ("a", "b"))]
+    play.say(ENDPOINTS, "2", version="other")
+    assert play.requests == [Request(ENDPOINTS, "v2", "2", ("a", "b"))]
+    play.say(ENDPOINTS, "3", endpoints("b", 2), version="other")
+    assert not play.requests
+    play.commit()
+    assert ("endpoints", "b") in play.keys()
+
+
+def test_names_are_not_said_again_when_they_were_answered() -> None:
+    play = start()
+    play.say(CLUSTER, "5", cluster("a"), cluster("b"), cluster("c"))
+    assert play.requests == [Request(ENDPOINTS, "v2", "2", ("a", "b", "c"))]
+    play.say(ENDPOINTS, "6", endpoints("b", 2), endpoints("c", 3))
+    assert not play.requests
+    play.say(CLUSTER, "7", cluster("a"), cluster("b"), cluster("c"), cluster("d"))
+    assert [request.names for request in play.requests if request.type_url == ENDPOINTS] == [("a", "b", "c", "d")]
+
+
 def test_a_result_of_the_former_stream_is_not_acknowledged_on_the_new_one() -> None:
     play = start()
     play.say(ENDPOINTS, "5", endpoints("a", 5))
