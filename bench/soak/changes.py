@@ -4,6 +4,9 @@ When a change took effect is asked of the caller's sidecar itself: with each cha
 leads to v2, and `/probe/` otherwise to v1. A worker swaps its tables as a whole, so from the first probe that v2
 answers every request is routed by the new weights.
 
+Every fifth change also gives the subsets other names. All clusters of the route are replaced then: new ones must be
+there before the route leads to them, old ones must stay for what is under way.
+
 A change that the control plane does not take, because it is being started again, is offered again until it is taken.
 """
 
@@ -31,6 +34,10 @@ TIMEOUT = 5.0
 _EXTREMES = (100, 0)
 _EVERY_EXTREME = 3
 """Every third change takes all traffic from one version."""
+
+
+RENAMED_EVERY = 5
+"""Changes with the same names of subsets."""
 
 
 @dataclass
@@ -111,7 +118,7 @@ class Changer(threading.Thread):
         while not self._stop_event.is_set() and time.monotonic() < self._end:
             change.sent = time.monotonic()
             try:
-                self._control.apply([virtual_service(change.number, change.weight)])
+                self._control.apply(resources(change.number, change.weight))
             except CommandError:
                 change.refusals += 1
                 self._stop_event.wait(RETRY)
@@ -164,37 +171,27 @@ def weights(source: random.Random) -> Any:
             yield choice
 
 
-def virtual_service(number: int, weight: int) -> dict[str, Any]:
-    """The rules of one change; retries are off in all of them."""
-    v1, v2 = ({"host": "echo", "subset": version} for version in ("v1", "v2"))
-    off = {"attempts": 0}
-    return {
-        "apiVersion": "networking.istio.io/v1",
-        "kind": "VirtualService",
-        "metadata": {"name": "echo", "namespace": "default"},
-        "spec": {
-            "hosts": ["echo"],
-            "http": [
-                {
-                    "name": "probe-this",
-                    "match": [{"uri": {"exact": f"/probe/{number}"}}],
-                    "retries": off,
-                    "route": [{"destination": v2}],
-                },
-                {
-                    "name": "probe-others",
-                    "match": [{"uri": {"prefix": "/probe/"}}],
-                    "retries": off,
-                    "route": [{"destination": v1}],
-                },
-                {
-                    "name": "load",
-                    "retries": off,
-                    "route": [
-                        {"destination": v1, "weight": weight},
-                        {"destination": v2, "weight": 100 - weight},
-                    ],
-                },
-            ],
-        },
-    }
+def resources(number: int, weight: int) -> list[dict[str, Any]]:
+    """What is applied for one change; retries are off in all rules."""
+    subsets = {version: f"{version}-{number // RENAMED_EVERY}" for version in ("v1", "v2")}
+    v1, v2 = ({"host": "echo", "subset": subset} for subset in subsets.values())
+    rules = [
+        _rule("probe-this", [{"destination": v2}], {"exact": f"/probe/{number}"}),
+        _rule("probe-others", [{"destination": v1}], {"prefix": "/probe/"}),
+        _rule("load", [{"destination": v1, "weight": weight}, {"destination": v2, "weight": 100 - weight}]),
+    ]
+    named = [{"name": subset, "labels": {"version": version}} for version, subset in subsets.items()]
+    return [
+        _resource("DestinationRule", {"host": "echo", "subsets": named}),
+        _resource("VirtualService", {"hosts": ["echo"], "http": rules}),
+    ]
+
+
+def _rule(name: str, route: list[dict[str, Any]], uri: dict[str, str] | None = None) -> dict[str, Any]:
+    match = {"match": [{"uri": uri}]} if uri else {}
+    return {"name": name, **match, "retries": {"attempts": 0}, "route": route}
+
+
+def _resource(kind: str, spec: dict[str, Any]) -> dict[str, Any]:
+    metadata = {"name": "echo", "namespace": "default"}
+    return {"apiVersion": "networking.istio.io/v1", "kind": kind, "metadata": metadata, "spec": spec}

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from bench import machine
 from bench.report import RESULTS
-from bench.soak.changes import INTERVAL
+from bench.soak.changes import INTERVAL, RENAMED_EVERY
 from bench.soak.load import TIMEOUT
 from bench.soak.verdict import Run, effect_ms, failures, longest_refusal, next_effect, quantile, windows
 
@@ -79,7 +79,8 @@ def rows(run: Run) -> list[tuple[str, str]]:
         ("latency max", f"{load.latency_ms(1.0):.1f} ms"),
         (
             "changes of weights",
-            f"{len(taken)}, one every {INTERVAL:g} s; overtaken by the next: {len(taken) - len(seen)}",
+            f"{len(taken)}, one every {INTERVAL:g} s, with new clusters every {RENAMED_EVERY * INTERVAL:g} s; "
+            f"overtaken by the next: {len(taken) - len(seen)}",
         ),
         ("longest time that the control plane took no change", f"{longest_refusal(run.changes):.2f} s"),
         (

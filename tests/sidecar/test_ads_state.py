@@ -329,7 +329,7 @@ def test_names_that_crossed_a_response_are_said_again() -> None:
     play.say(ENDPOINTS, "3", endpoints("b", 2), version="other")
     assert not play.requests
     play.commit()
-    assert ("endpoints", "b") in play.keys()
+    assert ("endpoints", "b") in play.plan
 
 
 def test_names_are_not_said_again_when_they_were_answered() -> None:

@@ -14,7 +14,7 @@ import msgspec
 import pytest
 
 from bench.soak import changes
-from bench.soak.changes import Changer, virtual_service, weights
+from bench.soak.changes import Changer, resources, weights
 from tage.config.load import load_text
 
 
@@ -26,13 +26,14 @@ def test_weights_change_each_time_and_take_all_from_one_version_now_and_then():
     assert len([weight for weight in drawn if 0 < weight < 100]) > 30
 
 
-@pytest.mark.parametrize("weight", [0, 35, 100])
-def test_the_resource_is_valid_and_has_no_retries(weight):
-    resource = virtual_service(3, weight)
-    (loaded,) = load_text(json.dumps(resource))
-    spec = msgspec.to_builtins(loaded.spec)
-    assert [rule["retries"]["attempts"] for rule in spec["http"]] == [0, 0, 0]
-    assert [entry.get("weight", 0) for entry in spec["http"][2]["route"]] == [weight, 100 - weight]
+@pytest.mark.parametrize(("number", "weight", "subsets"), [(3, 0, "0"), (4, 35, "0"), (5, 100, "1")])
+def test_resources_are_valid_have_no_retries_and_name_subsets_anew_every_fifth_time(number, weight, subsets):
+    rule, service = (msgspec.to_builtins(load_text(json.dumps(item))[0].spec) for item in resources(number, weight))
+    assert [subset["name"] for subset in rule["subsets"]] == [f"v1-{subsets}", f"v2-{subsets}"]
+    assert [each["retries"]["attempts"] for each in service["http"]] == [0, 0, 0]
+    assert [entry.get("weight", 0) for entry in service["http"][2]["route"]] == [weight, 100 - weight]
+    used = {entry["destination"]["subset"] for each in service["http"] for entry in each["route"]}
+    assert used == {f"v1-{subsets}", f"v2-{subsets}"}
 
 
 class Fake(ThreadingHTTPServer):
@@ -60,7 +61,7 @@ class Handler(BaseHTTPRequestHandler):
         if self.server.left >= 0:
             self._answer(503, b"{}")
             return
-        self.server.rule = body["items"][0]["spec"]["http"][0]["match"][0]["uri"]["exact"]
+        self.server.rule = body["items"][1]["spec"]["http"][0]["match"][0]["uri"]["exact"]
         self.server.since = time.monotonic()
         self._answer(200, b'{"items": []}')
 
