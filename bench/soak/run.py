@@ -100,10 +100,20 @@ def _disturbed(mesh: SoakMesh, settings: Settings, rate: float, capacity: Capaci
     if changer.defect is not None:
         raise changer.defect
     run = Run(
-        capacity, rate, settings.seconds, begin, settings.seed, settings.connections, settings.generators,
-        load, changer.changes, changer.probes, kills, mesh.counted("upstream_rq_retry"),
-        mesh.counted("upstream_rq_replay"),
-    )  # fmt: skip
+        capacity=capacity,
+        rate=rate,
+        seconds=settings.seconds,
+        begin=begin,
+        seed=settings.seed,
+        connections=settings.connections,
+        generators=settings.generators,
+        load=load,
+        changes=changer.changes,
+        probes=changer.probes,
+        kills=kills,
+        retries=mesh.counted("upstream_rq_retry"),
+        replays=mesh.counted("upstream_rq_replay"),
+    )
     if wait_until(lambda: not mesh.out_of_sync(), SYNC_SECONDS) is None:
         run.wrong.append(f"not in sync {SYNC_SECONDS:g} s after the end: {mesh.out_of_sync()}")
     if mesh.worker_pids() != workers:
@@ -128,12 +138,12 @@ def _kill(mesh: SoakMesh, begin: float, seconds: float, say: Say) -> list[Kill]:
         say(f"{kill.at - begin:5.1f} s  killed {what}")
         kills.append(kill)
         until = begin + seconds * (number + 1) / (len(victims) + 1)
-        _watch_return(mesh, kill, lambda: find() not in (0, victim), until)  # noqa: B023
+        _watch_return(mesh, kill, find, victim, until)
     return kills
 
 
-def _watch_return(mesh: SoakMesh, kill: Kill, replaced: Callable[[], bool], until: float) -> None:
-    if wait_until(replaced, until - time.monotonic()) is None:
+def _watch_return(mesh: SoakMesh, kill: Kill, find: Callable[[], int], victim: int, until: float) -> None:
+    if wait_until(lambda: find() not in (0, victim), until - time.monotonic()) is None:
         return
     kill.replaced = time.monotonic() - kill.at
     if wait_until(lambda: not mesh.out_of_sync(), until - time.monotonic()) is not None:
