@@ -3,4 +3,11 @@
 ``timers``       one timer wheel a worker
 ``connection``   `Connection`: a uvloop transport behind a narrow seam, with back-pressure
 ``listener``     accepting sockets, their limits and their end
+
+A connection's first bytes, looked at with MSG_PEEK before a transport exists; parsers without sockets, that share the
+answers of ``verdict`` and the reasons of ``errors``:
+
+``detect``          TLS, HTTP/2, HTTP/1 or something else, from at most 24 bytes
+``client_hello``    a TLS ClientHello's server name, protocols and versions
+``proxy_protocol``  the PROXY protocol, read and written (``crc32c`` is its checksum)
 """
