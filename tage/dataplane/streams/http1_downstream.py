@@ -7,6 +7,10 @@ The end. A client that was told `connection: close`, or ended its side, is left 
 that may still be sending is heard out for `_LINGER_MS`, for closing on unread bytes would reset the connection and take
 the answer with it. Either way the client has to go on taking what was written: after `_FLUSH_MS` without progress the
 connection is aborted.
+
+Draining. A request under way is answered with `connection: close`. Where the answer's head is out already, and between
+requests, the client cannot be told to send no further one, and a request that meets the end fails; so such a connection
+is kept until it has been quiet for `_DRAIN_QUIET_MS`.
 """
 
 import cython
@@ -38,6 +42,7 @@ _RQ_1XX = cython.declare(cython.Py_ssize_t, LISTENER.offset("downstream_rq_1xx")
 
 _LINGER_MS = cython.declare(cython.longlong, 1_000)
 _FLUSH_MS = cython.declare(cython.longlong, 10_000)
+_DRAIN_QUIET_MS = cython.declare(cython.longlong, 1_000)
 
 _NO_EDITS = cython.declare(HeaderEdits, HeaderEdits())
 
@@ -274,7 +279,9 @@ class Http1DownstreamConnection(DownstreamConnection):
             self._finish_writing()
             return
         self._quiet_since = self.listener.context.wheel.now()
-        if not self.armed and self.listener.idle_timeout:
+        if self._draining:
+            self.listener.context.wheel.arm(self, _DRAIN_QUIET_MS)
+        elif not self.armed and self.listener.idle_timeout:
             self.listener.context.wheel.arm(self, self.listener.idle_timeout)
         self.resume_reading()
         if self.decoder.buffered():
@@ -330,6 +337,8 @@ class Http1DownstreamConnection(DownstreamConnection):
         quiet: cython.longlong = self.listener.context.wheel.now() - self._quiet_since
         in_head: cython.bint = self._in_head and self.listener.head_timeout > 0
         limit: cython.longlong = self.listener.head_timeout if in_head else self.listener.idle_timeout
+        if self._draining and not self._in_head:
+            limit = _DRAIN_QUIET_MS
         if self.closing or self._lingering:
             self._expire_closing()
         elif limit == 0:
@@ -344,15 +353,24 @@ class Http1DownstreamConnection(DownstreamConnection):
             self._request_ended = False
             self.send_error(errors.HEAD_TIMEOUT, errors.HEAD_TIMEOUT.status, errors.HEAD_TIMEOUT.reason.encode())
             self._finish_writing()
+        elif self._draining:
+            self.close()
         else:
             self.listener.stats.up(_CX_IDLE)
             self.close()
 
     def drain(self) -> None:
-        """Ends when the request under way is over, one that has begun to arrive included; at once when there is none.
-        """
+        """Ends with the answer to the request under way, or to one that has begun to arrive, if that can say so; else
+        as soon as the connection has been quiet for `_DRAIN_QUIET_MS`."""
+        stream: Stream = self.stream
+        quiet: cython.longlong
         self._draining = True
-        if self.stream is not None:
-            self._close_after = True
-        elif not self._in_head and not self.decoder.buffered():
-            self.close()
+        if stream is not None:
+            if not stream.responded:
+                self._close_after = True
+        elif not self.closing and not self._in_head and not self.decoder.buffered():
+            quiet = self.listener.context.wheel.now() - self._quiet_since
+            if quiet >= _DRAIN_QUIET_MS:
+                self.close()
+            else:
+                self.listener.context.wheel.arm(self, _DRAIN_QUIET_MS - quiet)

@@ -548,21 +548,46 @@ def test_new_routes_hold_from_the_next_request_on(world):
 
 
 def test_draining(world):
-    idle, busy, between = world.client(), world.client(GET), world.client(GET[:9])
+    idle = world.client()
+    world.pass_time(2000)
+    busy, between, fresh, late = world.client(GET), world.client(GET[:9]), world.client(), world.client()
     server = world.accept()
     world.context.draining = True
     for connection in list(world.listener.connections):
         connection.drain()
     world.loop.settle()
     assert idle.closed
+    assert not fresh.closed
     server.takes()
     server.send(OK)
     assert b"\r\nconnection: close\r\n" in busy.takes()
     assert busy.closed
-    between.send(GET[9:])
+    for client, rest in ((between, GET[9:]), (late, GET)):
+        client.send(rest)
+        server.send(OK)
+        assert b"\r\nconnection: close\r\n" in client.takes()
+        assert client.closed
+    world.pass_time(900)
+    assert not fresh.closed
+    world.pass_time(200)
+    assert fresh.closed
+    assert world.down("cx_idle_timeout") == 0
+
+
+def test_draining_when_the_answers_head_is_out(world):
+    """It did not say that the connection closes, so the client may be sending the next request."""
+    client = world.client(GET)
+    server = world.accept()
+    server.send(OK[:-1])
+    client.takes()
+    client.connection.drain()
+    server.send(OK[-1:])
+    client.takes()
+    assert not client.closed
+    client.send(GET)
     server.send(OK)
-    assert b"\r\nconnection: close\r\n" in between.takes()
-    assert between.closed
+    assert b"\r\nconnection: close\r\n" in client.takes()
+    assert client.closed
 
 
 @pytest.mark.parametrize("begun", [b"", b"GET /"])
