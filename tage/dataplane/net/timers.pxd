@@ -1,3 +1,5 @@
+cimport cython
+
 from tage.dataplane cimport native
 
 cdef class Timer:
@@ -10,6 +12,7 @@ cdef class Timer:
     cdef int _slot
     cpdef expire(self)
 
+@cython.final
 cdef class TimerWheel:
     cdef list _slots
     cdef int[::1] _sizes
@@ -21,14 +24,15 @@ cdef class TimerWheel:
     cdef long long _wakes_at
     cdef public Py_ssize_t count
     cdef bint _turning
+    cdef long long latest
     cpdef long long now(self)
     cpdef long long now_us(self)
-    cpdef void arm(self, Timer timer, long long delay_ms)
-    cpdef void disarm(self, Timer timer)
-    cdef void _insert(self, Timer timer)
+    cpdef arm(self, Timer timer, long long delay_ms)
+    cpdef disarm(self, Timer timer)
+    cdef _insert(self, Timer timer)
     cdef void _unlink(self, Timer timer) noexcept
-    cdef void _schedule(self)
-    cdef void _run_slot(self, int level, int slot)
-    cdef void _schedule_for(self, Timer timer)
+    cdef _schedule(self)
+    cdef _run_slot(self, int level, int slot)
+    cdef _schedule_for(self, Timer timer)
     cdef long long _slot_time(self, int level, int slot) noexcept
-    cdef void _wake(self, long long at)
+    cdef _wake(self, long long at)

@@ -35,11 +35,14 @@ class Timer:
 
 
 class TimerWheel:
-    """`call_later(seconds, callback)` is the event loop's, `clock()` microseconds (None: the monotonic clock)."""
+    """`call_later(seconds, callback)` is the event loop's, `clock()` microseconds (None: the monotonic clock).
+
+    `latest` is what the clock said when it was last asked, in ms: good enough for what is counted in seconds."""
 
     def __init__(self, call_later, clock=None) -> None:
         self._call_later = call_later
         self._clock = clock
+        self.latest = 0
         self._slots = [None] * (_SLOTS * _LEVELS)
         self._sizes = array("i", bytes(4 * _SLOTS * _LEVELS))
         self._handle = None
@@ -55,9 +58,9 @@ class TimerWheel:
 
     def now_us(self):
         """Microseconds. All that a worker measures and times is told by this clock."""
-        if self._clock is None:
-            return native.now_us()
-        return self._clock()
+        now: cython.longlong = native.now_us() if self._clock is None else self._clock()
+        self.latest = now // 1000
+        return now
 
     def arm(self, timer, delay_ms):
         """Due in `delay_ms`; a delay of 0 is due at the next turn."""

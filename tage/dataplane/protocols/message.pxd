@@ -1,3 +1,5 @@
+cimport cython
+
 from tage.dataplane cimport native
 
 cpdef enum HeaderKind:
@@ -17,6 +19,7 @@ cpdef enum HeaderKind:
     FORWARDED_FOR = 13
     FORWARDED_PROTO = 14
 
+@cython.final
 cdef class HeaderBlock:
     cdef readonly bytes raw
     cdef readonly Py_ssize_t count
@@ -27,8 +30,8 @@ cdef class HeaderBlock:
     cdef int[::1] value_end
     cdef int[::1] line_end
     cdef int[::1] kind
-    cdef void _grow(self)
-    cdef void reset(self, bytes raw)
+    cdef _grow(self)
+    cdef reset(self, bytes raw)
     cdef Py_ssize_t add(self, Py_ssize_t name_start, Py_ssize_t name_end, Py_ssize_t value_start, Py_ssize_t value_end, Py_ssize_t line_end)
     cdef Py_ssize_t find(self, int kind) noexcept
     cdef bytes value(self, Py_ssize_t index)

@@ -139,7 +139,8 @@ class HeaderBlock:
         return -1
 
     def value(self, index):
-        return self.raw[self.value_start[index] : self.value_end[index]]
+        p: cython.p_uchar = self.raw
+        return p[self.value_start[index] : self.value_end[index]]
 
     def name_is(self, index, name):
         """`name` in lower case."""

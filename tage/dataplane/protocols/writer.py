@@ -70,10 +70,14 @@ class ByteWriter:
                 digits += 1
         self._room(digits)
         shift: cython.int = 4 * (digits - 1)
+        at: cython.Py_ssize_t = self.size
+        p: cython.p_uchar = self._p
+        hexadecimal: cython.p_uchar = _HEX
         while shift >= 0:
-            self._p[self.size] = _HEX[(value >> shift) & 15]
-            self.size += 1
+            p[at] = hexadecimal[(value >> shift) & 15]
+            at += 1
             shift -= 4
+        self.size = at
 
     def take(self):
         """What was put, as bytes; the writer is empty afterwards."""

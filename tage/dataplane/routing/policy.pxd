@@ -1,3 +1,5 @@
+cimport cython
+
 cpdef enum RetryOn:
     CONNECT_FAILURE = 1
     REFUSED_STREAM = 2
@@ -7,6 +9,7 @@ cpdef enum RetryOn:
     CONFLICT = 32
     STATUS_CODES = 64
 
+@cython.final
 cdef class RetryPolicy:
     cdef public int on
     cdef public int attempts

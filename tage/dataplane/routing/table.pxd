@@ -1,3 +1,5 @@
+cimport cython
+
 from tage.dataplane cimport native
 from tage.dataplane.native cimport Random
 from tage.dataplane.protocols.message cimport RequestHead
@@ -12,6 +14,7 @@ cpdef enum StringKind:
     CONTAINS = 4
     REGEX = 5
 
+@cython.final
 cdef class StringMatcher:
     cdef public int kind
     cdef public bytes value
@@ -19,12 +22,14 @@ cdef class StringMatcher:
     cdef object _fullmatch
     cpdef bint matches(self, bytes text)
 
+@cython.final
 cdef class HeaderMatcher:
     cdef public bytes name
     cdef public StringMatcher value
     cdef public bint invert
     cpdef bint matches(self, RequestHead head)
 
+@cython.final
 cdef class Route:
     cdef public str name
     cdef public StringMatcher path
@@ -44,11 +49,13 @@ cdef class Route:
     cpdef str pick_cluster(self, Random random)
     cpdef bytes rewrite(self, bytes path)
 
+@cython.final
 cdef class VirtualHost:
     cdef public str name
     cdef public list routes
     cpdef Route match(self, RequestHead head)
 
+@cython.final
 cdef class RouteTable:
     cdef public str name
     cdef dict _exact

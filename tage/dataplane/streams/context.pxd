@@ -1,9 +1,12 @@
+cimport cython
+
 from tage.dataplane.native cimport Random
 from tage.dataplane.net.timers cimport TimerWheel
 from tage.dataplane.protocols.writer cimport ByteWriter
 from tage.dataplane.routing.table cimport RouteTable
 from tage.dataplane.telemetry.store cimport StatGroup
 
+@cython.final
 cdef class Context:
     cdef public TimerWheel wheel
     cdef public Random random
@@ -11,6 +14,7 @@ cdef class Context:
     cdef public dict clusters
     cdef public bint draining
 
+@cython.final
 cdef class ListenerState:
     cdef public Context context
     cdef public str name

@@ -7,5 +7,5 @@ from tage.dataplane.protocols.message cimport (
 from tage.dataplane.protocols.writer cimport ByteWriter
 from tage.dataplane.streams.context cimport ListenerState
 
-cdef void put_uuid(ByteWriter out, Random random)
+cdef put_uuid(ByteWriter out, Random random)
 cdef HeaderEdits request_edits(ListenerState listener, RequestHead head, bytes peer)

@@ -33,7 +33,7 @@ def put_uuid(out, random):
 
 def request_edits(listener, head, peer):
     """`peer` is the client's address as text; empty where it is not known."""
-    edits: HeaderEdits = HeaderEdits()
+    edits: HeaderEdits = HeaderEdits.__new__(HeaderEdits) if cython.compiled else HeaderEdits()
     out: ByteWriter = listener.context.writer
     block: HeaderBlock = head.block
     i: cython.Py_ssize_t

@@ -1,3 +1,5 @@
+cimport cython
+
 from tage.dataplane.protocols.http1.decoder cimport FAILED, MORE, READY, RequestDecoder
 from tage.dataplane.protocols.http1.encoder cimport HeaderEdits, write_chunk, write_response
 from tage.dataplane.protocols.message cimport ResponseHead
@@ -5,6 +7,7 @@ from tage.dataplane.protocols.writer cimport ByteWriter
 from tage.dataplane.streams.downstream cimport DownstreamConnection
 from tage.dataplane.streams.stream cimport Stream
 
+@cython.final
 cdef class Http1DownstreamConnection(DownstreamConnection):
     cdef RequestDecoder decoder
     cdef Stream stream
@@ -23,8 +26,8 @@ cdef class Http1DownstreamConnection(DownstreamConnection):
     cdef _next_request(self)
     cdef _more_body(self)
     cdef _refuse(self, object error)
-    cdef void _send(self, bytes data)
-    cdef void _finish_writing(self)
-    cdef void _count_refused(self, int status)
-    cdef void _await_flush(self, long long delay)
-    cdef void _expire_closing(self)
+    cdef _send(self, bytes data)
+    cdef _finish_writing(self)
+    cdef _count_refused(self, int status)
+    cdef _await_flush(self, long long delay)
+    cdef _expire_closing(self)

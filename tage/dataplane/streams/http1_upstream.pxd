@@ -1,3 +1,5 @@
+cimport cython
+
 from tage.dataplane.net.timers cimport TimerWheel
 from tage.dataplane.protocols.http1.decoder cimport FAILED, MORE, READY, ResponseDecoder
 from tage.dataplane.protocols.http1.encoder cimport HeaderEdits, write_chunk, write_request
@@ -6,6 +8,7 @@ from tage.dataplane.protocols.writer cimport ByteWriter
 from tage.dataplane.upstream.cluster cimport Cluster, Host
 from tage.dataplane.upstream.connection cimport PROTOCOL_ERROR, TERMINATED, Receiver, UpstreamConnection
 
+@cython.final
 cdef class Http1UpstreamConnection(UpstreamConnection):
     cdef Host host
     cdef Cluster cluster

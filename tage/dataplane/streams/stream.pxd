@@ -1,3 +1,5 @@
+cimport cython
+
 from tage.dataplane.protocols.http1.encoder cimport HeaderEdits
 from tage.dataplane.protocols.message cimport RequestHead, ResponseHead
 from tage.dataplane.routing.policy cimport CONNECT_FAILURE as RETRY_CONNECT_FAILURE, RESET as RETRY_RESET, RetryPolicy
@@ -11,6 +13,7 @@ from tage.dataplane.upstream.connection cimport (
     Receiver, UpstreamConnection,
 )
 
+@cython.final
 cdef class Stream(Receiver):
     cdef DownstreamConnection downstream
     cdef Context context
@@ -51,7 +54,7 @@ cdef class Stream(Receiver):
     cdef downstream_drained(self)
     cdef _try(self, bint fresh)
     cdef _dispatch(self, UpstreamConnection connection)
-    cdef void _keep(self, bytes data)
+    cdef _keep(self, bytes data)
     cdef _ended_request(self)
     cdef bint _may_retry(self)
     cdef _retry(self)
@@ -63,6 +66,6 @@ cdef class Stream(Receiver):
     cdef _fail(self, object error, str detail)
     cdef _answer(self, object error, int status, bytes body)
     cdef _complete(self)
-    cdef void _count_try(self, int status)
-    cdef void _record_try(self)
-    cdef void _rearm(self, long long now)
+    cdef _count_try(self, int status)
+    cdef _record_try(self)
+    cdef _rearm(self, long long now)

@@ -192,11 +192,12 @@ class Stream(Receiver):
             self._complete()
 
     def downstream_congested(self):
-        if self.upstream is not None:
+        # While the end of the answer is written, its connection is in the pool, or carries another's already.
+        if self.upstream is not None and self.upstream.receiver is self:
             self.upstream.pause_reading()
 
     def downstream_drained(self):
-        if self.upstream is not None:
+        if self.upstream is not None and self.upstream.receiver is self:
             self.upstream.resume_reading()
 
     # -- one try -------------------------------------------------------------------------------------------------------

@@ -1,3 +1,6 @@
+cimport cython
+
+@cython.final
 cdef class StatStore:
     cdef public object path
     cdef object _file
@@ -8,6 +11,7 @@ cdef class StatStore:
     cdef public Py_ssize_t cells_end
     cdef unsigned long long[::1] cells
 
+@cython.final
 cdef class StatGroup:
     cdef StatStore store
     cdef unsigned long long[::1] cells
@@ -17,6 +21,9 @@ cdef class StatGroup:
     cdef Py_ssize_t histogram
     cdef public object layout
     cdef dict _codes
+    cdef int _last_status
+    cdef str _last_flags
+    cdef Py_ssize_t _last_cell
     cdef void add(self, Py_ssize_t offset, unsigned long long n) noexcept
     cdef void up(self, Py_ssize_t offset) noexcept
     cdef void up_class(self, Py_ssize_t offset, int status) noexcept

@@ -7,7 +7,7 @@ import cython
 
 from tage.dataplane.telemetry import layout as _layout
 
-_BUCKETS: cython.Py_ssize_t = _layout.BUCKETS
+_BUCKETS = cython.declare(cython.Py_ssize_t, _layout.BUCKETS)
 
 
 def bucket_of(us):
@@ -134,6 +134,9 @@ class StatGroup:
         self.first = first
         self.histogram = first + layout.histogram_offset
         self._codes = {}
+        self._last_status = -1
+        self._last_flags = ""
+        self._last_cell = 0
 
     def add(self, offset, n):
         self.cells[self.first + offset] += n
@@ -160,20 +163,17 @@ class StatGroup:
 
     def count_code(self, status, flags):
         """One answer with this status and these response flags ("-": none); exact codes, for Istio's metrics."""
-        key: cython.long = status
         cell: object
-        if flags != "-":
+        # Most answers are like the one before.
+        if status != self._last_status or flags is not self._last_flags:
             cell = self._codes.get((status, flags))
             if cell is None:
                 cell = self.store.counter(self.scope, self.owner, f"upstream_rq_code_{status}_{flags}")
                 self._codes[(status, flags)] = cell
-        else:
-            cell = self._codes.get(key)
-            if cell is None:
-                cell = self.store.counter(self.scope, self.owner, f"upstream_rq_code_{status}_-")
-                self._codes[key] = cell
-        index: cython.Py_ssize_t = cell
-        self.cells[index] += 1
+            self._last_status = status
+            self._last_flags = flags
+            self._last_cell = cell
+        self.cells[self._last_cell] += 1
 
     def value(self, name: str) -> int:
         """For tests and dumps."""

@@ -1,8 +1,11 @@
+cimport cython
+
 from tage.dataplane.native cimport Random
 from tage.dataplane.net.timers cimport TimerWheel
 from tage.dataplane.telemetry.store cimport StatGroup
 from tage.dataplane.upstream.connection cimport CONNECT_FAILURE, NONE, OVERFLOW, Receiver, UpstreamConnection
 
+@cython.final
 cdef class Host:
     cdef public str address
     cdef public int port
@@ -16,15 +19,16 @@ cdef class Host:
     cdef public Py_ssize_t connecting
     cdef UpstreamConnection take(self)
     cdef int enqueue(self, Receiver receiver)
-    cdef void forget(self, Receiver receiver)
-    cdef void release(self, UpstreamConnection connection)
-    cdef void lost(self, UpstreamConnection connection)
-    cdef void _connect(self)
-    cdef void _waited(self)
-    cdef void _offer(self, UpstreamConnection connection)
-    cdef void _closed(self)
+    cdef forget(self, Receiver receiver)
+    cdef release(self, UpstreamConnection connection)
+    cdef lost(self, UpstreamConnection connection)
+    cdef _connect(self)
+    cdef _waited(self)
+    cdef _offer(self, UpstreamConnection connection)
+    cdef _closed(self)
     cdef _disappoint(self, int failure, str reason)
 
+@cython.final
 cdef class Cluster:
     cdef public str name
     cdef public StatGroup stats
@@ -48,4 +52,4 @@ cdef class Cluster:
     cdef public Py_ssize_t retries
     cpdef Host pick(self, Random random, Host avoid)
     cdef bint admit(self)
-    cdef void leave(self)
+    cdef leave(self)

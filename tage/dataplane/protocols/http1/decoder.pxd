@@ -1,3 +1,5 @@
+cimport cython
+
 from tage.dataplane.protocols.message cimport (
     CONNECTION, CONTENT_LENGTH, DROPPED, EXPECT, HOST, PLAIN, TRANSFER_ENCODING,
     HeaderBlock, RequestHead, ResponseHead, same,
@@ -15,11 +17,13 @@ cpdef enum BodyKind:
     CHUNKED = 2
     UNTIL_CLOSE = 3
 
+@cython.final
 cdef class Http1RequestHead(RequestHead):
     cdef public bint version_10
     cdef public bint absolute
     cdef Py_ssize_t line_end
 
+@cython.final
 cdef class Http1ResponseHead(ResponseHead):
     cdef public bint version_10
     cdef Py_ssize_t line_start
@@ -45,7 +49,7 @@ cdef class Decoder:
     cdef public object error
     cdef HeaderBlock block
     cdef bint _version_10
-    cpdef void feed(self, bytes data)
+    cpdef feed(self, bytes data)
     cpdef bint buffered(self)
     cpdef bint incomplete(self)
     cpdef bytes rest(self)
@@ -65,10 +69,12 @@ cdef class Decoder:
     cdef int _chunked(self)
     cdef int fail(self, object error) except -2
 
+@cython.final
 cdef class RequestDecoder(Decoder):
     cdef readonly Http1RequestHead head
     cdef Py_ssize_t _authority_form(self, bytes data, Py_ssize_t start, Py_ssize_t end) except -2
 
+@cython.final
 cdef class ResponseDecoder(Decoder):
     cdef readonly Http1ResponseHead head
     cdef public bint to_head

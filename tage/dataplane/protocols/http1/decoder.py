@@ -395,6 +395,7 @@ class Decoder:
     def read_body(self):
         """READY: the body is complete with this `payload` (None: no bytes)."""
         available: cython.Py_ssize_t = self.end - self.pos
+        p: cython.p_uchar = self.data
         self.payload = None
         if self._state == BODY:
             if self.body == NO_BODY:
@@ -402,7 +403,7 @@ class Decoder:
                 return READY
             if self.body == UNTIL_CLOSE:
                 if available:
-                    self.payload = self.data if self.pos == 0 else self.data[self.pos : self.end]
+                    self.payload = self.data if self.pos == 0 else p[self.pos : self.end]
                     self.pos = self.end
                 return MORE
             if cython.cast(cython.ulonglong, available) >= self.remaining:
@@ -411,7 +412,7 @@ class Decoder:
                 if self.pos == 0 and available == self.end:
                     self.payload = self.data
                 else:
-                    self.payload = self.data[self.pos : self.pos + available]
+                    self.payload = p[self.pos : self.pos + available]
                 self.pos += available
                 self.remaining -= available
             if self.remaining == 0:
@@ -451,11 +452,11 @@ class Decoder:
                 if cython.cast(cython.ulonglong, size) > self.remaining:
                     size = self.remaining
                 if first is None:
-                    first = self.data[at : at + size]
+                    first = p[at : at + size]
                 else:
                     if parts is None:
                         parts = [first]
-                    parts.append(self.data[at : at + size])
+                    parts.append(p[at : at + size])
                 at += size
                 self.remaining -= size
                 if self.remaining == 0:
@@ -565,7 +566,7 @@ class RequestDecoder(Decoder):
         if size == 3 and p[start] == 71 and p[start + 1] == 69 and p[start + 2] == 84:
             head.method = b"GET"
         else:
-            head.method = data[start:at]
+            head.method = p[start:at]
             if size == 7 and head.method == b"CONNECT":
                 self.fail(errors.NO_CONNECT)
                 return -1
@@ -588,7 +589,7 @@ class RequestDecoder(Decoder):
         head.absolute = False
         head.authority = b""
         if p[target] == 47:
-            head.path = data[target:at]
+            head.path = p[target:at]
         elif self._authority_form(data, target, at) < 0:
             return -1
         return head.line_end

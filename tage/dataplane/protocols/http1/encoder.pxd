@@ -1,3 +1,5 @@
+cimport cython
+
 from tage.dataplane cimport native
 from tage.dataplane.protocols.message cimport (
     CONTENT_LENGTH, EXPECT, HOP_BY_HOP, HOST,
@@ -6,12 +8,13 @@ from tage.dataplane.protocols.message cimport (
 from tage.dataplane.protocols.http1.decoder cimport Http1RequestHead, Http1ResponseHead
 from tage.dataplane.protocols.writer cimport ByteWriter
 
+@cython.final
 cdef class HeaderEdits:
     cdef public unsigned int drop
     cdef public bytes extra
     cdef public bytes path
 
-cpdef void write_headers(ByteWriter out, HeaderBlock block, unsigned int drop)
-cpdef void write_request(ByteWriter out, RequestHead head, HeaderEdits edits, bint chunked)
-cpdef void write_response(ByteWriter out, ResponseHead head, HeaderEdits edits, bint chunked, bint close, bint keep_alive_10)
-cpdef void write_chunk(ByteWriter out, bytes data)
+cpdef write_headers(ByteWriter out, HeaderBlock block, unsigned int drop)
+cpdef write_request(ByteWriter out, RequestHead head, HeaderEdits edits, bint chunked)
+cpdef write_response(ByteWriter out, ResponseHead head, HeaderEdits edits, bint chunked, bint close, bint keep_alive_10)
+cpdef write_chunk(ByteWriter out, bytes data)
