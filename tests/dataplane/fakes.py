@@ -72,7 +72,8 @@ class FakeTransport:
 
     The end of a connection is heard of in the loop's next turn, never within the call that causes it. What the peer
     sends while reading is paused waits, its end included; a reset does not. `unsent` is what the transport holds for a
-    peer that does not take it: with some of it, `close` takes until `take_all`.
+    peer that does not take it: with some of it, `close` takes until `take_all`. With a `capacity`, what is written
+    beyond that many bytes blocks within the write, as uvloop may.
     """
 
     def __init__(self, loop: FakeLoop, peer: tuple[str, int] | None = ("10.1.2.3", 40_000)) -> None:
@@ -82,6 +83,7 @@ class FakeTransport:
         self._inbox: deque[bytes | None] = deque()
         self.sent = bytearray()
         self.unsent = 0
+        self.capacity: int | None = None
         self.reading = True
         self.closing = False
         self.aborted = False
@@ -96,6 +98,11 @@ class FakeTransport:
         assert not self.wrote_eof, "a write behind the end"
         if not self.closing:
             self.sent += data
+            if self.capacity is not None:
+                self.capacity -= len(data)
+                if self.capacity < 0:
+                    self.capacity = None
+                    self.block()
 
     def write_eof(self) -> None:
         assert not self.closing

@@ -98,6 +98,9 @@ class World:
         self.clients: list[End] = []
         self.servers: list[End] = []
         self.gone: list[Cluster] = []
+        self.closed = False
+        self.forgotten = 0
+        """Clients that are not in `clients` any more."""
         self.classless = 0
         """Answers with a status of 600 and more."""
         self.cluster = self.add_cluster("c", hosts, **settings)
@@ -145,10 +148,11 @@ class World:
         end.send(*sends)
         return end
 
-    def accept(self, index: int = 0) -> End:
+    def accept(self, index: int = 0, capacity: int | None = None) -> End:
         """A connection that was asked for opens."""
         host = self.opening.pop(index)
         transport = FakeTransport(self.loop, (host.address, host.port))
+        transport.capacity = capacity
         connection = Http1UpstreamConnection(host, self.context.writer)
         end = End(self, transport, connection)
         self.servers.append(end)
@@ -211,8 +215,17 @@ class World:
             if not end.transport.closing:
                 assert end.reading, "reading was paused and not resumed"
 
+    def forget(self) -> None:
+        """Lets go of the clients and servers whose connections have ended."""
+        self.forgotten += sum(1 for client in self.clients if client.closed)
+        self.clients = [client for client in self.clients if not client.closed]
+        self.servers = [server for server in self.servers if not server.closed]
+
     def close(self) -> None:
         """Everybody leaves; then nothing may be left."""
+        if self.closed:
+            return
+        self.closed = True
         for client in self.clients:
             if not client.transport.closing:
                 client.reset()
@@ -228,7 +241,7 @@ class World:
         self.loop.settle()
         assert all(end.closed for end in self.clients + self.servers)
         assert self.down("cx_active") == 0
-        assert self.down("cx_total") == self.down("cx_destroy") == len(self.clients)
+        assert self.down("cx_total") == self.down("cx_destroy") == len(self.clients) + self.forgotten
         assert not self.listener.connections
         for cluster in (*self.context.clusters.values(), *self.gone):
             assert cluster.connections == 0
