@@ -278,7 +278,7 @@ class Http1DownstreamConnection(DownstreamConnection):
         if self._close_after:
             self._finish_writing()
             return
-        self._quiet_since = self.listener.context.wheel.now()
+        self._quiet_since = self.listener.context.wheel.latest  # the stream has just looked
         if self._draining:
             self.listener.context.wheel.arm(self, _DRAIN_QUIET_MS)
         elif not self.armed and self.listener.idle_timeout:

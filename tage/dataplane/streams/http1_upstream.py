@@ -149,7 +149,7 @@ class Http1UpstreamConnection(UpstreamConnection):
         self.receiver = None
         self.resume_reading()
         if self.decoder.keep_alive and not self.decoder.buffered() and not self.write_paused and not self.closing:
-            self._free_since = self.cluster.wheel.latest
+            self._free_since = self.cluster.wheel.now()
             self.host.release(self)
         else:
             self.abort()  # what of the request was not sent yet, nobody waits for any more

@@ -65,7 +65,5 @@ cdef class Stream(Receiver):
     cdef _start_try_clock(self, long long now)
     cdef _fail(self, object error, str detail)
     cdef _answer(self, object error, int status, bytes body)
-    cdef _complete(self)
-    cdef _count_try(self, int status)
-    cdef _record_try(self)
+    cdef _complete(self, bint answered)
     cdef _rearm(self, long long now)

@@ -179,7 +179,7 @@ class Stream(Receiver):
             self.flags = error.flag
             self.status = status
             self._leave_upstream()
-            self._complete()
+            self._complete(False)
 
     def downstream_closed(self):
         """The client went away."""
@@ -189,7 +189,7 @@ class Stream(Receiver):
             if self.cluster is not None:
                 self.cluster.stats.up(_C_CANCELLED)
             self._leave_upstream()
-            self._complete()
+            self._complete(False)
 
     def downstream_congested(self):
         # While the end of the answer is written, its connection is in the pool, or carries another's already.
@@ -295,7 +295,8 @@ class Stream(Receiver):
         policy: RetryPolicy = self.route.retry
         status: cython.int = head.status
         if policy is not None and policy.retries_status(status) and self._may_retry():
-            self._count_try(status)
+            self.cluster.stats.up_class(_C_1XX, status)
+            self.cluster.stats.record(self.context.wheel.now_us() - self.try_started)
             self.avoid = self.host
             self._leave_upstream()
             self._retry()
@@ -324,13 +325,12 @@ class Stream(Receiver):
             self._finish()
 
     def _finish(self):
-        self._record_try()
         if not self.request_ended:
             # Answered before the request was complete: its connection can carry no other.
             self._leave_upstream()
         else:
             self._part()
-        self._complete()
+        self._complete(True)
 
     def reset(self, failure, reason):
         policy: RetryPolicy = self.route.retry
@@ -398,6 +398,7 @@ class Stream(Receiver):
             ceiling = policy.backoff_max
         now: cython.longlong = self.context.wheel.now_us() // 1000
         self.backing_off = True
+        self.try_started = 0
         self.try_deadline = 0
         self.retry_at = now + self.context.random.below(ceiling + 1)
         self._rearm(now)
@@ -478,7 +479,7 @@ class Stream(Receiver):
             self.flags = error.flag
             self.downstream.reset_stream()
             if not self.over:
-                self._complete()
+                self._complete(False)
             return
         text = f"{error.reason}: {detail}" if detail else error.reason
         self._answer(error, error.status, text.encode())
@@ -488,21 +489,14 @@ class Stream(Receiver):
         self.status = status
         self.downstream.send_error(error, status, body)
         if self.cluster is not None:
-            self._count_try(status)
+            self.cluster.stats.up_class(_C_1XX, status)
         if not self.over:
-            self._complete()
+            self._complete(True)
 
-    def _count_try(self, status):
-        """A try's outcome, with the cluster: its class and its time."""
-        self.cluster.stats.up_class(_C_1XX, status)
-        self._record_try()
-
-    def _record_try(self):
-        if self.try_started:
-            self.cluster.stats.record(self.context.wheel.now_us() - self.try_started)
-
-    def _complete(self):
-        took: cython.longlong = self.context.wheel.now_us() - self.started
+    def _complete(self, answered):
+        """`answered`: the last try's time counts."""
+        now: cython.longlong = self.context.wheel.now_us()
+        took: cython.longlong = now - self.started
         self.over = True
         self.context.wheel.disarm(self)
         if self.admitted:
@@ -511,6 +505,8 @@ class Stream(Receiver):
         if self.cluster is not None:
             # Exact code and flags once a request, however many tries: Istio's istio_requests_total.
             self.cluster.stats.count_code(self.status, self.flags)
+            if answered and self.try_started:
+                self.cluster.stats.record(now - self.try_started)
             if self.retrying:
                 self.retrying = False
                 self.cluster.retries -= 1

@@ -1,4 +1,4 @@
-"""What has ended is freed at once, by reference counts alone: the collector seldom runs in a worker, and finds nothing."""
+"""What has ended is freed at once, by reference counts alone: a worker's collector seldom runs, and finds nothing."""
 
 import gc
 import sys
