@@ -13,6 +13,8 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 MESH ?= examples/bookshop/mesh.yaml
 ROW ?= http1-32
 BENCH ?=
+TARGET ?= all
+SECONDS ?= 60
 SOAK ?=
 PYTEST ?=
 
@@ -24,7 +26,7 @@ JOBS := $(shell nproc 2>/dev/null || echo 2)
 # Compiled are the modules of the data plane that have a .pxd (setup.py).
 REQUEST_PATH := $(shell find tage/dataplane -name '*.py' -o -name '*.pxd')
 
-.PHONY: help run test lint types layers unit build bench bench-table soak soak-table format clean
+.PHONY: help run test lint types layers unit fuzz build bench bench-table soak soak-table format clean
 
 help:  ## What can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
@@ -57,6 +59,9 @@ unit: $(VENV)/.installed-dev build/.compiled
 	@TAGE_PURE=1 $(BIN)/python -m pytest -m "not processes or uncompiled" $(PYTEST)
 	@echo "-- pytest, compiled"
 	@$(BIN)/python -m pytest $(PYTEST)
+
+fuzz: $(VENV)/.installed-dev build/.compiled  ## Fuzz the parsers: make fuzz [TARGET=http1_request] [SECONDS=60]
+	@$(BIN)/python -m fuzz $(TARGET) --seconds $(SECONDS)
 
 format: $(VENV)/.installed-dev  ## Format the tree (the data plane keeps its own layout)
 	@$(BIN)/ruff format -q . && $(BIN)/ruff check -q --fix .

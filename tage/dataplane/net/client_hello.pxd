@@ -1,11 +1,15 @@
+cimport cython
+
 from tage.dataplane.net.verdict cimport MALFORMED, MORE, OTHER, READY
 
+@cython.final
 cdef class ClientHello:
     cdef readonly str server_name
     cdef readonly tuple alpn
     cdef readonly tuple versions
     cdef readonly int legacy_version
 
+@cython.final
 cdef class ClientHelloParser:
     cdef readonly ClientHello hello
     cdef readonly object error

@@ -1,6 +1,9 @@
+cimport cython
+
 from tage.dataplane.net.crc32c cimport crc32c
 from tage.dataplane.net.verdict cimport MALFORMED, MORE, OTHER, READY
 
+@cython.final
 cdef class ProxyHeader:
     cdef readonly int version
     cdef readonly bint local
@@ -8,6 +11,7 @@ cdef class ProxyHeader:
     cdef readonly tuple source
     cdef readonly tuple destination
 
+@cython.final
 cdef class ProxyHeaderParser:
     cdef readonly ProxyHeader header
     cdef readonly object error

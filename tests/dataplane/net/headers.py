@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 from tage.dataplane.net import errors
 from tage.dataplane.net.errors import Violation
+from tage.dataplane.net.proxy_protocol import ProxyHeaderParser
+from tage.dataplane.net.verdict import Verdict
 
 SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
 V4, V6, NONE = socket.AF_INET, socket.AF_INET6, socket.AF_UNSPEC
@@ -171,3 +173,14 @@ ABSENT = [
     b"\x16\x03\x01\x02\x00\x01",
     b"\0",
 ]
+
+
+# -- comparing ---------------------------------------------------------------------------------------------------------
+
+
+def told(verdict: int, parser: ProxyHeaderParser) -> tuple:
+    """All that a parser tells: equal for each way to ask."""
+    header = parser.header
+    if verdict == Verdict.READY:
+        return verdict, parser.size, header.version, header.local, header.family, header.source, header.destination
+    return verdict, parser.error

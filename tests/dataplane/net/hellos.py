@@ -7,6 +7,9 @@ import struct
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from tage.dataplane.net.client_hello import ClientHelloParser
+from tage.dataplane.net.verdict import Verdict
+
 TLS12, TLS13 = 0x0303, 0x0304
 HOST_NAME, ALPN, SUPPORTED_VERSIONS, KEY_SHARE = 0, 16, 43, 51
 X25519_MLKEM768 = 0x11EC
@@ -163,3 +166,14 @@ def made() -> list[Sample]:
         Sample("nothing but GREASE", hello(versions(GREASE[0]), alpn(b"\xfa\xfa")), versions=()),
         Sample("long protocol", hello(alpn(b"p" * 255)), alpn=(b"p" * 255,), versions=(TLS12,)),
     ]  # fmt: skip
+
+
+# -- comparing ---------------------------------------------------------------------------------------------------------
+
+
+def told(verdict: int, parser: ClientHelloParser) -> tuple:
+    """All that a parser tells: equal for each way to ask."""
+    hello = parser.hello
+    if verdict == Verdict.READY:
+        return verdict, parser.size, hello.server_name, hello.alpn, hello.versions, hello.legacy_version
+    return verdict, parser.error

@@ -6,24 +6,16 @@ Every way to ask must end in the same verdict, and `needed` must be kept: a shor
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
+from tage.dataplane.net.client_hello import ClientHelloParser
+from tage.dataplane.net.proxy_protocol import ProxyHeaderParser
 from tage.dataplane.net.verdict import Verdict
 
 MORE = Verdict.MORE
 
 
-class Parser(Protocol):
-    """What ClientHelloParser and ProxyHeaderParser have in common."""
-
-    error: object
-    needed: int
-    size: int
-
-    def read(self, data: bytes) -> int: ...
-
-
-P = TypeVar("P", bound=Parser)
+P = TypeVar("P", ClientHelloParser, ProxyHeaderParser)
 
 
 def ask(parser: P, prefixes: Iterable[bytes]) -> int:

@@ -28,6 +28,7 @@ from .hellos import (
     record,
     records,
     server_name,
+    told,
     u16,
     versions,
 )
@@ -313,13 +314,6 @@ def mutated(draw: st.DrawFn) -> bytes:
         else:
             wire[at:at] = wire[at : at + draw(st.integers(1, 60))]
     return bytes(wire)
-
-
-def told(verdict: int, parser: ClientHelloParser) -> tuple:
-    hello = parser.hello
-    if verdict == READY:
-        return verdict, parser.size, hello.server_name, hello.alpn, hello.versions, hello.legacy_version
-    return verdict, parser.error
 
 
 @settings(max_examples=400, deadline=None)

@@ -20,7 +20,21 @@ from tage.dataplane.net.proxy_protocol import (
 from tage.dataplane.net.verdict import Verdict
 
 from . import headers
-from .headers import ABSENT, BLOCKS, BODY4, LINES, NONE, REFUSED_BLOCKS, REFUSED_LINES, V4, V6, Accepted, Refused, block
+from .headers import (
+    ABSENT,
+    BLOCKS,
+    BODY4,
+    LINES,
+    NONE,
+    REFUSED_BLOCKS,
+    REFUSED_LINES,
+    V4,
+    V6,
+    Accepted,
+    Refused,
+    block,
+    told,
+)
 from .prefixes import as_needed, bytewise, in_two, whole
 
 MALFORMED, OTHER, MORE, READY = Verdict.MALFORMED, Verdict.OTHER, Verdict.MORE, Verdict.READY
@@ -204,13 +218,6 @@ def mutated(draw: st.DrawFn) -> bytes:
             st.sampled_from([b"", b" ", b"\r", b"\n", b"\0", b"\xff", b"1", b"TCP4", b"::", b"."])
         )
     return bytes(wire)
-
-
-def told(verdict: int, parser: ProxyHeaderParser) -> tuple:
-    header = parser.header
-    if verdict == READY:
-        return verdict, parser.size, header.version, header.local, header.family, header.source, header.destination
-    return verdict, parser.error
 
 
 @settings(max_examples=300, deadline=None)

@@ -1,0 +1,11 @@
+"""One module a parser; `TARGETS` by name."""
+
+from __future__ import annotations
+
+from fuzz.target import Target
+from fuzz.targets import client_hello, detect, http1, proxy_protocol
+
+TARGETS: dict[str, Target] = {
+    target.name: target
+    for target in (client_hello.TARGET, proxy_protocol.TARGET, detect.TARGET, http1.REQUESTS, http1.RESPONSES)
+}
