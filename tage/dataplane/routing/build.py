@@ -46,6 +46,8 @@ def build_route(rule: Any) -> Route:
     route = Route(_string_matcher(rule.match.path), rule.name)
     route.headers = [_header_matcher(header) for header in rule.match.headers]
     if rule.direct is not None:
+        if not 200 <= rule.direct.status <= 599:
+            raise ValueError(f"a direct response's status has to be 200 to 599, not {rule.direct.status}")
         route.direct_status = rule.direct.status
         route.direct_body = rule.direct.body.encode()
     else:

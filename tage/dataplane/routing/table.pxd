@@ -38,6 +38,7 @@ cdef class Route:
     cdef public list weights
     cdef Py_ssize_t _total
     cdef str _single
+    cdef bint _begins
     cdef public int direct_status
     cdef public bytes direct_body
     cdef public long long timeout

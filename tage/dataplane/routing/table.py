@@ -75,7 +75,8 @@ class StringMatcher:
 
 
 class HeaderMatcher:
-    """envoy.config.route.v3.HeaderMatcher. A header that is absent matches nothing, and everything inverted."""
+    """envoy.config.route.v3.HeaderMatcher. A header that is absent matches nothing, inverted or not; only where presence
+    is all that is asked for, inverting asks for absence (as Envoy does, treat_missing_header_as_empty unset)."""
 
     def __init__(self, name: bytes, value: StringMatcher, invert: cython.bint = False) -> None:
         self.name = name
@@ -84,8 +85,9 @@ class HeaderMatcher:
 
     def matches(self, head):
         text: bytes = head.header(self.name)
-        found: cython.bint = text is not None and self.value.matches(text)
-        return found != self.invert
+        if text is None:
+            return self.invert and self.value.kind == PRESENT
+        return self.value.matches(text) != self.invert
 
 
 class Route:
@@ -106,12 +108,15 @@ class Route:
         self.stats = None
         self._total = 0
         self._single = None
+        self._begins = not path.ignore_case and path.kind == PREFIX and b"?" not in path.value
 
     def lead_to(self, clusters: list, weights: list) -> None:
-        """Weights are relative; those of 0 are never chosen. Raises ValueError if all are."""
+        """Weights are relative; those of 0 are never chosen. Raises ValueError if all are, or one is negative."""
         self.clusters = list(clusters)
         self.weights = list(weights)
         self._total = sum(weights)
+        if any(weight < 0 for weight in weights):
+            raise ValueError("the weight of a route's cluster is negative")
         if self._total <= 0:
             raise ValueError("the weights of a route's clusters add up to 0")
         chosen = [cluster for cluster, weight in zip(clusters, weights, strict=True) if weight]
@@ -119,7 +124,7 @@ class Route:
 
     def matches(self, head):
         path: StringMatcher = self.path
-        if path.kind == PREFIX and not path.ignore_case:
+        if self._begins:  # the query need not be cut off
             if len(head.path) < len(path.value) or not native.equal(head.path, 0, path.value, len(path.value)):
                 return False
         elif not path.matches(head.path_only()):
@@ -184,6 +189,8 @@ class RouteTable:
         self.virtual_hosts.append(virtual_host)
         for domain in domains:
             key = domain.lower().encode()
+            if not key or b"*" in key[1:-1] or (len(key) > 1 and key[0] == key[-1] == 42):
+                raise ValueError(f"virtual host {virtual_host.name!r}: {domain!r} is not a domain")
             if key == b"*":
                 taken = self._default is not None
                 self._default = virtual_host
@@ -197,8 +204,6 @@ class RouteTable:
             else:
                 taken = key in self._exact
                 self._exact[key] = virtual_host
-            if not key or b"*" in key.strip(b"*"):
-                raise ValueError(f"virtual host {virtual_host.name!r}: {domain!r} is not a domain")
             if taken:
                 raise ValueError(f"virtual host {virtual_host.name!r}: the domain {domain!r} is already taken")
         self._suffixes.sort(key=_longest_first)
