@@ -75,8 +75,8 @@ class StringMatcher:
 
 
 class HeaderMatcher:
-    """envoy.config.route.v3.HeaderMatcher. A header that is absent matches nothing, inverted or not; only where presence
-    is all that is asked for, inverting asks for absence (as Envoy does, treat_missing_header_as_empty unset)."""
+    """envoy.config.route.v3.HeaderMatcher. A header that is absent matches nothing, inverted or not; but where only its
+    presence is asked for, inverting asks for its absence (as Envoy, treat_missing_header_as_empty unset)."""
 
     def __init__(self, name: bytes, value: StringMatcher, invert: cython.bint = False) -> None:
         self.name = name
