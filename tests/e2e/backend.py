@@ -144,7 +144,8 @@ class Backend(_Listener):
                 return
             self.requests.append(request)
             answer = self.handler(request)
-            await self._answer(events, writer, await answer if inspect.isawaitable(answer) else answer)
+            answer = await answer if inspect.isawaitable(answer) else answer
+            await self._answer(events, writer, answer, head_only=request.method == "HEAD")
             if events.our_state is h11.DONE and events.their_state is h11.DONE:
                 events.start_next_cycle()
 
@@ -174,7 +175,9 @@ class Backend(_Listener):
             else:
                 return None
 
-    async def _answer(self, events: h11.Connection, writer: asyncio.StreamWriter, answer: Answer) -> None:
+    async def _answer(
+        self, events: h11.Connection, writer: asyncio.StreamWriter, answer: Answer, *, head_only: bool = False
+    ) -> None:
         headers: list[tuple[Any, Any]] = [*answer.headers]
         if self.name:
             headers.append(("x-backend", self.name))
@@ -186,7 +189,9 @@ class Backend(_Listener):
         else:
             headers.append(("transfer-encoding", "chunked"))
         writer.write(events.send(h11.Response(status_code=answer.status, headers=headers)) or b"")
-        if isinstance(answer.body, bytes):
+        if head_only:
+            pass
+        elif isinstance(answer.body, bytes):
             writer.write(events.send(h11.Data(data=answer.body)) or b"")
         else:
             async for piece in answer.body:
