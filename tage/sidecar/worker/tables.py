@@ -74,8 +74,10 @@ class Tables:
                 section = plan.decode(kind, blob)
             except KeyError:
                 raise PlanRefused(f"{kind} {name!r}: an unknown kind of section") from None
-            except msgspec.ValidationError as error:
+            except msgspec.DecodeError as error:
                 raise PlanRefused(f"{kind} {name!r}: {error}") from None
+            if section.name != name:
+                raise PlanRefused(f"{kind} {name!r}: the section calls itself {section.name!r}")
             if self._sections.get((kind, name)) != section:
                 draft.changed.add((kind, name))
             draft.sections[(kind, name)] = section

@@ -123,9 +123,9 @@ def test_least_request_prefers_the_less_busy_of_two(make):
         assert counted[i] / 16_000 == pytest.approx(share / 16, abs=0.02)
 
 
-def test_an_unknown_policy():
+def test_an_unknown_policy(make):
     with pytest.raises(KeyError):
-        Cluster("c", None, None, None).set_lb("maglev")
+        make(1).set_lb("maglev")
 
 
 # -- what failed is avoided --------------------------------------------------------------------------------------------
