@@ -86,6 +86,7 @@ class FakeTransport:
         self.capacity: int | None = None
         self.reading = True
         self.closing = False
+        self.given_up = False
         self.aborted = False
         self.wrote_eof = False
         self.lost = False
@@ -96,6 +97,7 @@ class FakeTransport:
         assert type(data) is bytes, data
         assert data, "an empty write"
         assert not self.wrote_eof, "a write behind the end"
+        assert not self.given_up, "a write behind the end"
         if not self.closing:
             self.sent += data
             if self.capacity is not None:
@@ -105,10 +107,11 @@ class FakeTransport:
                     self.block()
 
     def write_eof(self) -> None:
-        assert not self.closing
+        assert not self.given_up
         self.wrote_eof = True
 
     def close(self) -> None:
+        self.given_up = True
         if not self.closing:
             self.closing = True
             if not self.unsent:
@@ -116,7 +119,7 @@ class FakeTransport:
 
     def abort(self) -> None:
         if not self.aborted:
-            self.closing = self.aborted = True
+            self.closing = self.aborted = self.given_up = True
             self._loop.call_soon(self._lose, None)
 
     def pause_reading(self) -> None:
