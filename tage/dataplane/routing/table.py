@@ -189,7 +189,8 @@ class RouteTable:
         self.virtual_hosts.append(virtual_host)
         for domain in domains:
             key = domain.lower().encode()
-            if not key or b"*" in key[1:-1] or (len(key) > 1 and key[0] == key[-1] == 42):
+            inner = key[1 : len(key) - 1]
+            if not key or b"*" in inner or (len(key) > 1 and key.startswith(b"*") and key.endswith(b"*")):
                 raise ValueError(f"virtual host {virtual_host.name!r}: {domain!r} is not a domain")
             if key == b"*":
                 taken = self._default is not None
