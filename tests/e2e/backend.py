@@ -126,7 +126,7 @@ class _Listener:
 
 
 class Backend(_Listener):
-    """`requests` are those that came whole, in order."""
+    """`requests` are those that came whole, in order. `close` fails the test if any came that HTTP does not allow."""
 
     def __init__(self, handler: Handler = describe, name: str = "", address: tuple[str, int] = (LOOPBACK, 0)) -> None:
         self.handler = handler
@@ -134,7 +134,12 @@ class Backend(_Listener):
         """What a request with `Expect: 100-continue` is answered at once; None: it shall go on."""
         self.name = name
         self.requests: list[Request] = []
+        self._violations: list[str] = []
         super().__init__(address)
+
+    def close(self) -> None:
+        super().close()
+        assert self._violations == []
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, number: int) -> None:
         events = h11.Connection(h11.SERVER, max_incomplete_event_size=1 << 20)
@@ -155,7 +160,12 @@ class Backend(_Listener):
         request: h11.Request | None = None
         body: list[bytes] = []
         while True:
-            event = events.next_event()
+            try:
+                event = events.next_event()
+            except h11.RemoteProtocolError as error:
+                if not events.trailing_data[1]:  # whoever is gone may leave half a message behind
+                    self._violations.append(str(error))
+                return None
             if event is h11.NEED_DATA:
                 if request is not None and events.they_are_waiting_for_100_continue:
                     early = self.expect_continue(request)

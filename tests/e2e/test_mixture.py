@@ -21,7 +21,7 @@ from tests.e2e.sidecar import Sidecar, sidecar
 pytestmark = pytest.mark.processes
 
 CLIENTS = 40
-ROUNDS = 40
+ROUNDS = 25
 """Conversations of each client."""
 PATTERN = bytes(range(251)) * 4200
 """1 MB; of length 251 a turn, so that a shifted body differs."""
