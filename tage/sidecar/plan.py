@@ -15,7 +15,7 @@ Units: milliseconds unless a name says otherwise; 0 means "no limit" for timeout
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -149,6 +149,18 @@ class Routes(Section, frozen=True):
 # -- listeners ---------------------------------------------------------------------------------------------------------
 
 
+class AccessLog(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Source: envoy.extensions.access_loggers.file.v3.FileAccessLog; the formats are Envoy's.
+    Without `text` and `json` it is Envoy's default format."""
+
+    path: str
+    """/dev/stdout and /dev/stderr are the sidecar's own."""
+    text: str = ""
+    json: dict[str, Any] | None = None
+    """Objects, lists and text as they stand in the configuration; text may have operators."""
+    omit_empty: bool = False
+
+
 class Http(msgspec.Struct, frozen=True, omit_defaults=True):
     """Source: envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager."""
 
@@ -168,6 +180,7 @@ class Http(msgspec.Struct, frozen=True, omit_defaults=True):
     """From a request's first byte to the end of its head (request_headers_timeout)."""
     server_name: str = "tage"
     """`server` of answers that the sidecar makes itself."""
+    access_logs: list[AccessLog] = []
 
 
 class Listener(Section, frozen=True):

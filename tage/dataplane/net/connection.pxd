@@ -7,6 +7,8 @@ cdef class Connection(Timer):
     cdef public bint closing
     cdef public bint write_paused
     cdef bint read_paused
+    cdef tuple _peer
+    cdef tuple _local
     cdef write(self, bytes data)
     cdef pause_reading(self)
     cdef resume_reading(self)
@@ -19,3 +21,5 @@ cdef class Connection(Timer):
     cdef drained(self)
     cdef congested(self)
     cdef str peer_host(self)
+    cdef tuple peer_address(self)
+    cdef tuple local_address(self)

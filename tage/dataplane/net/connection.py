@@ -21,6 +21,8 @@ class Connection(Timer):
         self.closing = False
         self.write_paused = False
         self.read_paused = False
+        self._peer = None
+        self._local = None
 
     # -- what the transport calls --------------------------------------------------------------------------------------
 
@@ -91,6 +93,20 @@ class Connection(Timer):
         """The peer's address without the port; empty if it is gone already."""
         peer = self.transport.get_extra_info("peername") if self.transport is not None else None
         return peer[0] if peer else ""
+
+    def peer_address(self):
+        """What `getpeername` gives; asked for once. None where it is no tuple, or the peer was gone already."""
+        if self._peer is None and self.transport is not None:
+            address = self.transport.get_extra_info("peername")
+            self._peer = address if isinstance(address, tuple) else None
+        return self._peer
+
+    def local_address(self):
+        """What `getsockname` gives; otherwise as `peer_address`."""
+        if self._local is None and self.transport is not None:
+            address = self.transport.get_extra_info("sockname")
+            self._local = address if isinstance(address, tuple) else None
+        return self._local
 
     # -- what subclasses say -------------------------------------------------------------------------------------------
 

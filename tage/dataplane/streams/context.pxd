@@ -4,6 +4,8 @@ from tage.dataplane.native cimport Random
 from tage.dataplane.net.timers cimport TimerWheel
 from tage.dataplane.protocols.writer cimport ByteWriter
 from tage.dataplane.routing.table cimport RouteTable
+from tage.dataplane.telemetry.access_log.log cimport AccessLog
+from tage.dataplane.telemetry.access_log.record cimport Record
 from tage.dataplane.telemetry.store cimport StatGroup
 
 @cython.final
@@ -28,3 +30,5 @@ cdef class ListenerState:
     cdef public long long head_timeout
     cdef public bytes server_name
     cdef public set connections
+    cdef public list access_logs
+    cpdef write_logs(self, Record record)

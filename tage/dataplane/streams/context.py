@@ -1,9 +1,9 @@
 """What the streams of a worker share."""
 
-
 from tage.dataplane.native import Random
 from tage.dataplane.net.timers import TimerWheel
 from tage.dataplane.protocols.writer import ByteWriter
+from tage.dataplane.telemetry.access_log.log import AccessLog
 
 
 class Context:
@@ -19,7 +19,7 @@ class Context:
 
 class ListenerState:
     """A listener as its connections see it. A new plan changes it in place, so that the next request on an open
-    connection meets the new routes. Times in ms, sizes in bytes."""
+    connection meets the new routes. Times in ms, sizes in bytes. `access_logs` is None where there are none."""
 
     def __init__(self, context: Context, name: str, stats) -> None:
         self.context = context
@@ -34,3 +34,10 @@ class ListenerState:
         self.head_timeout = 60_000
         self.server_name = b"tage"
         self.connections = set()
+        self.access_logs = None
+
+    def write_logs(self, record):
+        """To each of `access_logs`, of which there is at least one."""
+        log: AccessLog
+        for log in self.access_logs:
+            log.write(record)

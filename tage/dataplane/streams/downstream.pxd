@@ -1,10 +1,15 @@
 from tage.dataplane.net.connection cimport Connection
 from tage.dataplane.protocols.message cimport RequestHead, ResponseHead
 from tage.dataplane.streams.context cimport ListenerState
+from tage.dataplane.streams.record cimport StreamRecord
 
 cdef class DownstreamConnection(Connection):
     cdef public ListenerState listener
     cdef bytes forwarded_for
+    cdef public str server_name
+    cdef long long log_id
+    cdef StreamRecord record(self)
+    cdef str protocol(self)
     cdef send_interim(self, ResponseHead head)
     cdef send_response(self, ResponseHead head, bytes data, bint end)
     cdef send_data(self, bytes data, bint end)

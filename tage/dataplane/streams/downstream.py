@@ -1,17 +1,40 @@
 """What a stream knows of the connection that it came on; protocols fill it in."""
 
+import time
 
 from tage.dataplane.net.connection import Connection
 from tage.dataplane.streams.context import ListenerState
+from tage.dataplane.streams.record import StreamRecord
 
 
 class DownstreamConnection(Connection):
-    """`forwarded_for` is the peer's address, as it stands in x-forwarded-for."""
+    """`forwarded_for` is the peer's address, as it stands in x-forwarded-for; `server_name` the SNI, where there was
+    one."""
 
     def __init__(self, listener: ListenerState) -> None:
         Connection.__init__(self)
         self.listener = listener
         self.forwarded_for = b""
+        self.server_name = None
+        self.log_id = -1
+
+    def record(self):
+        """The beginning of an entry in the access log: what it says of the connection. A connection gets its number
+        with the first: random, so that the workers of a sidecar need not agree, and exact in a JSON number."""
+        record: StreamRecord = StreamRecord()
+        if self.log_id < 0:
+            self.log_id = self.listener.context.random.next() >> 11
+        record.started = time.time_ns() // 1000
+        record.connection_id = self.log_id
+        record.remote = self.peer_address()
+        record.local = self.local_address()
+        record.server_name = self.server_name
+        record.protocol = self.protocol()
+        return record
+
+    def protocol(self):
+        """Of the present request, as `%PROTOCOL%` has it."""
+        raise NotImplementedError
 
     def send_interim(self, head):
         """A 1xx answer."""
@@ -25,7 +48,7 @@ class DownstreamConnection(Connection):
         raise NotImplementedError
 
     def send_error(self, error, status, body):
-        """A whole answer of our own, in the protocol's form."""
+        """A whole answer of our own, in the protocol's form. Answers how many bytes of body it has."""
         raise NotImplementedError
 
     def reset_stream(self):

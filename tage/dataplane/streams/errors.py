@@ -11,22 +11,38 @@ class ProxyError(NamedTuple):
     """Envoy's response flag (%RESPONSE_FLAGS%)."""
     status: int
     reason: str
+    details: str
+    """Envoy's response code details (%RESPONSE_CODE_DETAILS%)."""
 
 
-NO_ROUTE = ProxyError("NR", 404, "no route: no virtual host or route matches this request")
-NO_CLUSTER = ProxyError("NC", 503, "no cluster: the route leads to a cluster that is not configured")
-NO_HEALTHY_HOST = ProxyError("UH", 503, "no healthy upstream")
-CONNECT_FAILURE = ProxyError("UF", 503, "upstream connection failure")
-CONNECT_TIMEOUT = ProxyError("UF", 503, "upstream connection failure: connection timeout")
-OVERFLOW = ProxyError("UO", 503, "upstream overflow: a circuit breaker's limit is reached")
-TERMINATED = ProxyError("UC", 503, "upstream connection termination before the response")
-PROTOCOL_ERROR = ProxyError("UPE", 502, "upstream protocol error")
-REQUEST_TIMEOUT = ProxyError("UT", 504, "upstream request timeout")
-STREAM_IDLE = ProxyError("SI", 504, "stream idle timeout")
-REQUEST_IDLE = ProxyError("SI", 408, "stream idle timeout: the rest of the request did not arrive")
-MALFORMED = ProxyError("DPE", 400, "malformed request")
-HEAD_TIMEOUT = ProxyError("DT", 408, "the request's head did not arrive in time")
-CLIENT_GONE = ProxyError("DC", 0, "downstream connection termination")
+_RESET = "upstream_reset_before_response_started"
+
+NO_ROUTE = ProxyError("NR", 404, "no route: no virtual host or route matches this request", "route_not_found")
+NO_CLUSTER = ProxyError(
+    "NC", 503, "no cluster: the route leads to a cluster that is not configured",
+    "cluster_not_found",
+)
+NO_HEALTHY_HOST = ProxyError("UH", 503, "no healthy upstream", "no_healthy_upstream")
+CONNECT_FAILURE = ProxyError("UF", 503, "upstream connection failure", _RESET + "{connection_failure}")
+CONNECT_TIMEOUT = ProxyError(
+    "UF", 503, "upstream connection failure: connection timeout",
+    _RESET + "{connection_timeout}",
+)
+OVERFLOW = ProxyError("UO", 503, "upstream overflow: a circuit breaker's limit is reached", _RESET + "{overflow}")
+TERMINATED = ProxyError(
+    "UC", 503, "upstream connection termination before the response",
+    _RESET + "{connection_termination}",
+)
+PROTOCOL_ERROR = ProxyError("UPE", 502, "upstream protocol error", _RESET + "{protocol_error}")
+REQUEST_TIMEOUT = ProxyError("UT", 504, "upstream request timeout", "response_timeout")
+STREAM_IDLE = ProxyError("SI", 504, "stream idle timeout", "stream_idle_timeout")
+REQUEST_IDLE = ProxyError(
+    "SI", 408, "stream idle timeout: the rest of the request did not arrive",
+    "stream_idle_timeout",
+)
+MALFORMED = ProxyError("DPE", 400, "malformed request", "codec_error")
+HEAD_TIMEOUT = ProxyError("DT", 408, "the request's head did not arrive in time", "request_header_timeout")
+CLIENT_GONE = ProxyError("DC", 0, "downstream connection termination", "downstream_remote_disconnect")
 """Nobody is left to answer; counted and logged."""
-DIRECT = ProxyError("-", 200, "direct response")
+DIRECT = ProxyError("-", 200, "direct response", "direct_response")
 """Not an error: the route answers itself."""

@@ -5,6 +5,7 @@ from tage.dataplane.protocols.http1.encoder cimport HeaderEdits, write_chunk, wr
 from tage.dataplane.protocols.message cimport ResponseHead
 from tage.dataplane.protocols.writer cimport ByteWriter
 from tage.dataplane.streams.downstream cimport DownstreamConnection
+from tage.dataplane.streams.record cimport StreamRecord
 from tage.dataplane.streams.stream cimport Stream
 
 @cython.final
@@ -28,6 +29,6 @@ cdef class Http1DownstreamConnection(DownstreamConnection):
     cdef _refuse(self, object error)
     cdef _send(self, bytes data)
     cdef _finish_writing(self)
-    cdef _count_refused(self, int status)
+    cdef _count_refused(self, object error, int status, object sent)
     cdef _await_flush(self, long long delay)
     cdef _expire_closing(self)

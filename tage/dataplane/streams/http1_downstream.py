@@ -21,6 +21,7 @@ from tage.dataplane.protocols.writer import ByteWriter
 from tage.dataplane.streams import errors
 from tage.dataplane.streams.context import ListenerState
 from tage.dataplane.streams.downstream import DownstreamConnection
+from tage.dataplane.streams.record import StreamRecord
 from tage.dataplane.streams.stream import Stream
 from tage.dataplane.telemetry.layout import LISTENER
 
@@ -198,17 +199,28 @@ class Http1DownstreamConnection(DownstreamConnection):
             stream.downstream_failed(errors.MALFORMED, stream.status)
             return
         self._request_ended = False
-        self.send_error(errors.MALFORMED, error.status, error.reason.encode())
+        sent = self.send_error(errors.MALFORMED, error.status, error.reason.encode())
         if stream is not None:
             stream.downstream_failed(errors.MALFORMED, error.status)
         else:
-            self._count_refused(error.status)
+            self._count_refused(errors.MALFORMED, error.status, sent)
             self._finish_writing()
 
-    def _count_refused(self, status):
-        """A request that never became a stream."""
+    def _count_refused(self, error, status, sent):
+        """A request that never became a stream; `sent` bytes of body answered it."""
+        record: StreamRecord
         self.listener.stats.up(_RQ_TOTAL)
         self.listener.stats.up_class(_RQ_1XX, status)
+        if self.listener.access_logs is not None:
+            record = self.record()
+            record.code = status
+            record.flags = error.flag
+            record.details = error.details
+            record.bytes_sent = sent
+            self.listener.write_logs(record)
+
+    def protocol(self):
+        return "HTTP/1.0" if self.decoder.head.version_10 else "HTTP/1.1"
 
     # -- answers, from the stream --------------------------------------------------------------------------------------
 
@@ -265,6 +277,7 @@ class Http1DownstreamConnection(DownstreamConnection):
         if not self._request_ended or self.listener.context.draining or self.decoder.head.version_10:
             self._close_after = True
         self._send(local_response(status, body, tuple(headers), close=self._close_after, to_head=to_head))
+        return 0 if to_head or status < 200 or status == 204 else len(body)
 
     def reset_stream(self):
         self._close_after = True
@@ -349,9 +362,9 @@ class Http1DownstreamConnection(DownstreamConnection):
             self.listener.context.wheel.arm(self, limit - quiet)
         elif in_head:
             self.listener.stats.up(_HEAD_TIMEOUT)
-            self._count_refused(errors.HEAD_TIMEOUT.status)
             self._request_ended = False
-            self.send_error(errors.HEAD_TIMEOUT, errors.HEAD_TIMEOUT.status, errors.HEAD_TIMEOUT.reason.encode())
+            error = errors.HEAD_TIMEOUT
+            self._count_refused(error, error.status, self.send_error(error, error.status, error.reason.encode()))
             self._finish_writing()
         elif self._draining:
             self.close()

@@ -7,6 +7,7 @@ from tage.dataplane.routing.table cimport Route
 from tage.dataplane.streams.context cimport Context, ListenerState
 from tage.dataplane.streams.downstream cimport DownstreamConnection
 from tage.dataplane.streams.forwarding cimport request_edits
+from tage.dataplane.streams.record cimport StreamRecord
 from tage.dataplane.upstream.cluster cimport Cluster, Host
 from tage.dataplane.upstream.connection cimport (
     CONNECT_FAILURE, CONNECT_TIMEOUT, OVERFLOW, PROTOCOL_ERROR, TERMINATED,
@@ -25,6 +26,7 @@ cdef class Stream(Receiver):
     cdef public Host host
     cdef Host avoid
     cdef UpstreamConnection upstream
+    cdef StreamRecord record
     cdef bint admitted
     cdef bint waiting
     cdef bint request_ended
@@ -67,3 +69,5 @@ cdef class Stream(Receiver):
     cdef _answer(self, object error, int status, bytes body)
     cdef _complete(self, bint answered)
     cdef _rearm(self, long long now)
+    cdef _begin_record(self, bytes data, bint end)
+    cdef _log(self, long long took)

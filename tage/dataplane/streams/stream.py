@@ -28,6 +28,7 @@ from tage.dataplane.routing.policy import RetryPolicy
 from tage.dataplane.routing.table import Route
 from tage.dataplane.streams import errors
 from tage.dataplane.streams.downstream import DownstreamConnection
+from tage.dataplane.streams.record import StreamRecord
 from tage.dataplane.telemetry import layout
 from tage.dataplane.upstream.connection import Receiver, UpstreamConnection
 
@@ -91,6 +92,7 @@ class Stream(Receiver):
         self.host = None
         self.avoid = None
         self.upstream = None
+        self.record = None
         self.admitted = False
         self.waiting = False
         self.request_ended = False
@@ -124,6 +126,8 @@ class Stream(Receiver):
         self.last_activity = self.started // 1000
         self.listener.stats.up(_L_TOTAL)
         self.listener.stats.up(_L_ACTIVE)
+        if self.listener.access_logs is not None:
+            self._begin_record(data, end)
         if data is not None:
             self._keep(data)
         self.request_ended = end
@@ -160,6 +164,11 @@ class Stream(Receiver):
             return
         self.last_activity = self.context.wheel.now_us() // 1000
         self.request_ended = end
+        if self.record is not None:
+            if data is not None:
+                self.record.bytes_received += len(data)
+            if end:
+                self.record.request_duration = self.context.wheel.now_us() - self.started
         if self.upstream is not None:
             if self.replayable and data is not None:
                 self._keep(data)
@@ -178,6 +187,8 @@ class Stream(Receiver):
         if not self.over:
             self.flags = error.flag
             self.status = status
+            if self.record is not None:
+                self.record.details = error.details
             self._leave_upstream()
             self._complete(False)
 
@@ -185,6 +196,8 @@ class Stream(Receiver):
         """The client went away."""
         if not self.over:
             self.flags = errors.CLIENT_GONE.flag
+            if self.record is not None:
+                self.record.details = errors.CLIENT_GONE.details
             self.listener.stats.up(_L_RX_RESET)
             if self.cluster is not None:
                 self.cluster.stats.up(_C_CANCELLED)
@@ -253,6 +266,8 @@ class Stream(Receiver):
             self._start_try_clock(self.try_started // 1000)
         if self.downstream.write_paused:
             connection.pause_reading()
+        if self.record is not None:
+            self.record.upstream_local = connection.local_address()
         connection.send_request(self, self.head, self.edits, data, self.request_ended)
         if self.held and not connection.write_paused:
             self.held = False
@@ -309,6 +324,13 @@ class Stream(Receiver):
         self.try_deadline = 0
         self.body = None
         self.replayable = False
+        if self.record is not None:
+            self.record.answer = head
+            self.record.details = "via_upstream"
+            self.record.response_duration = self.context.wheel.now_us() - self.started
+            self.record.upstream_duration = self.record.response_duration + self.started - self.try_started
+            if data is not None:
+                self.record.bytes_sent += len(data)
         if not end:
             self.last_activity = self.context.wheel.now_us() // 1000
         self.downstream.send_response(head, data, end)
@@ -318,6 +340,8 @@ class Stream(Receiver):
     def response_data(self, data, end):
         if self.over:
             return
+        if self.record is not None and data is not None:
+            self.record.bytes_sent += len(data)
         if not end:
             self.last_activity = self.context.wheel.now_us() // 1000
         self.downstream.send_data(data, end)
@@ -475,8 +499,12 @@ class Stream(Receiver):
                 connection.cancel()
 
     def _fail(self, error, detail):
+        if self.record is not None and detail and error.flag == "UF":
+            self.record.upstream_failure = detail.replace(" ", "_")
         if self.responded:
             self.flags = error.flag
+            if self.record is not None:
+                self.record.details = error.details.replace("before_response", "after_response")
             self.downstream.reset_stream()
             if not self.over:
                 self._complete(False)
@@ -487,7 +515,10 @@ class Stream(Receiver):
     def _answer(self, error, status, body):
         self.flags = error.flag
         self.status = status
-        self.downstream.send_error(error, status, body)
+        sent = self.downstream.send_error(error, status, body)
+        if self.record is not None:
+            self.record.details = error.details
+            self.record.bytes_sent = sent
         if self.cluster is not None:
             self.cluster.stats.up_class(_C_1XX, status)
         if not self.over:
@@ -516,7 +547,38 @@ class Stream(Receiver):
         if self.route is not None and self.route.stats is not None:
             self.route.stats.record(took)
             self.route.stats.up_class(_R_1XX, self.status)
+        if self.record is not None:
+            self._log(took)
         downstream: DownstreamConnection = self.downstream
         self.body = None
         self.downstream = None
         downstream.stream_ended()
+
+    # -- the access log ------------------------------------------------------------------------------------------------
+
+    def _begin_record(self, data, end):
+        self.record = self.downstream.record()
+        self.record.head = self.head
+        if data is not None:
+            self.record.bytes_received = len(data)
+        if end:
+            self.record.request_duration = 0
+
+    def _log(self, took):
+        """The heads are still as they were: the downstream connection reads on, and the upstream one is given a new
+        request, only after this."""
+        record: StreamRecord = self.record
+        self.record = None
+        record.duration = took
+        record.code = self.status
+        record.flags = self.flags
+        record.attempts = self.tries + self.replayed
+        record.edits = self.edits
+        if self.route is not None and self.route.name:
+            record.route = self.route.name
+        if self.cluster is not None:
+            record.cluster = self.cluster.name
+        if self.host is not None:
+            record.upstream = (self.host.address, self.host.port)
+        if self.listener.access_logs is not None:
+            self.listener.write_logs(record)

@@ -116,6 +116,10 @@ class StatStore:
             self._overflow[(b"C", 0)] = self._allocate(b"C", 0, b"server\0\0stats_overflow", 1)
         return self._allocate(b"C", 0, f"{scope}\0{owner}\0{name}".encode(), 1)
 
+    def count(self, cell: int, n: int) -> None:
+        """Adds to a `counter`, for what counts rarely."""
+        self.cells[cell] += n
+
     def close(self):
         """Unmaps; the file stays."""
         self.cells = None

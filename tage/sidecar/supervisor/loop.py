@@ -5,6 +5,8 @@ whose channel ended or broke the rules gets no second one: unless it ends by its
 
 Start: the workers, then the agent. End, on SIGTERM, SIGINT or SIGHUP: Drain to the workers, SIGTERM to the agent, the
 listening sockets closed; what is left after the drain time, or at a second signal, is killed.
+
+SIGUSR1 goes on to the workers, which open their access logs anew.
 """
 
 from __future__ import annotations
@@ -98,7 +100,7 @@ class Supervisor:
         os.set_blocking(wakeup, False)
         os.set_blocking(wakeup_write, False)
         signal.set_wakeup_fd(wakeup_write, warn_on_full_buffer=False)
-        for number in (*END_SIGNALS, signal.SIGCHLD):
+        for number in (*END_SIGNALS, signal.SIGCHLD, signal.SIGUSR1):
             signal.signal(number, _wake)
         self._selector.register(wakeup, selectors.EVENT_READ)
         try:
@@ -320,7 +322,14 @@ class Supervisor:
             if number in END_SIGNALS:
                 log(f"{signal.Signals(number).name} received")
                 self._end(0)
+            elif number == signal.SIGUSR1:
+                self._reopen_logs()
         self._reap()
+
+    def _reopen_logs(self) -> None:
+        for slot in self._workers:
+            if slot.child is not None:
+                os.kill(slot.child.pid, signal.SIGUSR1)
 
     def _end(self, status: int) -> None:
         """Begins the end; at the second call there is no more waiting."""

@@ -5,6 +5,7 @@
 ``shape``      the walker: a message's set fields against what Tage declares to carry out
 ``values``     durations, addresses, patterns: the leaves that several resources share
 ``listener``   Listener -> `draft.ListenerDraft`
+``access_log`` the access logs of a listener -> `plan.AccessLog`
 ``route``      RouteConfiguration -> `plan.Routes`
 ``cluster``    Cluster -> `draft.ClusterDraft`
 ``endpoint``   ClusterLoadAssignment -> `plan.Endpoints`, or the names to resolve

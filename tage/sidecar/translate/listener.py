@@ -11,7 +11,7 @@ from envoy.extensions.filters.network.http_connection_manager.v3 import http_con
 from envoy.extensions.transport_sockets.raw_buffer.v3 import raw_buffer_pb2
 
 from tage.sidecar import plan
-from tage.sidecar.translate import route
+from tage.sidecar.translate import access_log, route
 from tage.sidecar.translate.draft import ListenerDraft
 from tage.sidecar.translate.problem import Problems
 from tage.sidecar.translate.shape import Extension, Only, Shape, leaf, type_name, unpack
@@ -43,6 +43,7 @@ CONNECTION_MANAGER = Shape(
         "rds": Shape(f"{_HCM.rpartition('.')[0]}.Rds", {"config_source": ADS, "route_config_name": leaf}),
         "route_config": route.ROUTES,
         "http_filters": _HTTP_FILTER,
+        "access_log": access_log.ACCESS_LOG,
         "add_user_agent": Only(False),
         "common_http_protocol_options": Shape(
             "envoy.config.core.v3.HttpProtocolOptions", ("idle_timeout", "max_headers_count")
@@ -86,7 +87,7 @@ _FILTER_CHAIN = Shape(
         ),
     },
     harmless={
-        "metadata": "read by filters and access logs that ask for it; those are refused",
+        "metadata": "read by filters and access log operators that ask for it; those are refused",
         "name": "names the chain among several; there is one",
     },
 )
@@ -104,7 +105,7 @@ LISTENER = Shape(
         "bind_to_port": Only(True),
     },
     harmless={
-        "metadata": "read by filters and access logs that ask for it; those are refused",
+        "metadata": "read by filters and access log operators that ask for it; those are refused",
         "stat_prefix": "names statistics; Tage counts each listener under its own name",
         "listener_filters_timeout": "of listener filters; those are refused",
         "continue_on_listener_filters_timeout": "of listener filters; those are refused",
@@ -200,6 +201,7 @@ def _http(manager: Any, routes: str, path: str, problems: Problems) -> plan.Http
         idle_timeout=_timeout(common, "idle_timeout", default.idle_timeout, at, problems),
         head_timeout=_timeout(manager, "request_headers_timeout", default.head_timeout, path, problems),
         server_name=manager.server_name or default.server_name,
+        access_logs=access_log.translate(manager.access_log, f"{path}.access_log", problems),
     )
 
 

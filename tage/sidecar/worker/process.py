@@ -27,7 +27,7 @@ ORPHAN_DRAIN_SECONDS = 5.0
 
 
 class Worker:
-    """Applies what the supervisor says, in order."""
+    """Applies what the supervisor says, in order. `reopen_logs` is what SIGUSR1 asks for."""
 
     def __init__(self, channel: AsyncChannel, stats: StatStore) -> None:
         loop = asyncio.get_running_loop()
@@ -71,8 +71,12 @@ class Worker:
         else:
             await self._channel.send(plan.Prepared(message.version))
 
+    def reopen_logs(self) -> None:
+        self._tables.logs.reopen()
+
     def _abort(self) -> None:
         self._draft = None
+        self._tables.abort()
         for sock in self._draft_sockets.values():
             sock.close()
         self._draft_sockets = {}
@@ -112,6 +116,7 @@ class Worker:
         deadline = self._loop.time() + seconds
         while any(state.connections for state in states) and self._loop.time() < deadline:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
+        self._tables.logs.close()
 
 
 def _drain_connections(state: ListenerState) -> None:
@@ -121,7 +126,11 @@ def _drain_connections(state: ListenerState) -> None:
 
 async def _run(descriptor: int, stats: StatStore) -> None:
     with AsyncChannel.from_descriptor(descriptor) as channel:
-        await Worker(channel, stats).run()
+        worker = Worker(channel, stats)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, worker.reopen_logs)
+        # The supervisor starts us with it blocked, so that one that comes before this is not our end.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGUSR1])
+        await worker.run()
 
 
 def main(argv: list[str]) -> int:

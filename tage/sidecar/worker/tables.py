@@ -20,10 +20,12 @@ from tage.dataplane.routing.table import RouteTable
 from tage.dataplane.streams.context import Context, ListenerState
 from tage.dataplane.streams.http1_upstream import Http1UpstreamConnection
 from tage.dataplane.telemetry import layout
+from tage.dataplane.telemetry.access_log.log import AccessLog
 from tage.dataplane.telemetry.store import StatStore
 from tage.dataplane.upstream.cluster import Cluster
 from tage.dataplane.upstream.connect import Connector
 from tage.sidecar import plan
+from tage.sidecar.worker.logs import LogFiles, LogRefused
 
 SLICE_US = 1_000
 """How long preparing a plan may keep traffic waiting at a time."""
@@ -43,6 +45,8 @@ class Draft:
         self.sections = sections
         self.routes: dict[str, RouteTable] = {}
         self.changed: set[plan.SectionKey] = set()
+        self.access_logs: dict[str, list[AccessLog]] = {}
+        """By listener, of those that changed."""
 
 
 class Tables:
@@ -55,6 +59,7 @@ class Tables:
         self._stats = stats
         self._sections: dict[plan.SectionKey, plan.Section] = {}
         self._routes: dict[str, RouteTable] = {}
+        self.logs = LogFiles(loop, stats)
         self._connector = Connector(loop, self._connection)
 
     def _connection(self, host: Any) -> Http1UpstreamConnection:
@@ -96,7 +101,18 @@ class Tables:
             except ValueError as error:
                 raise PlanRefused(str(error)) from None
             draft.routes[routes.name] = table
+        for listener in _of_kind(draft.sections, "listener", plan.Listener):
+            if listener.http is not None and ("listener", listener.name) in draft.changed:
+                try:
+                    draft.access_logs[listener.name] = await self.logs.prepare(listener.http.access_logs)
+                except LogRefused as error:
+                    raise PlanRefused(f"listener {listener.name!r}: {error}") from None
+                await pause.between()
         return draft
+
+    def abort(self) -> None:
+        """No draft that was prepared before this is committed."""
+        self.logs.abort()
 
     def _route_stats(self, owner: str) -> Any:
         return self._stats.group(layout.ROUTE, owner)
@@ -135,6 +151,7 @@ class Tables:
         for name in [name for name in clusters if ("cluster", name) not in draft.sections]:
             clusters.pop(name).close()
         added = []
+        used_logs: set[str] = set()
         for listener in _of_kind(draft.sections, "listener", plan.Listener):
             state = self.listeners.get(listener.name)
             if state is None:
@@ -143,8 +160,12 @@ class Tables:
                 added.append(state)
             assert listener.http is not None
             _configure_http(state, listener.http)
+            if listener.name in draft.access_logs:
+                state.access_logs = draft.access_logs[listener.name] or None  # type: ignore[assignment]
+            used_logs.update(log.path for log in listener.http.access_logs)
             state.routes = draft.routes[listener.http.routes]  # type: ignore[assignment]
         gone = [name for name in self.listeners if ("listener", name) not in draft.sections]
+        self.logs.commit(used_logs)
         self._context.clusters = clusters
         self._routes = draft.routes
         self._sections = draft.sections

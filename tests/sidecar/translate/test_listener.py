@@ -86,7 +86,7 @@ def chain(**fields: Any) -> dict[str, Any]:
         (manager(http_filters=[ROUTER, ROUTER]), f"{M}.http_filters", "once"),
         (manager(http_filters=[]), f"{M}.http_filters", "the last one must be envoy.filters.http.router"),
         (manager(http_filters=[{**ROUTER, "disabled": True}]), f"{M}.http_filters[0].disabled", "not supported"),
-        (manager(access_log=[{"name": "x"}]), f"{M}.access_log", "not supported"),
+        (manager(access_log=[{"name": "x"}]), f"{M}.access_log[0]", "has no typed_config"),
         (manager(tracing={}), f"{M}.tracing", "not supported"),
         (manager(upgrade_configs=[{"upgrade_type": "websocket"}]), f"{M}.upgrade_configs", "not supported"),
         (manager(codec_type="HTTP2"), f"{M}.codec_type", "HTTP2 is not supported (only HTTP1)"),
