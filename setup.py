@@ -24,7 +24,9 @@ DIRECTIVES = {
 def compiled_modules() -> list[Extension]:
     if os.environ.get("TAGE_NO_EXTENSIONS"):
         return []
-    sources = sorted(pxd.with_suffix(".py") for pxd in ROOT.glob("tage/dataplane/**/*.pxd") if pxd.stem != "__init__")
+    sources = sorted(
+        pxd.with_suffix(".py") for pxd in ROOT.glob("tage/dataplane/**/*.pxd") if pxd.with_suffix(".py").exists()
+    )
     return [
         Extension(
             ".".join(source.relative_to(ROOT).with_suffix("").parts),

@@ -10,3 +10,21 @@ cdef class Random:
     cdef unsigned long long state
     cdef unsigned long long next(self) noexcept
     cdef Py_ssize_t below(self, Py_ssize_t n) noexcept
+
+cdef extern from "sys/epoll.h" nogil:
+    ctypedef union epoll_data_t:
+        int fd
+    struct epoll_event:
+        unsigned int events
+        epoll_data_t data
+
+cdef class EpollEvents:
+    cdef epoll_event events[256]
+    cdef object _twin
+    cdef int wait(self, int epoll) except -1
+    cdef int descriptor(self, int index) noexcept
+    cdef unsigned int mask(self, int index) noexcept
+
+cdef Py_ssize_t receive(int descriptor, unsigned char* buffer, Py_ssize_t size) noexcept
+cdef Py_ssize_t send(int descriptor, const unsigned char* data, Py_ssize_t start, Py_ssize_t size) noexcept
+cdef int accept(int descriptor) noexcept

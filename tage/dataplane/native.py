@@ -9,8 +9,21 @@ import time
 import cython
 
 if cython.compiled:
+    from cython.cimports.libc.errno import EAGAIN, EINTR, errno
     from cython.cimports.libc.string import memchr, memcmp, memcpy
     from cython.cimports.posix.time import CLOCK_MONOTONIC, clock_gettime, timespec
+    from cython.cimports.tage.dataplane.system import (
+        MSG_NOSIGNAL,
+        SOCK_CLOEXEC,
+        SOCK_NONBLOCK,
+        accept4,
+        epoll_wait,
+        recv,
+    )
+    from cython.cimports.tage.dataplane.system import send as send_
+else:
+    import select
+    import socket
 
 # Typed, for C arithmetic wraps by itself and a plain literal of this size would be a Python integer.
 _MASK = cython.declare(cython.ulonglong, 0xFFFFFFFFFFFFFFFF)
@@ -78,3 +91,83 @@ class Random:
 def monotonic_us() -> int:
     """`now_us` for Python callers."""
     return now_us()
+
+# -- sockets -----------------------------------------------------------------------------------------------------------
+#
+# Results are counts, or -errno; -EAGAIN is also what an interrupted call answers: its caller comes again.
+
+
+def receive(descriptor, buffer, size):
+    """recv(2) into `buffer`; 0 is the peer's end."""
+    if cython.compiled:
+        count = cython.declare(cython.Py_ssize_t, recv(descriptor, buffer, size, 0))
+        if count < 0:
+            return -EAGAIN if errno == EINTR else -errno
+        return count
+    try:
+        data = os.read(descriptor, size)
+    except OSError as error:
+        return -(error.errno or 1)
+    buffer[: len(data)] = data
+    return len(data)
+
+
+def send(descriptor, data, start, size):
+    """send(2) of data[start : start+size], without SIGPIPE."""
+    if cython.compiled:
+        count = cython.declare(cython.Py_ssize_t, send_(descriptor, data + start, size, MSG_NOSIGNAL))
+        if count < 0:
+            return -EAGAIN if errno == EINTR else -errno
+        return count
+    try:
+        return os.write(descriptor, memoryview(data)[start : start + size])
+    except OSError as error:
+        return -(error.errno or 1)
+
+
+def accept(descriptor):
+    """accept4(2): the new descriptor, which does not block and is not inherited."""
+    if cython.compiled:
+        new = cython.declare(cython.int, accept4(descriptor, cython.NULL, cython.NULL, SOCK_NONBLOCK | SOCK_CLOEXEC))
+        if new < 0:
+            return -EAGAIN if errno == EINTR else -errno
+        return new
+    listening = socket.socket(fileno=os.dup(descriptor))
+    try:
+        sock, _ = listening.accept()
+    except OSError as error:
+        return -(error.errno or 1)
+    finally:
+        listening.close()
+    sock.setblocking(False)
+    return sock.detach()
+
+
+class EpollEvents:
+    """What one epoll_wait(2) found, at most 256 events."""
+
+    def __init__(self) -> None:
+        self._twin = []
+
+    def wait(self, epoll):
+        """Does not wait: how many are ready now. Raises OSError."""
+        if cython.compiled:
+            count = cython.declare(cython.int, epoll_wait(epoll, self.events, 256, 0))
+            if count < 0:
+                if errno == EINTR:
+                    return 0
+                raise OSError(errno, "epoll_wait")
+            return count
+        with select.epoll.fromfd(os.dup(epoll)) as twin:
+            self._twin = twin.poll(0, 256)
+        return len(self._twin)
+
+    def descriptor(self, index):
+        if cython.compiled:
+            return self.events[index].data.fd
+        return self._twin[index][0]
+
+    def mask(self, index):
+        if cython.compiled:
+            return self.events[index].events
+        return self._twin[index][1]

@@ -1,25 +1,26 @@
 from tage.dataplane.net.timers cimport Timer
+from tage.dataplane.net.transport cimport LoopTransport, Transport
 
 cdef class Connection(Timer):
-    cdef public object transport
-    cdef object _write
+    cdef Transport transport
     cdef public bint open
     cdef public bint closing
     cdef public bint write_paused
     cdef bint read_paused
     cdef tuple _peer
     cdef tuple _local
-    cdef write(self, bytes data)
-    cdef pause_reading(self)
-    cdef resume_reading(self)
-    cdef close(self)
-    cdef abort(self)
-    cdef opened(self)
-    cdef received(self, bytes data)
-    cdef bint ended(self)
-    cdef lost(self, object error)
-    cdef drained(self)
-    cdef congested(self)
-    cdef str peer_host(self)
-    cdef tuple peer_address(self)
-    cdef tuple local_address(self)
+    cpdef write(self, bytes data)
+    cpdef pause_reading(self)
+    cpdef resume_reading(self)
+    cpdef close(self)
+    cpdef abort(self)
+    cpdef write_eof(self)
+    cpdef opened(self)
+    cpdef received(self, bytes data)
+    cpdef bint ended(self)
+    cpdef lost(self, object error)
+    cpdef drained(self)
+    cpdef congested(self)
+    cpdef str peer_host(self)
+    cpdef tuple peer_address(self)
+    cpdef tuple local_address(self)

@@ -10,13 +10,13 @@ mark (64 KiB) for the peer; who feeds this connection stops until `drained`.
 import cython
 
 from tage.dataplane.net.timers import Timer
+from tage.dataplane.net.transport import LoopTransport, Transport
 
 
 class Connection(Timer):
     def __init__(self) -> None:
         Timer.__init__(self)
         self.transport = None
-        self._write = None
         self.open = False
         self.closing = False
         self.write_paused = False
@@ -27,8 +27,8 @@ class Connection(Timer):
     # -- what the transport calls --------------------------------------------------------------------------------------
 
     def connection_made(self, transport) -> None:
-        self.transport = transport
-        self._write = transport.write
+        """`transport` is one of ours, or the event loop's."""
+        self.transport = transport if isinstance(transport, Transport) else LoopTransport(transport)
         self.open = True
         self.opened()
 
@@ -45,7 +45,6 @@ class Connection(Timer):
     def connection_lost(self, error) -> None:
         self.open = False
         self.closing = True
-        self._write = None  # the bound method and the transport refer to each other
         try:
             self.lost(error)
         finally:
@@ -64,7 +63,7 @@ class Connection(Timer):
     def write(self, data):
         """Ignored once closing."""
         if not self.closing:
-            self._write(data)
+            self.transport.write(data)
 
     def pause_reading(self):
         if not self.read_paused and self.open and not self.closing:
@@ -83,6 +82,11 @@ class Connection(Timer):
             if self.transport is not None:
                 self.transport.close()
 
+    def write_eof(self):
+        """Nothing more will be written; the peer may go on."""
+        if not self.closing and self.transport is not None:
+            self.transport.write_eof()
+
     def abort(self):
         """At once; what was not sent is lost."""
         self.closing = True
@@ -91,20 +95,20 @@ class Connection(Timer):
 
     def peer_host(self):
         """The peer's address without the port; empty if it is gone already."""
-        peer = self.transport.get_extra_info("peername") if self.transport is not None else None
+        peer = self.transport.peer() if self.transport is not None else None
         return peer[0] if peer else ""
 
     def peer_address(self):
         """What `getpeername` gives; asked for once. None where it is no tuple, or the peer was gone already."""
         if self._peer is None and self.transport is not None:
-            address = self.transport.get_extra_info("peername")
+            address = self.transport.peer()
             self._peer = address if isinstance(address, tuple) else None
         return self._peer
 
     def local_address(self):
         """What `getsockname` gives; otherwise as `peer_address`."""
         if self._local is None and self.transport is not None:
-            address = self.transport.get_extra_info("sockname")
+            address = self.transport.local()
             self._local = address if isinstance(address, tuple) else None
         return self._local
 

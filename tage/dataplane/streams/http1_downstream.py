@@ -312,7 +312,7 @@ class Http1DownstreamConnection(DownstreamConnection):
         self._lingering = True
         self.decoder.rest()
         self.resume_reading()
-        self.transport.write_eof()
+        self.write_eof()
         self._await_flush(_LINGER_MS)
 
     def close(self):
@@ -322,11 +322,11 @@ class Http1DownstreamConnection(DownstreamConnection):
                 self._await_flush(_FLUSH_MS)
 
     def _await_flush(self, delay):
-        self._unsent = self.transport.get_write_buffer_size()
+        self._unsent = self.transport.unsent()
         self.listener.context.wheel.arm(self, delay)
 
     def _expire_closing(self):
-        left: cython.Py_ssize_t = self.transport.get_write_buffer_size()
+        left: cython.Py_ssize_t = self.transport.unsent()
         if left and left < self._unsent:
             self._await_flush(_FLUSH_MS)
         else:

@@ -114,11 +114,10 @@ class Host:
         else:
             self._disappoint(CONNECT_FAILURE, "closed as soon as it was open")  # `lost` counts it
 
-    def connect_failed(self, failure: cython.int, reason: str, opened: cython.bint = False) -> None:
-        """One that was asked for will not come. `opened`: it was open for a moment, so that `lost` counts it."""
+    def connect_failed(self, failure: cython.int, reason: str) -> None:
+        """One that was asked for will not come."""
         self.connecting -= 1
-        if not opened:
-            self._closed()
+        self._closed()
         self._disappoint(failure, reason)
 
     def _disappoint(self, failure, reason):

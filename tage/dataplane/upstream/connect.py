@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
 from collections.abc import Callable
 from typing import Any
 
+from tage.dataplane.net.reactor import Reactor
 from tage.dataplane.upstream.connection import Failure
 
 
 class Connector:
     """A cluster's `connect`: `make(host)` gives a connection of its protocol that is not open yet."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, make: Callable[[Any], Any]) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, reactor: Reactor, make: Callable[[Any], Any]) -> None:
         self._loop = loop
+        self._reactor = reactor
         self._make = make
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -24,21 +28,28 @@ class Connector:
 
     async def _open(self, host: Any) -> None:
         cluster = host.cluster
-        connection = self._make(host)
         failure, reason = Failure.NONE, ""
+        family = socket.AF_INET6 if ":" in host.address else socket.AF_INET
+        sock = None
         try:
+            sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
             async with asyncio.timeout(cluster.connect_timeout / 1000 or None):
-                await self._loop.create_connection(lambda: connection, host.address, host.port)
+                await self._loop.sock_connect(sock, (host.address, host.port))
         except TimeoutError:
             cluster.stats.count("upstream_cx_connect_timeout", 1)
             failure, reason = Failure.CONNECT_TIMEOUT, "connection timeout"
         except OSError as error:
-            failure, reason = Failure.CONNECT_FAILURE, error.strerror or str(error)
+            # The loop puts words of its own in `strerror`.
+            reason = os.strerror(error.errno) if error.errno else str(error)
+            failure = Failure.CONNECT_FAILURE
         except (ValueError, OverflowError) as error:  # no address, or no port, that there could be
             failure, reason = Failure.CONNECT_FAILURE, str(error)
-        if failure:
+        if sock is None or failure:
+            if sock is not None:
+                sock.close()
             cluster.stats.count("upstream_cx_connect_fail", 1)
-            # It may have opened in the very moment in which its time was up; the loop has closed it then.
-            host.connect_failed(failure, reason, connection.open or connection.closing)
+            host.connect_failed(failure, reason)
         else:
+            connection = self._make(host)
+            self._reactor.attach(sock, connection)
             host.connected(connection)

@@ -14,6 +14,7 @@ import sys
 import uvloop
 
 from tage.dataplane.net.listener import AcceptingSocket
+from tage.dataplane.net.reactor import Reactor
 from tage.dataplane.net.timers import TimerWheel
 from tage.dataplane.streams.context import Context, ListenerState
 from tage.dataplane.streams.http1_downstream import Http1DownstreamConnection
@@ -34,7 +35,8 @@ class Worker:
         self._loop = loop
         self._channel = channel
         self._context = Context(TimerWheel(loop.call_later))
-        self._tables = Tables(self._context, stats, loop)
+        self._reactor = Reactor(loop)
+        self._tables = Tables(self._context, stats, loop, self._reactor)
         self._accepting: dict[str, AcceptingSocket] = {}
         self._draft: Draft | None = None
         self._draft_sockets: dict[str, socket.socket] = {}
@@ -92,12 +94,12 @@ class Worker:
             _drain_connections(state)
         for name, sock in sockets.items():
             self._stop_accepting(name)
-            await self._accept(self._tables.listeners[name], sock)
+            self._accept(self._tables.listeners[name], sock)
         gc.freeze()  # the tables live long: the collector need not look at them again
 
-    async def _accept(self, state: ListenerState, sock: socket.socket) -> None:
-        accepting = AcceptingSocket(sock, lambda: Http1DownstreamConnection(state))
-        await accepting.start()
+    def _accept(self, state: ListenerState, sock: socket.socket) -> None:
+        accepting = AcceptingSocket(self._reactor, sock, lambda: Http1DownstreamConnection(state))
+        accepting.start()
         self._accepting[state.name] = accepting
 
     def _stop_accepting(self, name: str) -> None:

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from tage.dataplane.native import monotonic_us
+from tage.dataplane.net.reactor import Reactor
 from tage.dataplane.routing.build import build_in_steps
 from tage.dataplane.routing.table import RouteTable
 from tage.dataplane.streams.context import Context, ListenerState
@@ -52,7 +53,7 @@ class Draft:
 class Tables:
     """The plan in force, and what was built from it."""
 
-    def __init__(self, context: Context, stats: StatStore, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, context: Context, stats: StatStore, loop: asyncio.AbstractEventLoop, reactor: Reactor) -> None:
         self.version = 0
         self.listeners: dict[str, ListenerState] = {}
         self._context = context
@@ -60,7 +61,7 @@ class Tables:
         self._sections: dict[plan.SectionKey, plan.Section] = {}
         self._routes: dict[str, RouteTable] = {}
         self.logs = LogFiles(loop, stats)
-        self._connector = Connector(loop, self._connection)
+        self._connector = Connector(loop, reactor, self._connection)
 
     def _connection(self, host: Any) -> Http1UpstreamConnection:
         return Http1UpstreamConnection(host, self._context.writer)

@@ -6,6 +6,7 @@ import socket
 import pytest
 import uvloop
 
+from tage.dataplane.net.reactor import Reactor
 from tage.dataplane.net.timers import TimerWheel
 from tage.dataplane.protocols.writer import ByteWriter
 from tage.dataplane.streams.http1_upstream import Http1UpstreamConnection
@@ -27,7 +28,8 @@ class Attempt:
     def __init__(self, store, loop, address, port, timeout=5_000):
         self.made = []
         stats = store.group(layout.CLUSTER, "c")
-        connector = Connector(loop, self.make)
+        self.reactor = Reactor(loop)
+        connector = Connector(loop, self.reactor, self.make)
         self.cluster = Cluster("c", stats, TimerWheel(loop.call_later), connector)
         self.cluster.connect_timeout = timeout
         self.cluster.set_hosts([(address, port, 1, True)])
@@ -119,20 +121,17 @@ def test_one_that_takes_too_long(store):
 
 
 def test_one_that_opens_as_its_time_is_up(store, listening):
-    """The loop closes it, and says so later: it must be counted out once, and not be offered."""
+    """The socket is closed and counted out once, and nothing is offered."""
 
-    class Late(Connector):
-        async def _open(self, host):
-            loop = asyncio.get_running_loop()
-            create, self._loop = loop.create_connection, self
+    class Late:
+        """The event loop, but for a connection that opens in the moment in which its time is up."""
 
-            async def create_connection(*args):
-                transport, _ = await create(*args)
-                transport.abort()
-                raise TimeoutError
+        def __init__(self, loop):
+            self.loop = loop
 
-            self.create_connection = create_connection
-            await super()._open(host)
+        async def sock_connect(self, sock, address):
+            await self.loop.sock_connect(sock, address)
+            raise TimeoutError
 
     async def run():
         loop = asyncio.get_running_loop()
@@ -141,7 +140,9 @@ def test_one_that_opens_as_its_time_is_up(store, listening):
         host = cluster.hosts[0]
         host.connecting += 1
         cluster.connections += 1
-        await Late(loop, lambda host: Http1UpstreamConnection(host, ByteWriter()))._open(host)
+        made = []
+        await Connector(Late(loop), Reactor(loop), made.append)._open(host)
+        assert made == []
         assert host.connecting == 0
         assert host.idle_connections() == 0
         await until(lambda: cluster.connections <= 0)

@@ -30,7 +30,7 @@ class Worker:
     def __init__(self, directory: Path) -> None:
         loop = asyncio.get_running_loop()
         self.stats = directory / "stats"
-        self.tables = Tables(Context(TimerWheel(loop.call_later)), StatStore(self.stats), loop)
+        self.tables = Tables(Context(TimerWheel(loop.call_later)), StatStore(self.stats), loop, None)
 
     async def prepare(self, *listeners: plan.Listener) -> Any:
         sections: list[tuple[str, plan.Section]] = [("routes", ROUTES), *(("listener", each) for each in listeners)]

@@ -77,7 +77,7 @@ def worker(tmp_path):
     loop = FakeLoop()
     context = Context(TimerWheel(loop.call_later, loop.clock))
     store = StatStore(tmp_path / "stats")
-    return Worker(Tables(context, store, None), context, store)
+    return Worker(Tables(context, store, None, None), context, store)
 
 
 def test_a_first_plan(worker):

@@ -1,0 +1,302 @@
+"""Plain TCP without the event loop in between: an epoll descriptor of our own, which uvloop watches like any other.
+
+When the loop finds it readable it calls `Reactor.turn`: the sockets that are ready are taken in a batch, each is read
+into one buffer and its bytes go to its connection by a C call; what a connection writes goes to the kernel at once.
+What the kernel does not take waits in the transport, bounded by who writes (`HIGH_WATER`, `pause_writing`).
+docs/decisions/0001 has the measurement.
+
+Events are level-triggered and a socket is read once an event: who has more to say is asked again in the next batch, so
+that nobody starves the others; after `_ROUNDS` batches the loop has its turn. Connections hear of their end in a later
+turn. An exception from a connection ends that connection alone.
+"""
+
+import errno
+import os
+import select
+import socket as sockets
+from collections import deque
+
+import cython
+
+from tage.dataplane.native import EpollEvents
+from tage.dataplane.net.connection import Connection
+from tage.dataplane.net.transport import Transport
+
+if not cython.compiled:
+    # Compiled, this name comes from the .pxd.
+    from tage.dataplane import native
+
+_IN = cython.declare(cython.uint, select.EPOLLIN)
+_OUT = cython.declare(cython.uint, select.EPOLLOUT)
+_ERR = cython.declare(cython.uint, select.EPOLLERR)
+_HUP = cython.declare(cython.uint, select.EPOLLHUP)
+_EAGAIN = cython.declare(cython.Py_ssize_t, -errno.EAGAIN)
+
+HIGH_WATER = cython.declare(cython.Py_ssize_t, 64 * 1024)
+LOW_WATER = cython.declare(cython.Py_ssize_t, 16 * 1024)
+_READ = cython.declare(cython.Py_ssize_t, 256 * 1024)
+_ROUNDS = cython.declare(cython.int, 4)
+
+
+class Reactor:
+    """One a worker, on its loop. `close` it when no connection is open any more."""
+
+    def __init__(self, loop) -> None:
+        self._loop = loop
+        self._epoll = select.epoll()
+        self._descriptor = self._epoll.fileno()
+        self._events = EpollEvents()
+        self._transports = []
+        self._buffer = bytearray(_READ)
+        self.buffer = self._buffer
+        self._dead = []
+        loop.add_reader(self._descriptor, self.turn)
+
+    def attach(self, sock, connection: Connection) -> None:
+        """A connected socket, which does not block, becomes the connection's; from here on the reactor closes it."""
+        transport: SocketTransport = SocketTransport(self, sock, connection)
+        self.register(transport, _IN)
+        connection.connection_made(transport)
+
+    def turn(self) -> None:
+        """Serves what is ready."""
+        transport: SocketTransport
+        count: cython.int
+        i: cython.int
+        rounds: cython.int = 0
+        while rounds < _ROUNDS:
+            rounds += 1
+            count = self._events.wait(self._descriptor)
+            for i in range(count):
+                # One that died in this batch is not there any more. Its descriptor stays taken until the burial, so
+                # that an event of it cannot be another's.
+                transport = self._transports[self._events.descriptor(i)]
+                if transport is not None:
+                    transport.ready(self._events.mask(i))
+            if count == 0:
+                break
+
+    def register(self, transport, mask):
+        while len(self._transports) <= transport.descriptor:
+            self._transports.append(None)
+        self._epoll.register(transport.descriptor, mask)
+        self._transports[transport.descriptor] = transport
+
+    def change(self, descriptor, mask):
+        self._epoll.modify(descriptor, mask)
+
+    def unregister(self, transport):
+        self._transports[transport.descriptor] = None
+        self._epoll.unregister(transport.descriptor)
+
+    def died(self, transport):
+        if not self._dead:
+            self._loop.call_soon(self._bury)
+        self._dead.append(transport)
+
+    def failed(self, transport, error):
+        """An exception from a connection: our bug, and its end."""
+        self._loop.call_exception_handler(
+            {"message": "a connection failed on what it received", "exception": error, "protocol": transport.connection}
+        )
+
+    def _bury(self):
+        dead: list = self._dead
+        transport: SocketTransport
+        self._dead = []
+        for transport in dead:
+            transport.bury()
+
+    def close(self) -> None:
+        self._loop.remove_reader(self._descriptor)
+        self._epoll.close()
+
+
+class SocketTransport(Transport):
+    def __init__(self, reactor: Reactor, sock, connection: Connection) -> None:
+        self.reactor = reactor
+        self.connection = connection
+        self._socket = sock
+        self.descriptor = sock.fileno()
+        self._mask = _IN
+        self._watched = True
+        self._closing = False
+        self._ending = False
+        self._ended = False
+        self._dead = False
+        self._paused = False
+        self._error = None
+        self._backlog = deque()
+        self._sent = 0
+        self._unsent = 0
+        sock.setsockopt(sockets.IPPROTO_TCP, sockets.TCP_NODELAY, 1)
+
+    # -- from the reactor ----------------------------------------------------------------------------------------------
+
+    def ready(self, mask):
+        if mask & _OUT:
+            self._flush()
+        if mask & ~_OUT and not self._dead:
+            if self._mask & _IN:
+                self._read()
+            elif mask & _ERR or self._closing:
+                number: cython.int = self._socket.getsockopt(sockets.SOL_SOCKET, sockets.SO_ERROR)
+                self._die(OSError(number, os.strerror(number)) if number else None)
+            elif mask & _HUP:
+                # Both directions have ended, and what came last is not wanted yet. epoll would say so again and again.
+                self._watched = False
+                self.reactor.unregister(self)
+
+    def _read(self):
+        count: cython.Py_ssize_t = native.receive(self.descriptor, self.reactor.buffer, _READ)
+        data: bytes
+        if count > 0:
+            if cython.compiled:
+                data = self.reactor.buffer[:count]
+            else:
+                data = bytes(self.reactor.buffer[:count])
+            try:
+                self.connection.received(data)
+            except Exception as error:
+                self.reactor.failed(self, error)
+                self.abort()
+        elif count == 0:
+            self._ended = True
+            self._watch()
+            self.connection.eof_received()
+        elif count != _EAGAIN:
+            self._die(OSError(-count, os.strerror(-count)))
+
+    def _flush(self):
+        data: bytes
+        count: cython.Py_ssize_t
+        left: cython.Py_ssize_t
+        while self._unsent:
+            data = self._backlog[0]
+            left = len(data) - self._sent
+            count = native.send(self.descriptor, data, self._sent, left)
+            if count < 0:
+                if count != _EAGAIN:
+                    self._die(OSError(-count, os.strerror(-count)))
+                    return
+                break
+            self._unsent -= count
+            if count < left:
+                self._sent += count
+                break
+            self._backlog.popleft()
+            self._sent = 0
+        if self._unsent == 0:
+            self._watch()
+            if self._ending:
+                self._shut()
+            if self._closing:
+                self._die(None)
+        if self._unsent <= LOW_WATER and not self._dead and self.connection.write_paused:
+            self.connection.resume_writing()
+
+    def bury(self) -> None:
+        """The end of it, told by the reactor."""
+        connection: Connection = self.connection
+        self.connection = None
+        self._backlog.clear()
+        self._socket.close()
+        connection.connection_lost(self._error)
+
+    # -- from the connection -------------------------------------------------------------------------------------------
+
+    def write(self, data):
+        count: cython.Py_ssize_t = 0
+        size: cython.Py_ssize_t = len(data)
+        if self._closing or self._ending or self._dead:
+            return
+        if self._unsent == 0:
+            count = native.send(self.descriptor, data, 0, size)
+            if count == size:
+                return
+            if count < 0:
+                if count != _EAGAIN:
+                    self._die(OSError(-count, os.strerror(-count)))
+                    return
+                count = 0
+            self._sent = count
+        self._backlog.append(data)
+        self._unsent += size - count
+        if self._unsent == size - count:
+            self._watch()
+        if self._unsent > HIGH_WATER and not self.connection.write_paused:
+            self.connection.pause_writing()
+
+    def write_eof(self):
+        self._ending = True
+        if self._unsent == 0 and not self._dead:
+            self._shut()
+
+    def _shut(self):
+        try:
+            self._socket.shutdown(sockets.SHUT_WR)
+        except OSError as error:
+            self._die(error)
+
+    def pause_reading(self):
+        self._paused = True
+        self._watch()
+
+    def resume_reading(self):
+        self._paused = False
+        self._watch()
+
+    def _watch(self):
+        """Tells epoll what is waited for now."""
+        mask: cython.uint = 0
+        if self._dead:
+            return
+        if not (self._paused or self._ended or self._closing):
+            mask |= _IN
+        if self._unsent:
+            mask |= _OUT
+        if not self._watched:
+            if mask:
+                self._watched = True
+                self._mask = mask
+                self.reactor.register(self, mask)
+        elif mask != self._mask:
+            self._mask = mask
+            self.reactor.change(self.descriptor, mask)
+
+    def close(self):
+        if not self._closing:
+            self._closing = True
+            if self._unsent == 0:
+                self._die(None)
+            else:
+                self._watch()
+
+    def abort(self):
+        self._closing = True
+        self._die(None)
+
+    def unsent(self):
+        return self._unsent
+
+    def peer(self):
+        try:
+            return self._socket.getpeername()
+        except OSError:
+            return None  # it has gone already
+
+    def local(self):
+        try:
+            return self._socket.getsockname()
+        except OSError:
+            return None
+
+    def _die(self, error):
+        if self._dead:
+            return
+        self._dead = True
+        self._error = error
+        if self._watched:
+            self._watched = False
+            self.reactor.unregister(self)
+        self.reactor.died(self)
