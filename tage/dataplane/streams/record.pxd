@@ -1,5 +1,6 @@
 cimport cython
 
+from tage.dataplane cimport native
 from tage.dataplane.protocols.http1.encoder cimport HeaderEdits
 from tage.dataplane.protocols.message cimport RequestHead, ResponseHead
 from tage.dataplane.telemetry.access_log.record cimport Record

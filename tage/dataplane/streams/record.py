@@ -4,6 +4,10 @@ import cython
 
 from tage.dataplane.telemetry.access_log.record import Record
 
+if not cython.compiled:
+    # Compiled, this comes from the .pxd.
+    from tage.dataplane import native
+
 
 class StreamRecord(Record):
     """Refers to the heads of a request and its answer, which stay as they are until the stream is over. A request's
@@ -46,13 +50,14 @@ class StreamRecord(Record):
 
 def line_value(lines, name):
     """The value of the header `name` in `lines`, each `name: value CR LF`; None where there is none."""
-    start: cython.Py_ssize_t = 0
-    key: bytes = name + b": "
-    while True:
-        start = lines.find(key, start)
-        if start < 0:
-            return None
-        if start == 0 or lines[start - 1 : start] == b"\n":
-            start += len(key)
-            return lines[start : lines.find(b"\r\n", start)]
-        start += 1
+    at: cython.Py_ssize_t = 0
+    end: cython.Py_ssize_t = len(lines)
+    size: cython.Py_ssize_t = len(name)
+    stop: cython.Py_ssize_t
+    p: cython.p_uchar = lines
+    while at < end:
+        stop = native.find_byte(p, at, end, 10)
+        if stop - at > size + 2 and p[at + size] == 58 and native.equal(p, at, name, size):  # ":"
+            return lines[at + size + 2 : stop - 1]
+        at = stop + 1
+    return None
