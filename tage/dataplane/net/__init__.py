@@ -1,7 +1,9 @@
 """Connections, whatever is spoken on them.
 
 ``timers``       one timer wheel a worker
-``connection``   `Connection`: a uvloop transport behind a narrow seam, with back-pressure
+``transport``    the seam under a connection; uvloop's transport behind it
+``reactor``      plain TCP on an epoll descriptor of our own
+``connection``   `Connection`: a byte stream to a peer, with back-pressure
 ``listener``     accepting sockets, their limits and their end
 
 A connection's first bytes, looked at with MSG_PEEK before a transport exists; parsers without sockets, that share the
