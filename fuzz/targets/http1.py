@@ -7,7 +7,9 @@ from collections.abc import Callable, Hashable
 
 from fuzz.target import Target, cuts
 from tage.dataplane.protocols.http1 import errors
-from tage.dataplane.protocols.http1.decoder import Decoder, Progress, RequestDecoder, ResponseDecoder
+from tage.dataplane.protocols.http1.decoder import Decoder, Progress
+from tage.dataplane.protocols.http1.request import RequestDecoder
+from tage.dataplane.protocols.http1.response import ResponseDecoder
 from tests.dataplane.protocols.http1 import cases, oracle
 from tests.dataplane.protocols.http1.playbook import Event, Message, requests, responses
 

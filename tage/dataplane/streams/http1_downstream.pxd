@@ -1,6 +1,7 @@
 cimport cython
 
-from tage.dataplane.protocols.http1.decoder cimport FAILED, MORE, READY, RequestDecoder
+from tage.dataplane.protocols.http1.decoder cimport FAILED, MORE, READY
+from tage.dataplane.protocols.http1.request cimport RequestDecoder
 from tage.dataplane.protocols.http1.encoder cimport HeaderEdits, write_chunk, write_response
 from tage.dataplane.protocols.message cimport ResponseHead
 from tage.dataplane.protocols.writer cimport ByteWriter

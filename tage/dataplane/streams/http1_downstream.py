@@ -15,8 +15,8 @@ is kept until it has been quiet for `_DRAIN_QUIET_MS`.
 
 import cython
 
-from tage.dataplane.protocols.http1.decoder import RequestDecoder
 from tage.dataplane.protocols.http1.encoder import LAST_CHUNK, HeaderEdits, local_response
+from tage.dataplane.protocols.http1.request import RequestDecoder
 from tage.dataplane.protocols.writer import ByteWriter
 from tage.dataplane.streams import errors
 from tage.dataplane.streams.context import ListenerState

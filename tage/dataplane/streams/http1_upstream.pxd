@@ -1,7 +1,8 @@
 cimport cython
 
 from tage.dataplane.net.timers cimport TimerWheel
-from tage.dataplane.protocols.http1.decoder cimport FAILED, MORE, READY, ResponseDecoder
+from tage.dataplane.protocols.http1.decoder cimport FAILED, MORE, READY
+from tage.dataplane.protocols.http1.response cimport ResponseDecoder
 from tage.dataplane.protocols.http1.encoder cimport HeaderEdits, write_chunk, write_request
 from tage.dataplane.protocols.message cimport RequestHead
 from tage.dataplane.protocols.writer cimport ByteWriter

@@ -6,8 +6,8 @@ willing. Bytes that nobody asked for close it.
 
 import cython
 
-from tage.dataplane.protocols.http1.decoder import ResponseDecoder
 from tage.dataplane.protocols.http1.encoder import LAST_CHUNK
+from tage.dataplane.protocols.http1.response import ResponseDecoder
 from tage.dataplane.protocols.writer import ByteWriter
 from tage.dataplane.telemetry.layout import CLUSTER
 from tage.dataplane.upstream.cluster import Host

@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 from tage.dataplane.native import Random
-from tage.dataplane.protocols.http1.decoder import RequestDecoder
+from tage.dataplane.protocols.http1.request import RequestDecoder
 from tage.dataplane.routing.build import build
 from tage.dataplane.routing.table import HeaderMatcher, Route, RouteTable, StringMatcher, VirtualHost
 from tage.sidecar import plan

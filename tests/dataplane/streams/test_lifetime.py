@@ -5,7 +5,8 @@ import sys
 
 import pytest
 
-from tage.dataplane.protocols.http1.decoder import RequestDecoder, ResponseDecoder
+from tage.dataplane.protocols.http1.request import RequestDecoder
+from tage.dataplane.protocols.http1.response import ResponseDecoder
 from tage.dataplane.streams.http1_downstream import Http1DownstreamConnection
 from tage.dataplane.streams.http1_upstream import Http1UpstreamConnection
 from tage.dataplane.streams.stream import Stream

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tage.dataplane.net.timers import TimerWheel
-from tage.dataplane.protocols.http1.decoder import RequestDecoder
+from tage.dataplane.protocols.http1.request import RequestDecoder
 from tage.dataplane.streams.context import Context
 from tage.dataplane.telemetry import layout
 from tage.dataplane.telemetry.store import StatStore

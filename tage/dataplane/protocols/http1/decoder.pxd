@@ -1,10 +1,9 @@
-cimport cython
-
 from tage.dataplane.protocols.message cimport (
-    CONNECTION, CONTENT_LENGTH, DROPPED, EXPECT, HOST, PLAIN, TRANSFER_ENCODING,
-    HeaderBlock, RequestHead, ResponseHead, same,
+    CONNECTION, CONTENT_LENGTH, DROPPED, PLAIN, TRANSFER_ENCODING,
+    HeaderBlock, same,
 )
 from tage.dataplane cimport native
+from tage.dataplane.protocols.http1.characters cimport CLASS
 
 cpdef enum Progress:
     FAILED = -1
@@ -16,18 +15,6 @@ cpdef enum BodyKind:
     LENGTH = 1
     CHUNKED = 2
     UNTIL_CLOSE = 3
-
-@cython.final
-cdef class Http1RequestHead(RequestHead):
-    cdef public bint version_10
-    cdef public bint absolute
-    cdef Py_ssize_t line_end
-
-@cython.final
-cdef class Http1ResponseHead(ResponseHead):
-    cdef public bint version_10
-    cdef Py_ssize_t line_start
-    cdef Py_ssize_t line_end
 
 cdef class Decoder:
     cdef bytes data
@@ -68,15 +55,3 @@ cdef class Decoder:
     cdef int _options(self, Py_ssize_t start, Py_ssize_t end)
     cdef int _chunked(self)
     cdef int fail(self, object error) except -2
-
-@cython.final
-cdef class RequestDecoder(Decoder):
-    cdef readonly Http1RequestHead head
-    cdef Py_ssize_t _authority_form(self, bytes data, Py_ssize_t start, Py_ssize_t end) except -2
-
-@cython.final
-cdef class ResponseDecoder(Decoder):
-    cdef readonly Http1ResponseHead head
-    cdef public bint to_head
-
-cdef bint _valid_host(bytes value) noexcept

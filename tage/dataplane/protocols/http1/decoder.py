@@ -25,16 +25,16 @@ import cython
 
 from tage.dataplane import native
 from tage.dataplane.protocols.http1 import errors
-from tage.dataplane.protocols.message import HeaderBlock, RequestHead, ResponseHead
+from tage.dataplane.protocols.http1.characters import TOKEN_CHARS
+from tage.dataplane.protocols.message import HeaderBlock
 
 if not cython.compiled:
     # Compiled, these names come from the .pxd: enumerations and C functions.
+    from tage.dataplane.protocols.http1.characters import CLASS
     from tage.dataplane.protocols.message import (
         CONNECTION,
         CONTENT_LENGTH,
         DROPPED,
-        EXPECT,
-        HOST,
         PLAIN,
         TRANSFER_ENCODING,
         same,
@@ -62,30 +62,6 @@ TRAILER_VALUE = cython.declare(cython.int, 12)
 TRAILER_LF = cython.declare(cython.int, 13)
 LAST_LF = cython.declare(cython.int, 14)
 
-_TOKEN_CHARS = b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-_HOST_CHARS = b"-._~!$&'()*+;=%0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-
-IS_TOKEN = 1
-IS_VALUE = 2
-IS_TARGET = 4
-IS_HOST = 8
-
-
-def _classes() -> bytes:
-    table = bytearray(256)
-    for c in range(256):
-        if c in _TOKEN_CHARS:
-            table[c] |= IS_TOKEN
-        if c == 9 or (32 <= c != 127):
-            table[c] |= IS_VALUE
-        if 33 <= c <= 126:
-            table[c] |= IS_TARGET
-        if c in _HOST_CHARS:
-            table[c] |= IS_HOST
-    return bytes(table)
-
-
-_CLASS = cython.declare(bytes, _classes())
 _CLOSE = cython.declare(cython.int, 1)
 _KEEP_ALIVE = cython.declare(cython.int, 2)
 _MAX_LENGTH_DIGITS = cython.declare(cython.int, 18)
@@ -93,27 +69,6 @@ _MAX_CHUNK_DIGITS = cython.declare(cython.int, 15)
 _MAX_EXTRA = cython.declare(cython.int, 16_384)  # bytes of trailers, and of chunk extensions beyond those of data
 _MAX_OPTIONS = cython.declare(cython.int, 32)  # in one Connection header: each is looked for among all headers
 _MAX_POSITION = cython.declare(cython.Py_ssize_t, 0x7FFFFFFF)  # what a HeaderBlock can hold
-
-
-class Http1RequestHead(RequestHead):
-    """`absolute`: the target came in absolute-form, so its authority stands for Host. `line_end` is where the headers
-    begin in `block.raw`."""
-
-    def __init__(self) -> None:
-        RequestHead.__init__(self)
-        self.version_10 = False
-        self.absolute = False
-        self.line_end = 0
-
-
-class Http1ResponseHead(ResponseHead):
-    """block.raw[line_start:line_end] is the status line with its CR LF."""
-
-    def __init__(self) -> None:
-        ResponseHead.__init__(self)
-        self.version_10 = False
-        self.line_start = 0
-        self.line_end = 0
 
 
 class Decoder:
@@ -266,7 +221,7 @@ class Decoder:
     def _headers(self, data, start, end):
         """The header lines of data[start:end], each with its CR LF: `_find_head_end` has seen that lines end so."""
         p: cython.p_uchar = data
-        cls: cython.p_uchar = _CLASS
+        cls: cython.p_uchar = CLASS
         at: cython.Py_ssize_t = start
         name: cython.Py_ssize_t
         name_end: cython.Py_ssize_t
@@ -314,7 +269,7 @@ class Decoder:
                     return self.fail(errors.BAD_TRANSFER_ENCODING)
                 value: bytes = block.value(i).lower()
                 if value != b"chunked":
-                    known = value and all(c in _TOKEN_CHARS for c in value)
+                    known = value and all(c in TOKEN_CHARS for c in value)
                     return self.fail(errors.UNKNOWN_TRANSFER_ENCODING if known else errors.BAD_TRANSFER_ENCODING)
                 chunked = True
             elif block.kind[i] == CONTENT_LENGTH:
@@ -377,7 +332,7 @@ class Decoder:
             elif token == b"keep-alive":
                 found |= _KEEP_ALIVE
             elif token:
-                if any(c not in _TOKEN_CHARS for c in token):
+                if any(c not in TOKEN_CHARS for c in token):
                     return self.fail(errors.BAD_CONNECTION)
                 if token == b"forwarded" or token.startswith(b"x-forwarded-"):
                     continue
@@ -437,7 +392,7 @@ class Decoder:
 
     def _chunked(self):
         p: cython.p_uchar = self.data
-        cls: cython.p_uchar = _CLASS
+        cls: cython.p_uchar = CLASS
         at: cython.Py_ssize_t = self.pos
         end: cython.Py_ssize_t = self.end
         state: cython.int = self._state
@@ -540,217 +495,3 @@ class Decoder:
         self._state = state
         self.payload = b"".join(parts) if parts is not None else first
         return MORE
-
-
-class RequestDecoder(Decoder):
-    """Requests, as a server reads them."""
-
-    def __init__(self, max_head: cython.Py_ssize_t = 61_440, max_headers: cython.Py_ssize_t = 100) -> None:
-        Decoder.__init__(self, max_head, max_headers)
-        self.head = Http1RequestHead()
-        self.block = self.head.block
-
-    def _start_line(self, data, start, end):
-        p: cython.p_uchar = data
-        cls: cython.p_uchar = _CLASS
-        at: cython.Py_ssize_t = start
-        target: cython.Py_ssize_t
-        head: Http1RequestHead = self.head
-        # The line ends in CR LF, neither of which is of these classes.
-        while cls[p[at]] & 1:
-            at += 1
-        if at == start or p[at] != 32:
-            self.fail(errors.BAD_METHOD)
-            return -1
-        size: cython.Py_ssize_t = at - start
-        if size == 3 and p[start] == 71 and p[start + 1] == 69 and p[start + 2] == 84:
-            head.method = b"GET"
-        else:
-            head.method = p[start:at]
-            if size == 7 and head.method == b"CONNECT":
-                self.fail(errors.NO_CONNECT)
-                return -1
-        target = at + 1
-        at = target
-        while cls[p[at]] & 4:
-            at += 1
-        if at == target or p[at] != 32:
-            self.fail(errors.BAD_TARGET)
-            return -1
-        # "HTTP/1." digit CR LF and what ends the head: at most the 11 bytes that are left before `end` are looked at.
-        if end - at < 11 or not native.equal(p, at + 1, b"HTTP/1.", 7):
-            self.fail(errors.BAD_VERSION)
-            return -1
-        if p[at + 9] != 13 or p[at + 10] != 10 or (p[at + 8] != 49 and p[at + 8] != 48):
-            self.fail(errors.BAD_VERSION)
-            return -1
-        self._version_10 = head.version_10 = p[at + 8] == 48
-        head.line_end = at + 11
-        head.absolute = False
-        head.authority = b""
-        if p[target] == 47:
-            head.path = p[target:at]
-        elif self._authority_form(data, target, at) < 0:
-            return -1
-        return head.line_end
-
-    def _authority_form(self, data, start, end):
-        """Targets that do not begin with "/" (RFC 9112, 3.2.2 to 3.2.4)."""
-        head: Http1RequestHead = self.head
-        target: bytes = data[start:end]
-        at: cython.Py_ssize_t
-        if target == b"*" and head.method == b"OPTIONS":
-            head.path = b"*"
-            return 0
-        if target[:7].lower() != b"http://":
-            self.fail(errors.BAD_TARGET)
-            return -1
-        at = 7
-        while at < len(target) and target[at] not in b"/?#":
-            at += 1
-        head.authority = target[7:at]
-        head.absolute = True
-        if not _valid_host(head.authority) or not head.authority:
-            self.fail(errors.BAD_TARGET)
-            return -1
-        if at == len(target) and head.method == b"OPTIONS":
-            head.path = b"*"  # RFC 9112, 3.2.4
-        else:
-            head.path = target[at:] if target[at : at + 1] == b"/" else b"/" + target[at:]
-        return 0
-
-    def _framing(self):
-        head: Http1RequestHead = self.head
-        block: HeaderBlock = self.block
-        i: cython.Py_ssize_t
-        host: cython.Py_ssize_t = -1
-        framed: cython.bint = False
-        connection: cython.bint = False
-        head.expects_continue = False
-        if native.find_byte(head.path, 0, len(head.path), 35) >= 0:  # "#": a fragment is never sent
-            return self.fail(errors.BAD_TARGET)
-        for i in range(block.count):
-            if block.kind[i] == PLAIN:
-                continue
-            if block.kind[i] == HOST:
-                if host >= 0:
-                    return self.fail(errors.BAD_HOST)
-                host = i
-            elif block.kind[i] == CONTENT_LENGTH or block.kind[i] == TRANSFER_ENCODING:
-                framed = True
-            elif block.kind[i] == CONNECTION:
-                connection = True
-            elif block.kind[i] == EXPECT:
-                if block.value(i).lower() != b"100-continue":
-                    return self.fail(errors.BAD_EXPECT)
-                head.expects_continue = not self._version_10
-        if host >= 0:
-            value: bytes = block.value(host)
-            if not _valid_host(value):
-                return self.fail(errors.BAD_HOST)
-            if not head.absolute:
-                head.authority = value
-        elif not self._version_10:
-            return self.fail(errors.BAD_HOST)
-        self.keep_alive = not self._version_10
-        if connection and self._connection() < 0:
-            return FAILED
-        self.body = NO_BODY
-        self.remaining = 0
-        if framed and self._transfer_framing() < 0:
-            return FAILED
-        head.body_length = -1 if self.body == CHUNKED else self.remaining
-        if head.body_length == 0:
-            head.expects_continue = False
-        self._begin_body()
-        return READY
-
-
-def _valid_host(value: bytes) -> cython.bint:
-    """uri-host [":" port] or nothing: no user information, list or space, and no colon but one that a port follows."""
-    p: cython.p_uchar = value
-    cls: cython.p_uchar = _CLASS
-    i: cython.Py_ssize_t = 0
-    size: cython.Py_ssize_t = len(value)
-    if size == 0:
-        return True
-    if p[0] == 91:  # "[": an IP literal
-        i = 1
-        while i < size and (cls[p[i]] & 8 or p[i] == 58):
-            i += 1
-        if i == 1 or i == size or p[i] != 93:
-            return False
-        i += 1
-    else:
-        while i < size and cls[p[i]] & 8:
-            i += 1
-        if i == 0:
-            return False
-    if i < size and p[i] == 58:
-        i += 1
-        while i < size and 48 <= p[i] <= 57:
-            i += 1
-    return i == size
-
-
-class ResponseDecoder(Decoder):
-    """Responses, as a client reads them. `to_head` is set before each: whether it answers a HEAD request."""
-
-    def __init__(self, max_head: cython.Py_ssize_t = 61_440, max_headers: cython.Py_ssize_t = 100) -> None:
-        Decoder.__init__(self, max_head, max_headers)
-        self.head = Http1ResponseHead()
-        self.block = self.head.block
-        self.to_head = False
-
-    def _start_line(self, data, start, end):
-        p: cython.p_uchar = data
-        cls: cython.p_uchar = _CLASS
-        at: cython.Py_ssize_t = start
-        i: cython.Py_ssize_t
-        status: cython.int = 0
-        head: Http1ResponseHead = self.head
-        # "HTTP/1.1 200" and CR LF at least; the head's empty line makes 16.
-        if end - start < 16 or not native.equal(p, start, b"HTTP/1.", 7) or p[start + 8] != 32:
-            self.fail(errors.BAD_STATUS_LINE)
-            return -1
-        if p[start + 7] != 49 and p[start + 7] != 48:
-            self.fail(errors.BAD_STATUS_LINE)
-            return -1
-        for i in range(start + 9, start + 12):
-            if not 48 <= p[i] <= 57:
-                self.fail(errors.BAD_STATUS_LINE)
-                return -1
-            status = status * 10 + (p[i] - 48)
-        at = start + 12
-        if status < 100 or (p[at] != 32 and p[at] != 13):
-            self.fail(errors.BAD_STATUS_LINE)
-            return -1
-        while cls[p[at]] & 2:
-            at += 1
-        if p[at] != 13 or p[at + 1] != 10:
-            self.fail(errors.BAD_STATUS_LINE)
-            return -1
-        head.status = status
-        self._version_10 = head.version_10 = p[start + 7] == 48
-        head.line_start = start
-        head.line_end = at + 2
-        return at + 2
-
-    def _framing(self):
-        head: Http1ResponseHead = self.head
-        if self._connection() < 0 or self._transfer_framing() < 0:
-            return FAILED
-        if self.to_head or head.status < 200 or head.status == 204 or head.status == 304:
-            if head.status < 200 or head.status == 204:
-                if self.body == CHUNKED:
-                    return self.fail(errors.BAD_TRANSFER_ENCODING)
-                if self.remaining > 0:
-                    return self.fail(errors.BAD_CONTENT_LENGTH)
-            self.body = NO_BODY
-            self.remaining = 0
-        elif self.body == NO_BODY:
-            self.body = UNTIL_CLOSE
-            self.keep_alive = False
-        head.body_length = self.remaining if self.body <= LENGTH else -1
-        self._begin_body()
-        return READY

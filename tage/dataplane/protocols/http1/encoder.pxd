@@ -5,7 +5,8 @@ from tage.dataplane.protocols.message cimport (
     CONTENT_LENGTH, EXPECT, HOP_BY_HOP, HOST,
     HeaderBlock, RequestHead, ResponseHead,
 )
-from tage.dataplane.protocols.http1.decoder cimport Http1RequestHead, Http1ResponseHead
+from tage.dataplane.protocols.http1.request cimport Http1RequestHead
+from tage.dataplane.protocols.http1.response cimport Http1ResponseHead
 from tage.dataplane.protocols.writer cimport ByteWriter
 
 @cython.final

@@ -4,7 +4,7 @@ framing headers are written from what the decoder understood, never copied unrea
 import cython
 
 from tage.dataplane import native
-from tage.dataplane.protocols.http1.decoder import Http1ResponseHead
+from tage.dataplane.protocols.http1.response import Http1ResponseHead
 
 if not cython.compiled:
     # Compiled, these names come from the .pxd.

@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from tage.dataplane.protocols.http1.decoder import Decoder, Progress, RequestDecoder, ResponseDecoder
+from tage.dataplane.protocols.http1.decoder import Decoder, Progress
 from tage.dataplane.protocols.http1.errors import Violation
+from tage.dataplane.protocols.http1.request import RequestDecoder
+from tage.dataplane.protocols.http1.response import ResponseDecoder
 
 FAILED, MORE, READY = Progress.FAILED, Progress.MORE, Progress.READY
 

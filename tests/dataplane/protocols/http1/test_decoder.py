@@ -9,8 +9,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tage.dataplane.protocols.http1 import errors
-from tage.dataplane.protocols.http1.decoder import BodyKind, Progress, RequestDecoder, ResponseDecoder
+from tage.dataplane.protocols.http1.decoder import BodyKind, Progress
 from tage.dataplane.protocols.http1.errors import Violation
+from tage.dataplane.protocols.http1.request import RequestDecoder
+from tage.dataplane.protocols.http1.response import ResponseDecoder
 
 from . import oracle
 from .cases import (

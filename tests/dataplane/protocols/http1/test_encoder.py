@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tage.dataplane.protocols.http1.decoder import BodyKind, Decoder, Progress, RequestDecoder, ResponseDecoder
+from tage.dataplane.protocols.http1.decoder import BodyKind, Decoder, Progress
 from tage.dataplane.protocols.http1.encoder import (
     LAST_CHUNK,
     HeaderEdits,
@@ -15,6 +15,8 @@ from tage.dataplane.protocols.http1.encoder import (
     write_request,
     write_response,
 )
+from tage.dataplane.protocols.http1.request import RequestDecoder
+from tage.dataplane.protocols.http1.response import ResponseDecoder
 from tage.dataplane.protocols.message import HeaderKind
 from tage.dataplane.protocols.writer import ByteWriter
 
