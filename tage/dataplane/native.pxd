@@ -27,4 +27,3 @@ cdef class EpollEvents:
 
 cdef Py_ssize_t receive(int descriptor, unsigned char* buffer, Py_ssize_t size) noexcept
 cdef Py_ssize_t send(int descriptor, const unsigned char* data, Py_ssize_t start, Py_ssize_t size) noexcept
-cdef int accept(int descriptor) noexcept

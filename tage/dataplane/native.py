@@ -14,16 +14,12 @@ if cython.compiled:
     from cython.cimports.posix.time import CLOCK_MONOTONIC, clock_gettime, timespec
     from cython.cimports.tage.dataplane.system import (
         MSG_NOSIGNAL,
-        SOCK_CLOEXEC,
-        SOCK_NONBLOCK,
-        accept4,
         epoll_wait,
         recv,
     )
     from cython.cimports.tage.dataplane.system import send as send_
 else:
     import select
-    import socket
 
 # Typed, for C arithmetic wraps by itself and a plain literal of this size would be a Python integer.
 _MASK = cython.declare(cython.ulonglong, 0xFFFFFFFFFFFFFFFF)
@@ -123,24 +119,6 @@ def send(descriptor, data, start, size):
         return os.write(descriptor, memoryview(data)[start : start + size])
     except OSError as error:
         return -(error.errno or 1)
-
-
-def accept(descriptor):
-    """accept4(2): the new descriptor, which does not block and is not inherited."""
-    if cython.compiled:
-        new = cython.declare(cython.int, accept4(descriptor, cython.NULL, cython.NULL, SOCK_NONBLOCK | SOCK_CLOEXEC))
-        if new < 0:
-            return -EAGAIN if errno == EINTR else -errno
-        return new
-    listening = socket.socket(fileno=os.dup(descriptor))
-    try:
-        sock, _ = listening.accept()
-    except OSError as error:
-        return -(error.errno or 1)
-    finally:
-        listening.close()
-    sock.setblocking(False)
-    return sock.detach()
 
 
 class EpollEvents:

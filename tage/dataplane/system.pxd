@@ -8,8 +8,5 @@ cdef extern from "sys/epoll.h" nogil:
 cdef extern from "sys/socket.h" nogil:
     enum:
         MSG_NOSIGNAL
-        SOCK_NONBLOCK
-        SOCK_CLOEXEC
     ssize_t recv(int descriptor, void* buffer, size_t size, int flags)
     ssize_t send(int descriptor, const void* data, size_t size, int flags)
-    int accept4(int descriptor, void* address, void* size, int flags)
