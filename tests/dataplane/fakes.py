@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import heapq
+import socket
+import struct
 from collections import deque
 from typing import Any
 
@@ -88,6 +90,8 @@ class FakeTransport:
         self.closing = False
         self.given_up = False
         self.aborted = False
+        self.lingers = True
+        """False: closing is to reset the connection (SO_LINGER)."""
         self.wrote_eof = False
         self.lost = False
 
@@ -132,7 +136,11 @@ class FakeTransport:
         self._loop.call_soon(self._deliver)
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
-        return self._peer if name == "peername" else default
+        return self._peer if name == "peername" else self if name == "socket" else default
+
+    def setsockopt(self, level: int, option: int, value: bytes) -> None:
+        assert (level, option, value) == (socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.lingers = False
 
     def get_write_buffer_size(self) -> int:
         return self.unsent

@@ -14,6 +14,7 @@ cdef class Connection(Timer):
     cpdef resume_reading(self)
     cpdef close(self)
     cpdef abort(self)
+    cpdef reset(self)
     cpdef write_eof(self)
     cpdef opened(self)
     cpdef received(self, bytes data)

@@ -1,4 +1,4 @@
-"""`Connection`: a byte stream to a peer, behind a narrow seam: write, pause, resume, close, abort.
+"""`Connection`: a byte stream to a peer, behind a narrow seam: write, pause, resume, close, abort, reset.
 
 It has an asyncio protocol's methods and no asyncio base (a compiled class cannot have one; uvloop asks only for the
 methods). Subclasses implement `opened`, `received`, `ended`, `lost`, `congested` and `drained`.
@@ -92,6 +92,12 @@ class Connection(Timer):
         self.closing = True
         if self.transport is not None:
             self.transport.abort()
+
+    def reset(self):
+        """As `abort`, and the peer is told that this was not the end (RST)."""
+        self.closing = True
+        if self.transport is not None:
+            self.transport.reset()
 
     def peer_host(self):
         """The peer's address without the port; empty if it is gone already."""

@@ -20,7 +20,7 @@ import cython
 
 from tage.dataplane.native import EpollEvents
 from tage.dataplane.net.connection import Connection
-from tage.dataplane.net.transport import Transport
+from tage.dataplane.net.transport import NO_LINGER, Transport
 
 if not cython.compiled:
     # Compiled, this name comes from the .pxd.
@@ -275,6 +275,11 @@ class SocketTransport(Transport):
     def abort(self):
         self._closing = True
         self._die(None)
+
+    def reset(self):
+        if not self._dead:
+            self._socket.setsockopt(sockets.SOL_SOCKET, sockets.SO_LINGER, NO_LINGER)
+        self.abort()
 
     def unsent(self):
         return self._unsent

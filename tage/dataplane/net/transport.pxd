@@ -7,6 +7,7 @@ cdef class Transport:
     cpdef resume_reading(self)
     cpdef close(self)
     cpdef abort(self)
+    cpdef reset(self)
     cpdef Py_ssize_t unsent(self)
     cpdef peer(self)
     cpdef local(self)

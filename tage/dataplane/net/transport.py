@@ -1,4 +1,5 @@
-"""The seam under a `Connection`: write, end, pause, resume, close, abort. What was written is not changed afterwards.
+"""The seam under a `Connection`: write, end, pause, resume, close, abort, reset. What was written is not changed
+afterwards.
 
 ``LoopTransport``              the event loop's own: what TLS needs
 ``reactor.SocketTransport``    ours, for plain TCP
@@ -7,6 +8,12 @@ A transport calls its connection as asyncio's do: `connection_made`, `data_recei
 above its high-water mark (64 KiB), `resume_writing`, and last, once, never from within a call of the connection's,
 `connection_lost`.
 """
+
+import socket as sockets
+import struct
+
+NO_LINGER = struct.pack("ii", 1, 0)
+"""SO_LINGER: closing resets the connection."""
 
 
 class Transport:
@@ -30,6 +37,10 @@ class Transport:
 
     def abort(self):
         """At once; what was not sent is lost."""
+        raise NotImplementedError
+
+    def reset(self):
+        """As `abort`, and the peer is told that this was not the end (RST)."""
         raise NotImplementedError
 
     def unsent(self):
@@ -68,6 +79,12 @@ class LoopTransport(Transport):
         self._transport.close()
 
     def abort(self):
+        self._transport.abort()
+
+    def reset(self):
+        sock = self._transport.get_extra_info("socket")
+        if sock is not None:
+            sock.setsockopt(sockets.SOL_SOCKET, sockets.SO_LINGER, NO_LINGER)
         self._transport.abort()
 
     def unsent(self):

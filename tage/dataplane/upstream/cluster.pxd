@@ -20,6 +20,9 @@ cdef class Host:
     cdef UpstreamConnection take(self)
     cdef int enqueue(self, Receiver receiver)
     cdef forget(self, Receiver receiver)
+    cpdef int dial(self, Receiver receiver, object make, bytes preface=*)
+    cpdef undial(self, Receiver receiver)
+    cdef _opening(self)
     cdef release(self, UpstreamConnection connection)
     cdef lost(self, UpstreamConnection connection)
     cdef _connect(self)
@@ -34,6 +37,7 @@ cdef class Cluster:
     cdef public StatGroup stats
     cdef public TimerWheel wheel
     cdef object connect
+    cdef dict dials
     cdef public list hosts
     cdef public list schedule
     cdef Py_ssize_t _next

@@ -4,6 +4,8 @@ A `Host` keeps its free connections as a stack (the one used last is used next, 
 queue of streams that wait for one. A connection is opened for each waiting stream, as far as the limits allow. What the
 limits refuse is refused at once (flag UO), never queued without bound.
 
+Who needs a connection of his own *dials*: it is opened for him alone and joins no pool.
+
 The limits are the cluster's, counted in this worker (envoy.config.cluster.v3.CircuitBreakers).
 """
 
@@ -39,6 +41,17 @@ LEAST_REQUEST = cython.declare(cython.int, 2)
 
 _LB = {"round_robin": 0, "random": 1, "least_request": 2}
 _MAX_SCHEDULE = 10_000
+
+
+class Dial:
+    """A connection that is being opened for one receiver. `make(host)` gives it (None: the connection that a pool would
+    have); `preface` is sent before anything else. `attempt` is what the cluster's `connect` answered."""
+
+    def __init__(self, receiver: Receiver, make, preface: bytes) -> None:
+        self.receiver = receiver
+        self.make = make
+        self.preface = preface
+        self.attempt = None
 
 
 class Host:
@@ -100,11 +113,14 @@ class Host:
             cluster.stats.up(_CX_OVERFLOW)
             if self.active or self.connecting:
                 return
-        cluster.connections += 1
-        cluster.stats.up(_CX_TOTAL)
-        cluster.stats.up(_CX_ACTIVE)
+        self._opening()
         self.connecting += 1
         cluster.connect(self)
+
+    def _opening(self):
+        self.cluster.connections += 1
+        self.cluster.stats.up(_CX_TOTAL)
+        self.cluster.stats.up(_CX_ACTIVE)
 
     def connected(self, connection: UpstreamConnection) -> None:
         """A connection that was asked for is open, or has been."""
@@ -141,6 +157,42 @@ class Host:
             connection.close()
         else:
             self._idle.append(connection)
+
+    def dial(self, receiver, make, preface=b""):
+        """Opens a connection for this receiver alone, see `Dial`. Answers a `Failure`: NONE when it will get
+        `upstream_ready` or `upstream_failed`, OVERFLOW when the cluster has as many connections as it may."""
+        cluster: Cluster = self.cluster
+        if cluster.connections >= cluster.max_connections:
+            cluster.stats.up(_CX_OVERFLOW)
+            return OVERFLOW
+        self._opening()
+        dial = Dial(receiver, make, preface)
+        cluster.dials[receiver] = dial
+        dial.attempt = cluster.connect(self, dial)
+        return NONE
+
+    def undial(self, receiver):
+        """It does not want the connection that it dialled any more; no harm if it has been told already."""
+        dial = self.cluster.dials.pop(receiver, None)
+        if dial is not None:
+            dial.attempt.cancel()
+            self._closed()
+
+    def dialled(self, dial: Dial, connection: UpstreamConnection) -> None:
+        """A connection that was dialled is open, or has been."""
+        receiver: Receiver = dial.receiver
+        del self.cluster.dials[receiver]
+        if connection.open and not connection.closing:
+            receiver.upstream_ready(connection)
+        else:
+            receiver.upstream_failed(CONNECT_FAILURE, "closed as soon as it was open")  # `lost` counts it
+
+    def dial_failed(self, dial: Dial, failure: cython.int, reason: str) -> None:
+        """One that was dialled will not come."""
+        receiver: Receiver = dial.receiver
+        del self.cluster.dials[receiver]
+        self._closed()
+        receiver.upstream_failed(failure, reason)
 
     def release(self, connection):
         """Its answer is complete and it can carry another."""
@@ -181,6 +233,8 @@ class Cluster:
     """A set of hosts that can all answer. Times in ms; limits are counts.
 
     `connect(host)` starts opening a connection and later calls `host.connected` or `host.connect_failed`.
+    `connect(host, dial)` does it for one receiver, calls `host.dialled` or `host.dial_failed`, and answers something
+    with a `cancel`, after which it calls neither.
     """
 
     def __init__(self, name: str, stats: StatGroup, wheel: TimerWheel, connect) -> None:
@@ -188,6 +242,7 @@ class Cluster:
         self.stats = stats
         self.wheel = wheel
         self.connect = connect
+        self.dials = {}
         self.hosts = []
         self.schedule = []
         self._next = 0
