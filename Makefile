@@ -68,11 +68,11 @@ format: $(VENV)/.installed-dev  ## Format the tree (the data plane keeps its own
 
 # -- benchmarks --------------------------------------------------------------------------------------------------------
 
-bench: build  ## Measure one row beside the peers: make bench [ROW=http1-32]
+bench: $(VENV)/.installed-dev build  ## Measure one row beside the peers: make bench [ROW=http1-32]
 	@scripts/bench-tools
 	@$(BIN)/python -m bench $(ROW) $(BENCH)
 
-bench-table: build  ## The same, and write the committed table under bench/results
+bench-table: $(VENV)/.installed-dev build  ## The same, and write the committed table under bench/results
 	@scripts/bench-tools
 	@$(BIN)/python -m bench $(ROW) --commit $(BENCH)
 

@@ -1,13 +1,14 @@
 """The benchmark harness: `python -m bench [ROW]`, or `make bench`. docs/benchmarks.md says how and why it measures.
 
-``rows``       what is measured, as data: a name, a load, a backend, the proxies that can do that work
-``proxies``    how each proxy is started and told when it is ready; configurations are templates in ``peers/``
-``backend``    what stands behind the proxies: one nginx worker that answers from memory
-``load``       the load drivers: saturation (wrk) and an open-loop generator
-``measure``    the rounds: proxies in turn on one core, medians
-``memory``     PSS of all processes of a sidecar, idle and after load
-``dynamic``    the same under a control plane
-``processes``  starting, pinning, accounting for and stopping processes
-``soak``       not a benchmark but shares its parts: load on a mesh whose parts change and die (`python -m bench.soak`)
-``report``     the table, ``results/latest.json``, ``results/*.md``
+``rows``          what is measured, as data: a name, a load, a backend, the proxies that can do that work
+``proxies``       how each proxy is started and told when it is ready; configurations are templates in ``peers/``
+``backend``       what stands behind the proxies: one nginx worker that answers from memory
+``load``          the load drivers: saturation (wrk) and an open-loop generator
+``certificates``  an authority, a server's and a client's certificate for each run
+``measure``       the rounds: proxies in turn on one core, medians
+``memory``        PSS of all processes of a sidecar, idle and after load
+``dynamic``       the same under a control plane
+``processes``     starting, pinning, accounting for and stopping processes
+``soak``          not a benchmark but shares its parts: load on a mesh whose parts change and die (`python -m bench.soak`)
+``report``        the table, ``results/latest.json``, ``results/*.md``
 """

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.certificates import Certificates, Tls
 from bench.processes import BenchError, Process, find_program, free_port
 from bench.templates import render, user_directive
 
@@ -21,9 +22,11 @@ def body_of(cluster: str) -> bytes:
 class Backend:
     process: Process
     ports: dict[str, int]
+    values: dict[str, object]
+    """What the templates of proxies must know of it, and of TLS on both sides of them."""
 
 
-def start_backend(directory: Path, core: int) -> Backend:
+def start_backend(directory: Path, core: int, certificates: Certificates, tls: Tls = Tls.NONE) -> Backend:
     """Raises `BenchError` when nginx, which serves as the backend for all rows, is not installed."""
     nginx = find_program("nginx")
     if nginx is None:
@@ -32,9 +35,8 @@ def start_backend(directory: Path, core: int) -> Backend:
         )
     directory.mkdir()
     ports = {cluster: free_port() for cluster in CLUSTERS}
-    values: dict[str, object] = {"DIR": directory, "USER": user_directive(), "BODY_BYTES": BODY_BYTES}
-    for cluster in CLUSTERS:
-        values[f"{cluster.upper()}_PORT"] = ports[cluster]
-        values[f"{cluster.upper()}_BODY"] = body_of(cluster).decode()
+    shared = {f"{cluster.upper()}_PORT": port for cluster, port in ports.items()} | certificates.values(tls)
+    bodies = {f"{cluster.upper()}_BODY": body_of(cluster).decode() for cluster in CLUSTERS}
+    values = {"DIR": directory, "USER": user_directive(), "BODY_BYTES": BODY_BYTES, **shared, **bodies}
     config = render("backend.conf", values, directory)
-    return Backend(Process("backend", [nginx, "-c", str(config)], directory / "log", core), ports)
+    return Backend(Process("backend", [nginx, "-c", str(config)], directory / "log", core), ports, shared)

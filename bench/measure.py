@@ -1,8 +1,8 @@
 """One row: the proxies in turn on one core, several rounds, medians.
 
 The order in a round rotates, so that no proxy always comes first. First every round saturates (CPU time for a request,
-requests a second); then, at one rate for all, half of the slowest one's maximum, come the latencies. All proxies stay
-up throughout: an idle one costs nothing, and what it has warmed up stays warm.
+requests a second); then, at one rate for all, half of the slowest one's maximum, come the latencies; last, where the row
+has TLS, full handshakes. All proxies stay up throughout: an idle one costs nothing, and what it has warmed up stays warm.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from pathlib import Path
 
 from bench import dynamic, memory
 from bench.backend import Backend, start_backend
-from bench.load import Load, Paced
+from bench.certificates import Certificates, Tls, make_certificates
+from bench.load import Load, Paced, Target
 from bench.processes import BenchError, wait_for
 from bench.proxies import Running, start
 from bench.rows import Row
@@ -24,6 +25,7 @@ from bench.rows import Row
 READY_SECONDS = 30.0
 WARM_UP_SECONDS = 1
 GENERATOR_LIMIT = 12_000
+TLS_GENERATOR_LIMIT = 9_000
 """Requests a second that the open-loop generator sends without being late itself; a higher rate would show the
 generator. Only reached where no slow proxy is in the run."""
 DIRECT = "direct"
@@ -54,10 +56,31 @@ class Figures:
     rps: list[float] = field(default_factory=list)
     paced: list[Paced] = field(default_factory=list)
     paced_cpu_us: list[float] = field(default_factory=list)
+    handshake_cpu_us: list[float] = field(default_factory=list)
+    """CPU for a new TLS connection with one request."""
     failures: int = 0
 
     def median(self, values: Sequence[float]) -> float:
         return statistics.median(values) if values else 0.0
+
+
+@dataclass(frozen=True)
+class Started:
+    """What runs during a row."""
+
+    directory: Path
+    backend: Backend
+    proxies: list[Running]
+    left_out: list[str]
+    tls: Tls
+    certificates: Certificates
+
+    def target(self, proxy: Running) -> Target:
+        return Target(proxy.port, True, None if self.tls is Tls.NONE else self.certificates)
+
+    def direct(self) -> Target:
+        """The backend, asked as the proxies ask it."""
+        return Target(self.backend.ports["items"], False, self.certificates if self.tls is Tls.MUTUAL else None)
 
 
 @dataclass
@@ -73,58 +96,62 @@ def measure(row: Row, settings: Settings, say: Say) -> RowFigures:
     """Raises `BenchError` when nothing can be measured, or when the proxies would not do the same work."""
     if lacks := row.load.lacks():
         raise BenchError(f"the load generator is missing: {lacks}")
-    with _started(row, settings, say) as (directory, backend, running, left_out):
-        figures = {proxy.name: Figures(proxy.name, _version(proxy)) for proxy in running}
-        for proxy in running:
+    with _started(row, settings, say) as started:
+        figures = {proxy.name: Figures(proxy.name, _version(proxy)) for proxy in started.proxies}
+        for proxy in started.proxies:
             figures[proxy.name].idle_mb = memory.settled_mb(proxy.process)
-        say("memory under a control plane")
-        for name, mb in dynamic.idle_mb(row.proxies, backend, directory, settings.proxy_core).items():
-            figures[name].dynamic_mb = mb
-        _saturate(row.load, running, figures, settings, say)
-        rate = _common_rate(list(figures.values()))
+        if row.control_plane:
+            say("memory under a control plane")
+            found = dynamic.idle_mb(row.proxies, started.backend, started.directory, settings.proxy_core)
+            for name, mb in found.items():
+                figures[name].dynamic_mb = mb
+        _saturate(row.load, started, figures, settings, say)
+        rate = _common_rate(list(figures.values()), row.tls)
         direct = Figures(DIRECT)
-        _pace(row.load, running, figures, direct, backend, rate, settings, say)
-        for proxy in running:
+        _pace(row.load, started, figures, direct, rate, settings, say)
+        if row.tls is not Tls.NONE:
+            _shake_hands(row.load, started, figures, settings, say)
+        for proxy in started.proxies:
             figures[proxy.name].loaded_mb = memory.settled_mb(proxy.process)
-    return RowFigures(row, list(figures.values()), direct, rate, left_out)
+    return RowFigures(row, list(figures.values()), direct, rate, started.left_out)
 
 
 @contextmanager
-def _started(row: Row, settings: Settings, say: Say) -> Iterator[tuple[Path, Backend, list[Running], list[str]]]:
+def _started(row: Row, settings: Settings, say: Say) -> Iterator[Started]:
     """The run's folder, the backend and each installed proxy of the row, ready and checked."""
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tage-bench-")))
-        backend = start_backend(directory / "backend", settings.load_core)
+        certificates = make_certificates(directory / "certificates")
+        backend = start_backend(directory / "backend", settings.load_core, certificates, row.tls)
         stack.enter_context(backend.process)
-        wait_for(lambda: _answers(row.load, backend.ports["items"], False), READY_SECONDS, "backend", backend.process)
-        running: list[Running] = []
-        left_out: list[str] = []
+        started = Started(directory, backend, [], [], row.tls, certificates)
+        wait_for(lambda: _answers(row.load, started.direct()), READY_SECONDS, "backend", backend.process)
         for proxy in row.proxies:
             if proxy.program() is None:
-                left_out.append(proxy.name)
+                started.left_out.append(proxy.name)
                 continue
             say(f"starting {proxy.name}")
             one = start(proxy, backend, directory / proxy.name, settings.proxy_core)
             stack.enter_context(one.process)
             wait_for(one.accepts, READY_SECONDS, f"the start of {proxy.name}", one.process)
-            _check(row.load, one)
-            running.append(one)
-        if not running:
+            _check(row.load, one, started.target(one))
+            started.proxies.append(one)
+        if not started.proxies:
             raise BenchError("none of the row's proxies is installed")
-        yield directory, backend, running, left_out
+        yield started
 
 
-def _answers(load: Load, port: int, proxied: bool) -> bool:
+def _answers(load: Load, target: Target) -> bool:
     try:
-        load.verify(port, proxied)
+        load.verify(target)
     except BenchError:
         return False
     return True
 
 
-def _check(load: Load, proxy: Running) -> None:
+def _check(load: Load, proxy: Running, target: Target) -> None:
     try:
-        load.verify(proxy.port)
+        load.verify(target)
     except BenchError as error:
         raise BenchError(f"{proxy.name}: {error}\nits output:\n{proxy.process.log_tail()}") from error
 
@@ -141,11 +168,12 @@ def _rounds(running: list[Running], rounds: int) -> Iterator[tuple[int, Running]
             yield number + 1, proxy
 
 
-def _saturate(load: Load, running: list[Running], figures: dict[str, Figures], settings: Settings, say: Say) -> None:
-    for number, proxy in _rounds(running, settings.rounds):
-        load.saturate(proxy.port, WARM_UP_SECONDS)
+def _saturate(load: Load, started: Started, figures: dict[str, Figures], settings: Settings, say: Say) -> None:
+    for number, proxy in _rounds(started.proxies, settings.rounds):
+        target = started.target(proxy)
+        load.saturate(target, WARM_UP_SECONDS)
         before = proxy.process.cpu_seconds()
-        result = load.saturate(proxy.port, settings.seconds)
+        result = load.saturate(target, settings.seconds)
         cpu_us = (proxy.process.cpu_seconds() - before) / result.requests * 1e6
         figure = figures[proxy.name]
         figure.rps.append(result.rps)
@@ -154,35 +182,49 @@ def _saturate(load: Load, running: list[Running], figures: dict[str, Figures], s
         say(f"round {number}/{settings.rounds}  {proxy.name:8} {cpu_us:7.1f} us/request  {result.rps:9,.0f} requests/s")
 
 
-def _common_rate(figures: list[Figures]) -> float:
+def _common_rate(figures: list[Figures], tls: Tls) -> float:
     slowest = min(figure.median(figure.rps) for figure in figures)
-    return min(max(100.0, slowest / 2 // 100 * 100), GENERATOR_LIMIT)
+    return min(max(100.0, slowest / 2 // 100 * 100), GENERATOR_LIMIT if tls is Tls.NONE else TLS_GENERATOR_LIMIT)
 
 
 def _pace(
     load: Load,
-    running: list[Running],
+    started: Started,
     figures: dict[str, Figures],
     direct: Figures,
-    backend: Backend,
     rate: float,
     settings: Settings,
     say: Say,
 ) -> None:
-    for number, proxy in _rounds(running, settings.rounds):
+    for number, proxy in _rounds(started.proxies, settings.rounds):
         before = proxy.process.cpu_seconds()
-        result = load.paced(proxy.port, rate, settings.seconds)
+        result = load.paced(started.target(proxy), rate, settings.seconds)
         used = proxy.process.cpu_seconds() - before
         figure = figures[proxy.name]
-        figure.paced.append(result)
         figure.paced_cpu_us.append(used / max(result.requests, 1) * 1e6)
-        figure.failures += result.failures
-        say(f"round {number}/{settings.rounds}  {proxy.name:8} at {rate:,.0f}/s: {_latencies(result)}")
+        _keep(figure, result, number, settings, say)
         if len(direct.paced) < number:
-            direct.paced.append(load.paced(backend.ports["items"], rate, settings.seconds))
-            direct.failures += direct.paced[-1].failures
-            say(f"round {number}/{settings.rounds}  {DIRECT:8} at {rate:,.0f}/s: {_latencies(direct.paced[-1])}")
+            _keep(direct, load.paced(started.direct(), rate, settings.seconds), number, settings, say)
+
+
+def _keep(figure: Figures, result: Paced, number: int, settings: Settings, say: Say) -> None:
+    figure.paced.append(result)
+    figure.failures += result.failures
+    say(f"round {number}/{settings.rounds}  {figure.name:8} at {result.rate:,.0f}/s: {_latencies(result)}")
+    if result.failures:
+        say(f"{result.failures} failed; the first: {result.reason}")
+
+
+def _shake_hands(load: Load, started: Started, figures: dict[str, Figures], settings: Settings, say: Say) -> None:
+    for number, proxy in _rounds(started.proxies, settings.rounds):
+        before = proxy.process.cpu_seconds()
+        result = load.handshakes(started.target(proxy), settings.seconds)
+        cpu_us = (proxy.process.cpu_seconds() - before) / result.connections * 1e6
+        figure = figures[proxy.name]
+        figure.handshake_cpu_us.append(cpu_us)
+        figure.failures += result.failures
+        say(f"round {number}/{settings.rounds}  {proxy.name:8} {cpu_us:7.0f} us for a connection with a full handshake")
 
 
 def _latencies(result: Paced) -> str:
-    return f"p50 {result.p50_us:7.0f} us  p99 {result.p99_us:7.0f} us  (generator {result.busy:.0%} busy)"
+    return f"p50 {result.p50_us:7.0f} us  p99 {result.p99_us:7.0f} us  max {result.max_us:7.0f} us  (generator {result.busy:.0%} busy)"

@@ -85,7 +85,7 @@ def start(
         "DIR": directory,
         "USER": user_directive(),
         "UPSTREAM_CONNECTIONS": UPSTREAM_CONNECTIONS,
-        **{f"{cluster.upper()}_PORT": backend_port for cluster, backend_port in backend.ports.items()},
+        **backend.values,
         **(values or {}),
     }
     config = render(template or proxy.template, places, directory)

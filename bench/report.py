@@ -2,7 +2,8 @@
 
 The fields of a row in the JSON: work, proxy, cpu_us_per_request, rps, p50_us, p99_us and rss_mb (which is PSS after the
 load); beside these idle_mb (PSS before it), idle_dynamic_mb (under a control plane), cpu_us_at_rate (at the latencies'
-rate), rate, failures and version.
+rate), rate, p999_us, max_us (the median of the rounds' longest), cpu_us_per_handshake (a new TLS connection with one
+request), failures and version.
 """
 
 from __future__ import annotations
@@ -21,8 +22,9 @@ from bench.measure import Figures, RowFigures, Settings
 RESULTS = Path(__file__).with_name("results")
 HEADINGS = (
     "proxy", "version", "CPU us/request", "requests/s", "of Envoy's CPU", "of HAProxy's CPU",
-    "p50 us", "p99 us", "CPU us at rate", "idle MiB", "idle MiB, xDS", "loaded MiB", "failed",
+    "p50 us", "p99 us", "p99.9 us", "max us", "CPU us at rate", "idle MiB", "idle MiB, xDS", "loaded MiB", "failed",
 )  # fmt: skip
+LATENCIES = ("p50_us", "p99_us", "p999_us", "max_us")
 
 
 def as_json(rows: Iterable[RowFigures], host: dict[str, object], settings: Settings) -> dict[str, Any]:
@@ -35,13 +37,13 @@ def as_json(rows: Iterable[RowFigures], host: dict[str, object], settings: Setti
                 "version": figure.version,
                 "cpu_us_per_request": round(figure.median(figure.cpu_us), 2),
                 "rps": round(figure.median(figure.rps)),
-                "p50_us": round(_p50(figure)),
-                "p99_us": round(_p99(figure)),
+                **{name: round(_latency(figure, name)) for name in LATENCIES},
                 "rss_mb": round(figure.loaded_mb, 1),
                 "idle_mb": round(figure.idle_mb, 1),
                 "idle_dynamic_mb": round(figure.dynamic_mb, 1) or None,
                 "cpu_us_at_rate": round(figure.median(figure.paced_cpu_us), 2),
                 "rate": row.rate,
+                "cpu_us_per_handshake": round(figure.median(figure.handshake_cpu_us), 1) or None,
                 "failures": figure.failures,
             }
             for row in rows
@@ -94,12 +96,9 @@ def _per_round(row: RowFigures, what: str) -> list[list[str]]:
     return [[figure.name, *(f"{paced.p99_us:.0f}" for paced in figure.paced)] for figure in [*row.proxies, row.direct]]
 
 
-def _p50(figure: Figures) -> float:
-    return figure.median([paced.p50_us for paced in figure.paced])
-
-
-def _p99(figure: Figures) -> float:
-    return figure.median([paced.p99_us for paced in figure.paced])
+def _latency(figure: Figures, name: str) -> float:
+    """The median of the rounds' values; 0 without any."""
+    return figure.median([getattr(paced, name) for paced in figure.paced])
 
 
 def _cells(row: RowFigures) -> list[list[str]]:
@@ -115,8 +114,7 @@ def _cells(row: RowFigures) -> list[list[str]]:
                 f"{figure.median(figure.rps):,.0f}",
                 _ratio(mine, cpu.get("envoy")),
                 _ratio(mine, cpu.get("haproxy")),
-                f"{_p50(figure):.0f}",
-                f"{_p99(figure):.0f}",
+                *(f"{_latency(figure, name):.0f}" for name in LATENCIES),
                 f"{figure.median(figure.paced_cpu_us):.1f}",
                 f"{figure.idle_mb:.1f}",
                 f"{figure.dynamic_mb:.1f}" if figure.dynamic_mb else "",
@@ -125,10 +123,13 @@ def _cells(row: RowFigures) -> list[list[str]]:
             ]
         )
     direct = row.direct
-    cells.append(
-        ["(no proxy)", *[""] * 5, f"{_p50(direct):.0f}", f"{_p99(direct):.0f}", "", "", "", "", str(direct.failures)]
-    )
+    latencies = [f"{_latency(direct, name):.0f}" for name in LATENCIES]
+    cells.append(["(no proxy)", *[""] * 5, *latencies, *[""] * 4, str(direct.failures)])
     return cells
+
+
+def _busiest(row: RowFigures) -> float:
+    return max((paced.busy for figure in [*row.proxies, row.direct] for paced in figure.paced), default=0.0)
 
 
 def _ratio(mine: float, other: float | None) -> str:
@@ -142,8 +143,12 @@ def _notes(row: RowFigures, host: dict[str, object], settings: Settings) -> list
         f"proxies in turn on core {settings.proxy_core}, load and backend on core {settings.load_core}; "
         f"medians of {settings.rounds} rounds of {settings.seconds} s",
         f"latencies at {row.rate:,.0f} requests/s, open loop, counted from when a request was due; "
-        f"the generator's own lateness p99: {row.direct.median([p.lateness_p99_us for p in row.direct.paced]):.0f} us",
+        f"the generator's own lateness p99: {row.direct.median([p.lateness_p99_us for p in row.direct.paced]):.0f} us; "
+        f"it used at most {_busiest(row):.0%} of its core",
     ]
+    if shaken := {figure.name: figure.median(figure.handshake_cpu_us) for figure in row.proxies}:
+        each = ", ".join(f"{name} {cpu_us:.0f}" for name, cpu_us in shaken.items() if cpu_us)
+        notes += [f"CPU us for a new connection with a full TLS handshake and one request: {each}"] if each else []
     cpu = {figure.name: figure.median(figure.cpu_us) for figure in row.proxies}
     for goal in row.row.goals:
         if "tage" in cpu and cpu.get(goal.peer):

@@ -3,12 +3,26 @@ given rate; what the harness needs of one is `Load`. One module a driver:
 
 ``http1``       the HTTP/1.1 load: the check of equal work, wrk for saturation, `openloop` for a given rate
 ``openloop``    an open-loop HTTP/1.1 generator, run as a process of its own
+``handshakes``  a new TLS connection for each request, run as a process of its own
+``generator``   what open-loop generators share
+``tls``         TLS of the generators
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Protocol
+
+from bench.certificates import Certificates
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where a load goes: loopback `port`, a proxy or the backend itself; over TLS with `certificates`, else in plain text."""
+
+    port: int
+    proxied: bool = True
+    certificates: Certificates | None = None
 
 
 @dataclass(frozen=True)
@@ -35,20 +49,34 @@ class Paced:
     p50_us: float
     p90_us: float
     p99_us: float
+    p999_us: float
     max_us: float
     lateness_p99_us: float
     """How late the generator itself was, where a connection was free: part of each latency, for all proxies alike."""
     busy: float
     """Share of a core that the generator used; near 1 the figures are the generator's own."""
+    reason: str = ""
+    """Of the first failure."""
+
+
+@dataclass(frozen=True)
+class Handshaken:
+    """Connections one after the other, each with a full handshake (none resumed) and one request."""
+
+    connections: int
+    seconds: float
+    failures: int
 
 
 class Load(Protocol):
     def lacks(self) -> str:
         """What must be installed for this load, in the user's words; empty when nothing is missing."""
 
-    def verify(self, port: int, proxied: bool = True) -> None:
-        """Checks that what listens on loopback `port` does the row's work; raises `BenchError` saying what differs."""
+    def verify(self, target: Target) -> None:
+        """Checks that what listens there does the row's work; raises `BenchError` saying what differs."""
 
-    def saturate(self, port: int, seconds: int) -> Saturated: ...
+    def saturate(self, target: Target, seconds: int) -> Saturated: ...
 
-    def paced(self, port: int, rate: float, seconds: float) -> Paced: ...
+    def paced(self, target: Target, rate: float, seconds: float) -> Paced: ...
+
+    def handshakes(self, target: Target, seconds: float) -> Handshaken: ...

@@ -8,9 +8,9 @@ from rich.console import Console
 from rich.table import Table
 
 from bench import machine
+from bench.load.generator import TIMEOUT
 from bench.report import RESULTS
 from bench.soak.changes import INTERVAL, RENAMED_EVERY
-from bench.soak.load import TIMEOUT
 from bench.soak.verdict import Run, effect_ms, failures, longest_refusal, next_effect, quantile, windows
 
 PAGE = "soak.md"

@@ -24,9 +24,10 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from bench.load.generator import TIMEOUT
 from bench.processes import BenchError
 from bench.soak.changes import Changer
-from bench.soak.load import TIMEOUT, Outcome, Plan
+from bench.soak.load import Outcome, Plan
 from bench.soak.mesh import CLIENT, SoakMesh, wait_until
 from bench.soak.verdict import Capacity, Kill, Load, Run
 

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from bench.load.openloop import Generator, Plan
+from bench.load.openloop import OpenLoop, Plan
 
 BODY = "x" * 100
 REQUEST = "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -66,7 +66,7 @@ def answer(status: str = "200 OK", body: str = BODY) -> bytes:
 
 
 def run(server: Server, rate: float = 300, seconds: float = 0.5, connections: int = 4):
-    return Generator(Plan(server.port, REQUEST, BODY, rate, seconds, connections)).run()
+    return OpenLoop(Plan(server.port, REQUEST, BODY, rate, seconds, connections)).run()
 
 
 def test_sends_at_the_rate_and_checks_every_answer(serve):

@@ -12,8 +12,8 @@ SETTINGS = Settings(rounds=3, seconds=1)
 
 
 def figures(name: str, cpu: float, failures: int = 0) -> Figures:
-    paced = [Paced(100, 0, 50, 1.0, 2.0, 3.0 + n, 9.0, 5.0, 0.1) for n in range(3)]
-    return Figures(name, "1.0", 10, 12, 0, [cpu - 1, cpu, cpu + 9], [1000.0, 990, 980], paced, [cpu] * 3, failures)
+    paced = [Paced(100, 0, 50, 1.0, 2.0, 3.0 + n, 6.0 + n, 9.0, 5.0, 0.1 + n / 10) for n in range(3)]
+    return Figures(name, "1.0", 10, 12, 0, [cpu - 1, cpu, cpu + 9], [1000.0, 990, 980], paced, [cpu] * 3, [], failures)
 
 
 @pytest.fixture
@@ -28,6 +28,7 @@ def test_json_has_the_agreed_fields(row):
     assert {"work", "proxy", "cpu_us_per_request", "rps", "p50_us", "p99_us", "rss_mb"} <= first.keys()
     assert (first["work"], first["proxy"], first["cpu_us_per_request"]) == ("http1-32", "tage", 20)
     assert (first["rps"], first["p99_us"], first["rss_mb"]) == (990, 4, 12)
+    assert (first["p999_us"], first["max_us"], first["cpu_us_per_handshake"]) == (7, 9, None)
 
 
 def test_page_has_ratios_goals_and_what_is_missing(row, tmp_path, monkeypatch):
@@ -37,6 +38,8 @@ def test_page_has_ratios_goals_and_what_is_missing(row, tmp_path, monkeypatch):
     assert "at most 0.40 of envoy's CPU; measured 0.40: met" in page
     assert "at most 1.00 of haproxy's CPU; measured 1.05: missed" in page
     assert "left out: nginx" in page
+    assert "used at most 30% of its core" in page
+    assert "handshake" not in page
     assert "not to be quoted" not in page
 
 
@@ -44,3 +47,10 @@ def test_a_busy_machine_is_named(row, tmp_path, monkeypatch):
     monkeypatch.setattr(report, "RESULTS", tmp_path)
     page = report.write_page(row, {**HOST, "busy_before": 0.4}, SETTINGS).read_text()
     assert "not to be quoted" in page
+
+
+def test_handshakes_are_shown_where_there_were_some(row, tmp_path, monkeypatch):
+    monkeypatch.setattr(report, "RESULTS", tmp_path)
+    row.proxies[1].handshake_cpu_us = [400.0, 500.0, 900.0]
+    assert "full TLS handshake and one request: envoy 500\n" in report.write_page(row, HOST, SETTINGS).read_text()
+    assert report.as_json([row], HOST, SETTINGS)["rows"][1]["cpu_us_per_handshake"] == 500

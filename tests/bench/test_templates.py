@@ -1,7 +1,11 @@
 """The peers' configurations: every place is filled, and Tage accepts the file that it shares with Envoy."""
 
+from pathlib import Path
+
 import pytest
 
+from bench import templates
+from bench.certificates import Certificates, Tls
 from bench.templates import PEERS, render
 
 VALUES = {
@@ -11,18 +15,42 @@ VALUES = {
 }  # fmt: skip
 
 
+def values(tls: Tls) -> dict[str, object]:
+    return VALUES | Certificates(Path("/c")).values(tls)
+
+
+@pytest.mark.parametrize("tls", Tls)
 @pytest.mark.parametrize("template", sorted(path.name for path in PEERS.iterdir()))
-def test_every_place_is_filled(template, tmp_path):
-    assert "{{" not in render(template, VALUES, tmp_path).read_text()
+def test_every_place_is_filled(template, tls, tmp_path):
+    text = render(template, values(tls), tmp_path).read_text()
+    assert "{{" not in text
+    assert "#if" not in text
+
+
+@pytest.mark.parametrize("template", ["envoy.yaml", "haproxy.cfg", "nginx.conf"])
+def test_tls_stands_where_the_row_has_it(template, tmp_path):
+    none, downstream, mutual = (render(template, values(tls), tmp_path).read_text() for tls in Tls)
+    assert "/c/" not in none
+    assert "/c/server.pem" in downstream
+    assert "/c/client.pem" not in downstream
+    assert "/c/client.pem" in mutual
+    assert "/c/authority.pem" in mutual
+
+
+def test_lines_of_a_condition_that_does_not_hold_are_left_out(tmp_path, monkeypatch):
+    (tmp_path / "t").write_text("a\n#if YES\nb {{N}}\n#end\n  #if NO\nc {{MISSING}}\n  #end\nd\n")
+    monkeypatch.setattr(templates, "PEERS", tmp_path)
+    (tmp_path / "out").mkdir()
+    assert render("t", {"YES": True, "NO": "", "N": 1}, tmp_path / "out").read_text() == "a\nb 1\nd\n"
 
 
 def test_a_place_without_a_value_is_named(tmp_path):
     with pytest.raises(KeyError, match="ITEMS_PORT"):
-        render("envoy.yaml", {"PORT": 1, "ADMIN_PORT": 2, "UPSTREAM_CONNECTIONS": 3}, tmp_path)
+        render("envoy.yaml", {key: value for key, value in values(Tls.NONE).items() if key != "ITEMS_PORT"}, tmp_path)
 
 
 @pytest.mark.parametrize("template", ["envoy.yaml", "dynamic.yaml"])
 def test_tage_supports_what_envoy_is_given(template, tmp_path):
     from tage.sidecar.translate import bootstrap
 
-    bootstrap.load(render(template, VALUES, tmp_path))
+    bootstrap.load(render(template, values(Tls.NONE), tmp_path))

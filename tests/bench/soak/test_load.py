@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from bench.soak import load
-from bench.soak.load import SLOT, Generator, Outcome, Plan
+from bench.load import generator
+from bench.soak.load import SLOT, Outcome, Plan, SoakLoad
 
 Answer = Callable[[int, bytes, bytes, bytes], bytes]
 """(number of the request, method, target, body) -> all bytes of the answer; none: close."""
@@ -82,7 +82,7 @@ def serve() -> Iterator[Callable[[Answer], Server]]:
 
 def run(server: Server, rate: float = 400.0, seconds: float = 0.4) -> Outcome:
     plan = Plan("127.0.0.1", server.port, rate, time.monotonic() + 0.05, seconds, connections=4)
-    return Generator(plan).run()
+    return SoakLoad(plan).run()
 
 
 @pytest.mark.parametrize("rate", [400.0, 0.0])
@@ -140,8 +140,8 @@ def test_a_failed_request_is_counted_once_and_explained(serve, kind, reason):
 
 
 def test_an_answer_that_does_not_come_fails_after_the_timeout(serve, monkeypatch):
-    monkeypatch.setattr(load, "TIMEOUT", 0.2)
-    monkeypatch.setattr(load, "CHECK_SECONDS", 0.02)
+    monkeypatch.setattr(generator, "TIMEOUT", 0.2)
+    monkeypatch.setattr(generator, "CHECK_SECONDS", 0.02)
     server = serve(lambda number, *request: echo(number, *request)[: -1 if number == 9 else None])
     outcome = run(server)
     assert outcome.requests == len(server.requests) - 1

@@ -1,0 +1,202 @@
+"""What the open-loop generators share: connections, requests that fall due, failures. Subclasses say what is asked and
+which answer is right: `openloop` (the benchmarks) and `bench.soak.load`.
+
+The loop is open: requests fall due at times of a Poisson process with a fixed seed, whatever the answers do, and a
+latency counts from when a request was due, so waiting for a free connection counts. Closed (`_send_at_once`), each
+connection sends as soon as it is answered.
+
+It waits with select() on the epoll descriptor, because that has microseconds where epoll_wait() has milliseconds; one
+timer tick of a millisecond would send requests in bursts.
+
+A connection has at most one request under way. A request fails when it cannot be sent, when its answer is wrong, when
+the connection ends, or when the answer is not there `TIMEOUT` after it was due; it counts once, is never sent again, and
+its connection is replaced. A connection that ends without a request, or gets bytes that nobody asked for, is a failure
+too. Times are seconds of CLOCK_MONOTONIC, the same clock for all processes.
+"""
+
+from __future__ import annotations
+
+import random
+import select
+import socket
+import ssl
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+
+TIMEOUT = 5.0
+"""Seconds that an answer may take from its request's due time; later is a failure."""
+CHECK_SECONDS = 0.25
+"""Between two looks for answers that take too long."""
+
+
+class Connection:
+    """One keep-alive connection; `due` is 0 when no request is under way. `expected` is the subclass's."""
+
+    __slots__ = ("due", "expected", "received", "sent", "sock")
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.sock = sock
+        self.due = 0.0
+        self.sent = 0.0
+        self.expected = b""
+        self.received = b""
+
+
+class Generator:
+    def __init__(self, connect: Callable[[], socket.socket], connections: int, seed: int) -> None:
+        """`connect` returns a connected socket that does not block, or raises OSError."""
+        self._connect = connect
+        self._seed = seed
+        self._poller = select.epoll()
+        self._connections: dict[int, Connection] = {}
+        self._idle: deque[Connection] = deque()
+        self._waiting: deque[float] = deque()
+        """Due times of requests for which no connection is free."""
+        self._lateness: list[float] = []
+        """How late each request was sent for which a connection was free: the generator's own part of a latency."""
+        for _ in range(connections):
+            self._open()
+
+    # -- the subclass's ------------------------------------------------------------------------------------------------
+
+    def _request(self, connection: Connection) -> bytes:
+        """The next request; small enough for an empty socket buffer to take it whole."""
+        raise NotImplementedError
+
+    def _look_at(self, connection: Connection) -> None:
+        """More of an answer is there. Calls `_answered` when it is whole and right, `_fail` when it is wrong."""
+        raise NotImplementedError
+
+    def _count_failure(self, reason: str) -> None:
+        raise NotImplementedError
+
+    # -- the loops -----------------------------------------------------------------------------------------------------
+
+    def _send_at_rate(self, rate: float, begin: float, end: float) -> None:
+        gaps = random.Random(self._seed)
+        clock = time.monotonic
+        descriptor = [self._poller.fileno()]
+        due = begin + gaps.expovariate(rate)
+        check = clock() + CHECK_SECONDS
+        while due < end:
+            now = clock()
+            while due <= now and due < end:
+                if self._idle:
+                    self._lateness.append(now - due)
+                    self._send(self._idle.popleft(), due)
+                    now = clock()
+                else:
+                    self._waiting.append(due)
+                due += gaps.expovariate(rate)
+            if now >= check:
+                self._look_for_late(now)
+                check = now + CHECK_SECONDS
+            left = min(due, end, check) - clock()
+            if left <= 0 or select.select(descriptor, (), (), left)[0]:
+                self._receive(0.0)
+
+    def _send_at_once(self, end: float) -> None:
+        while (now := time.monotonic()) < end:
+            while self._idle:
+                self._send(self._idle.popleft(), now)
+            self._receive(CHECK_SECONDS)
+            self._look_for_late(now)
+
+    def _drain(self, deadline: float) -> None:
+        """Until the last answer; what is not there at the deadline has failed."""
+        while (self._waiting or self._under_way()) and time.monotonic() < deadline:
+            self._receive(0.05)
+        for _ in self._waiting:
+            self._count_failure("never sent: no connection became free")
+        for _ in self._under_way():
+            self._count_failure(f"no answer within {TIMEOUT:g} s")
+
+    def _under_way(self) -> list[Connection]:
+        return [connection for connection in self._connections.values() if connection.due]
+
+    # -- requests and answers ------------------------------------------------------------------------------------------
+
+    def _send(self, connection: Connection, due: float) -> None:
+        request = self._request(connection)
+        connection.due = due
+        connection.sent = time.monotonic()
+        try:
+            sent = connection.sock.send(request)
+        except OSError as error:
+            self._fail(connection, f"cannot send: {error.strerror}")
+            return
+        if sent != len(request):
+            self._fail(connection, f"only {sent} of {len(request)} bytes could be sent")
+
+    def _receive(self, timeout: float) -> None:
+        for descriptor, _ in self._poller.poll(timeout):
+            connection = self._connections[descriptor]
+            try:
+                # More than a TLS record: nothing stays behind in the TLS layer, where epoll would not see it.
+                data = connection.sock.recv(65536)
+            except (BlockingIOError, ssl.SSLWantReadError):
+                continue
+            except OSError as error:
+                self._fail(connection, f"connection lost: {error.strerror}")
+                continue
+            if not data:
+                self._fail(connection, "connection closed" if connection.due else "idle connection closed")
+                continue
+            connection.received += data
+            if connection.due:
+                self._look_at(connection)
+            else:
+                self._fail(connection, f"bytes that nobody asked for: {connection.received[:80]!r}")
+        while self._waiting and self._idle:
+            self._send(self._idle.popleft(), self._waiting.popleft())
+
+    def _answered(self, connection: Connection) -> None:
+        """The connection is free for another request."""
+        connection.received = b""
+        connection.due = 0.0
+        self._idle.append(connection)
+
+    def _look_for_late(self, now: float) -> None:
+        for connection in self._under_way():
+            if now - connection.due > TIMEOUT:
+                self._fail(connection, f"no answer within {TIMEOUT:g} s")
+
+    # -- connections ---------------------------------------------------------------------------------------------------
+
+    def _open(self) -> None:
+        connection = Connection(self._connect())
+        self._connections[connection.sock.fileno()] = connection
+        self._poller.register(connection.sock, select.EPOLLIN)
+        self._idle.append(connection)
+
+    def _fail(self, connection: Connection, reason: str) -> None:
+        self._count_failure(reason)
+        del self._connections[connection.sock.fileno()]
+        self._poller.unregister(connection.sock)
+        with suppress(ValueError):
+            self._idle.remove(connection)
+        connection.sock.close()
+        try:
+            self._open()
+        except OSError as error:
+            raise SystemExit(f"cannot connect again: {error.strerror or error}") from error
+
+    def _close(self) -> None:
+        for connection in self._connections.values():
+            connection.sock.close()
+        self._poller.close()
+
+
+def connect_plain(host: str, port: int) -> socket.socket:
+    sock = socket.create_connection((host, port), timeout=TIMEOUT)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.setblocking(False)
+    return sock
+
+
+def fine_timers() -> None:
+    """Asks the kernel not to round this process's waits up by its usual 50 us."""
+    with suppress(OSError), open("/proc/self/timerslack_ns", "w") as slack:  # without it waits are a little longer
+        slack.write("1")
