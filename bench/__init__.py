@@ -9,6 +9,6 @@
 ``memory``        PSS of all processes of a sidecar, idle and after load
 ``dynamic``       the same under a control plane
 ``processes``     starting, pinning, accounting for and stopping processes
-``soak``          not a benchmark but shares its parts: load on a mesh whose parts change and die (`python -m bench.soak`)
+``soak``          not a benchmark but shares its parts: load on a mesh whose parts change and die
 ``report``        the table, ``results/latest.json``, ``results/*.md``
 """

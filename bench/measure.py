@@ -1,8 +1,9 @@
 """One row: the proxies in turn on one core, several rounds, medians.
 
 The order in a round rotates, so that no proxy always comes first. First every round saturates (CPU time for a request,
-requests a second); then, at one rate for all, half of the slowest one's maximum, come the latencies; last, where the row
-has TLS, full handshakes. All proxies stay up throughout: an idle one costs nothing, and what it has warmed up stays warm.
+requests a second); then, at one rate for all, half of the slowest one's maximum, come the latencies; last, where the
+row has TLS, full handshakes. All proxies stay up throughout: an idle one costs nothing, and what it has warmed up stays
+warm.
 """
 
 from __future__ import annotations
@@ -227,4 +228,5 @@ def _shake_hands(load: Load, started: Started, figures: dict[str, Figures], sett
 
 
 def _latencies(result: Paced) -> str:
-    return f"p50 {result.p50_us:7.0f} us  p99 {result.p99_us:7.0f} us  max {result.max_us:7.0f} us  (generator {result.busy:.0%} busy)"
+    latencies = f"p50 {result.p50_us:7.0f} us  p99 {result.p99_us:7.0f} us  max {result.max_us:7.0f} us"
+    return f"{latencies}  (generator {result.busy:.0%} busy)"

@@ -2,8 +2,8 @@
 
 Before anything is measured, `verify` checks that a proxy does the same work as the others: each virtual host and rule
 leads to the right cluster, an unknown host is refused, the request id and x-forwarded-for arrive at the backend, both
-sides are kept alive. With TLS the version and cipher suite that every proxy agrees to are the same. Where the proxy only
-carries bytes (`opaque`), the same requests must arrive as they were sent.
+sides are kept alive. With TLS, every proxy agrees to the same version and cipher suite. Where the proxy only carries
+bytes (`opaque`), the same requests must arrive as they were sent.
 
 wrk then checks the status of every answer, and the bytes it read are compared with the length of a verified answer; the
 open-loop generator compares every body.
