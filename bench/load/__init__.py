@@ -18,7 +18,7 @@ from bench.certificates import Certificates
 
 @dataclass(frozen=True)
 class Target:
-    """Where a load goes: a proxy or the backend itself, on loopback; over TLS with `certificates`, else in plain text."""
+    """Where a load goes: a proxy or the backend itself, on loopback; over TLS with `certificates`, else without."""
 
     port: int
     proxied: bool = True

@@ -10,8 +10,8 @@ timer tick of a millisecond would send requests in bursts.
 
 A connection has at most one request under way. A request fails when it cannot be sent, when its answer is wrong, when
 the connection ends, or when the answer is not there `TIMEOUT` after it was due; it counts once and is never sent again,
-and its connection is replaced. A connection that ends without a request, or gets bytes that nobody asked for, is a failure
-too. Times are seconds of CLOCK_MONOTONIC, the same clock for all processes.
+and its connection is replaced. A connection that ends without a request, or gets bytes that nobody asked for, is a
+failure too. Times are seconds of CLOCK_MONOTONIC, the same clock for all processes.
 """
 
 from __future__ import annotations
