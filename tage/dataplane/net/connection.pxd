@@ -1,4 +1,4 @@
-from tage.dataplane.net.timers cimport Timer
+from tage.dataplane.net.timers cimport Timer, TimerWheel
 from tage.dataplane.net.transport cimport LoopTransport, Transport
 
 cdef class Connection(Timer):
@@ -9,10 +9,14 @@ cdef class Connection(Timer):
     cdef bint read_paused
     cdef tuple _peer
     cdef tuple _local
+    cdef Py_ssize_t _unsent
     cpdef write(self, bytes data)
     cpdef pause_reading(self)
     cpdef resume_reading(self)
     cpdef close(self)
+    cdef close_flushing(self, TimerWheel wheel)
+    cdef await_flush(self, TimerWheel wheel, long long delay)
+    cdef expire_closing(self, TimerWheel wheel)
     cpdef abort(self)
     cpdef reset(self)
     cpdef write_eof(self)

@@ -5,12 +5,17 @@ methods). Subclasses implement `opened`, `received`, `ended`, `lost`, `congested
 
 What was given to `write` is not changed afterwards. `congested` says that the transport holds more than its high-water
 mark (64 KiB) for the peer; who feeds this connection stops until `drained`.
+
+A peer that does not take what was written would keep a closing connection for ever: `await_flush` gives it time, and
+`expire_closing` more of it while there is progress.
 """
 
 import cython
 
 from tage.dataplane.net.timers import Timer
 from tage.dataplane.net.transport import LoopTransport, Transport
+
+_FLUSH_MS = cython.declare(cython.longlong, 10_000)
 
 
 class Connection(Timer):
@@ -23,6 +28,7 @@ class Connection(Timer):
         self.read_paused = False
         self._peer = None
         self._local = None
+        self._unsent = 0
 
     # -- what the transport calls --------------------------------------------------------------------------------------
 
@@ -81,6 +87,26 @@ class Connection(Timer):
             self.closing = True
             if self.transport is not None:
                 self.transport.close()
+
+    def close_flushing(self, wheel):
+        """As `close`; `expire` has to lead to `expire_closing` from here on."""
+        if not self.closing:
+            Connection.close(self)
+            if self.transport is not None:
+                self.await_flush(wheel, _FLUSH_MS)
+
+    def await_flush(self, wheel, delay):
+        """`expire_closing` is due in `delay` ms."""
+        self._unsent = self.transport.unsent()
+        wheel.arm(self, delay)
+
+    def expire_closing(self, wheel):
+        """Goes on waiting for a peer that has taken something, and aborts otherwise."""
+        left: cython.Py_ssize_t = self.transport.unsent()
+        if left and left < self._unsent:
+            self.await_flush(wheel, _FLUSH_MS)
+        else:
+            self.abort()
 
     def write_eof(self):
         """Nothing more will be written; the peer may go on."""

@@ -23,7 +23,6 @@ cdef class Http1DownstreamConnection(DownstreamConnection):
     cdef bint _draining
     cdef bint _ended
     cdef long long _quiet_since
-    cdef Py_ssize_t _unsent
     cdef _advance(self)
     cdef _next_request(self)
     cdef _more_body(self)
@@ -31,5 +30,3 @@ cdef class Http1DownstreamConnection(DownstreamConnection):
     cdef _send(self, bytes data)
     cdef _finish_writing(self)
     cdef _count_refused(self, object error, int status, object sent)
-    cdef _await_flush(self, long long delay)
-    cdef _expire_closing(self)

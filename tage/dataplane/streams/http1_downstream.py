@@ -5,8 +5,7 @@ behind it waits in the decoder, and the connection is read no further meanwhile.
 
 The end. A client that was told `connection: close`, or ended its side, is left when what was written is on its way; one
 that may still be sending is heard out for `_LINGER_MS`, for closing on unread bytes would reset the connection and take
-the answer with it. Either way the client has to go on taking what was written: after `_FLUSH_MS` without progress the
-connection is aborted.
+the answer with it. Either way the client has to go on taking what was written, or the connection is aborted.
 
 Draining. A request under way is answered with `connection: close`. Where the answer's head is out already, and between
 requests, the client cannot be told to send no further one, and a request that meets the end fails; so such a connection
@@ -42,7 +41,6 @@ _RQ_TOTAL = cython.declare(cython.Py_ssize_t, LISTENER.offset("downstream_rq_tot
 _RQ_1XX = cython.declare(cython.Py_ssize_t, LISTENER.offset("downstream_rq_1xx"))
 
 _LINGER_MS = cython.declare(cython.longlong, 1_000)
-_FLUSH_MS = cython.declare(cython.longlong, 10_000)
 _DRAIN_QUIET_MS = cython.declare(cython.longlong, 1_000)
 
 _NO_EDITS = cython.declare(HeaderEdits, HeaderEdits())
@@ -63,7 +61,6 @@ class Http1DownstreamConnection(DownstreamConnection):
         self._draining = False
         self._ended = False
         self._quiet_since = 0
-        self._unsent = 0
 
     # -- from the transport --------------------------------------------------------------------------------------------
 
@@ -313,24 +310,10 @@ class Http1DownstreamConnection(DownstreamConnection):
         self.decoder.rest()
         self.resume_reading()
         self.write_eof()
-        self._await_flush(_LINGER_MS)
+        self.await_flush(self.listener.context.wheel, _LINGER_MS)
 
     def close(self):
-        if not self.closing:
-            DownstreamConnection.close(self)
-            if self.transport is not None:
-                self._await_flush(_FLUSH_MS)
-
-    def _await_flush(self, delay):
-        self._unsent = self.transport.unsent()
-        self.listener.context.wheel.arm(self, delay)
-
-    def _expire_closing(self):
-        left: cython.Py_ssize_t = self.transport.unsent()
-        if left and left < self._unsent:
-            self._await_flush(_FLUSH_MS)
-        else:
-            self.abort()
+        self.close_flushing(self.listener.context.wheel)
 
     def hold(self):
         self._held = True
@@ -353,7 +336,7 @@ class Http1DownstreamConnection(DownstreamConnection):
         if self._draining and not self._in_head:
             limit = _DRAIN_QUIET_MS
         if self.closing or self._lingering:
-            self._expire_closing()
+            self.expire_closing(self.listener.context.wheel)
         elif limit == 0:
             return
         elif self.stream is not None:
