@@ -68,13 +68,18 @@ format: $(VENV)/.installed-dev  ## Format the tree (the data plane keeps its own
 
 # -- benchmarks --------------------------------------------------------------------------------------------------------
 
-bench: $(VENV)/.installed-dev build  ## Measure one row beside the peers: make bench [ROW=http1-32]
+bench: $(VENV)/.installed-dev build build/.relay  ## Measure one row beside the peers: make bench [ROW=http1-32]
 	@scripts/bench-tools
 	@$(BIN)/python -m bench $(ROW) $(BENCH)
 
-bench-table: $(VENV)/.installed-dev build  ## The same, and write the committed table under bench/results
+bench-table: $(VENV)/.installed-dev build build/.relay  ## The same, and write the committed table under bench/results
 	@scripts/bench-tools
 	@$(BIN)/python -m bench $(ROW) --commit $(BENCH)
+
+build/.relay: $(VENV)/.installed-dev bench/build.py bench/relay.py bench/relay.pxd bench/system.pxd
+	@echo "-- compiling the relay"
+	@$(BIN)/python -m bench.build >build/relay.log 2>&1 || { cat build/relay.log; exit 1; }
+	@touch $@
 
 soak: build  ## A minute of load while weights change and processes are killed: no request may fail
 	@$(BIN)/python -m bench.soak $(SOAK)
@@ -112,5 +117,5 @@ build/.compiled: $(VENV)/.installed setup.py $(REQUEST_PATH)
 
 clean:  ## Remove all that was built (the virtual environment and the peers too)
 	rm -rf build dist .venv .tools tage.egg-info .mypy_cache .ruff_cache .hypothesis .import_linter_cache bench/raw
-	find tage -name '*.so' -delete
+	find tage bench -name '*.so' -delete
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -10,5 +10,6 @@
 ``dynamic``       the same under a control plane
 ``processes``     starting, pinning, accounting for and stopping processes
 ``soak``          not a benchmark but shares its parts: load on a mesh whose parts change and die
+``relay``         the floor of TCP proxying, compiled by ``build``
 ``report``        the table, ``results/latest.json``, ``results/*.md``
 """

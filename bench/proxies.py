@@ -5,6 +5,7 @@ A proxy is data (`Proxy`): its configuration is a template under `peers/`, its c
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import re
 import socket
@@ -12,13 +13,21 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
+
+import Cython
 
 from bench.backend import Backend
 from bench.processes import Process, find_program, free_port
 from bench.templates import render, user_directive
 
 ROOT = Path(__file__).resolve().parent.parent
+STREAM_MODULES = (
+    "/usr/lib/nginx/modules/ngx_stream_module.so",
+    "/usr/share/nginx/modules/ngx_stream_module.so",
+    "/usr/lib64/nginx/modules/ngx_stream_module.so",
+)
 UPSTREAM_CONNECTIONS = 64
 """To each cluster, for every proxy: twice the client connections, so that none ever waits for one."""
 
@@ -158,3 +167,26 @@ NGINX = Proxy(
     lambda program: _first_version(program, "-v"),
     lambda place: [place.program, "-c", str(place.config)],
 )
+
+# -- carrying bytes ----------------------------------------------------------------------------------------------------
+
+
+def _nginx_stream() -> str | None:
+    """nginx where it has its stream module, which is a package of its own."""
+    return NGINX.program() if any(os.path.exists(path) for path in STREAM_MODULES) else None
+
+
+def _relay() -> str | None:
+    """The Python that can load the compiled relay."""
+    return sys.executable if any(ROOT.glob(f"bench/relay{suffix}") for suffix in EXTENSION_SUFFIXES) else None
+
+
+def _relay_argv(place: Place) -> list[str]:
+    return [place.program, "-c", "import bench.relay; bench.relay.main()", str(place.config)]
+
+
+TAGE_TCP = dataclasses.replace(TAGE, template="envoy-tcp.yaml", dynamic_template="")
+ENVOY_TCP = dataclasses.replace(ENVOY, template="envoy-tcp.yaml", dynamic_template="")
+HAPROXY_TCP = dataclasses.replace(HAPROXY, template="haproxy-tcp.cfg")
+NGINX_TCP = dataclasses.replace(NGINX, template="nginx-tcp.conf", program=_nginx_stream)
+RELAY = Proxy("relay", "relay.txt", _relay, lambda _: f"Cython {Cython.__version__}", _relay_argv)

@@ -20,10 +20,7 @@ from bench import machine
 from bench.measure import Figures, RowFigures, Settings
 
 RESULTS = Path(__file__).with_name("results")
-HEADINGS = (
-    "proxy", "version", "CPU us/request", "requests/s", "of Envoy's CPU", "of HAProxy's CPU",
-    "p50 us", "p99 us", "p99.9 us", "max us", "CPU us at rate", "idle MiB", "idle MiB, xDS", "loaded MiB", "failed",
-)  # fmt: skip
+TITLES = {"envoy": "Envoy", "haproxy": "HAProxy", "relay": "the relay"}
 LATENCIES = ("p50_us", "p99_us", "p999_us", "max_us")
 
 
@@ -61,7 +58,7 @@ def write_json(document: dict[str, Any]) -> Path:
 
 def show(row: RowFigures, host: dict[str, object], settings: Settings, console: Console) -> None:
     table = Table(title=f"{row.row.name}: {row.row.title}", title_justify="left")
-    for number, heading in enumerate(HEADINGS):
+    for number, heading in enumerate(_headings(row)):
         table.add_column(heading, justify="left" if number < 2 else "right")
     for cells in _cells(row):
         table.add_row(*cells)
@@ -74,7 +71,7 @@ def write_page(row: RowFigures, host: dict[str, object], settings: Settings) -> 
     """The committed table of a row: Markdown, with the machine and every round."""
     how = "[docs/benchmarks.md](../../docs/benchmarks.md)"
     lines = [f"# {row.row.name}", "", f"{row.row.title}. How it is measured: {how}.", ""]
-    lines += _markdown(HEADINGS, _cells(row))
+    lines += _markdown(_headings(row), _cells(row))
     lines += ["", *(f"- {note}" for note in _notes(row, host, settings)), "", "## Every round", ""]
     rounds = ["proxy", *(f"round {n + 1}" for n in range(settings.rounds))]
     lines += ["CPU us/request at saturation:", "", *_markdown(rounds, _per_round(row, "cpu")), ""]
@@ -101,6 +98,23 @@ def _latency(figure: Figures, name: str) -> float:
     return figure.median([getattr(paced, name) for paced in figure.paced])
 
 
+def _headings(row: RowFigures) -> list[str]:
+    ratios = [f"of {TITLES[name]}'s CPU" for name in row.row.beside]
+    latencies = ["p50 us", "p99 us", "p99.9 us", "max us"]
+    memory = ["idle MiB", *(["idle MiB, xDS"] if row.row.control_plane else []), "loaded MiB"]
+    return [
+        "proxy",
+        "version",
+        "CPU us/request",
+        "requests/s",
+        *ratios,
+        *latencies,
+        "CPU us at rate",
+        *memory,
+        "failed",
+    ]
+
+
 def _cells(row: RowFigures) -> list[list[str]]:
     cpu = {figure.name: figure.median(figure.cpu_us) for figure in row.proxies}
     cells = []
@@ -112,19 +126,19 @@ def _cells(row: RowFigures) -> list[list[str]]:
                 figure.version,
                 f"{mine:.1f}",
                 f"{figure.median(figure.rps):,.0f}",
-                _ratio(mine, cpu.get("envoy")),
-                _ratio(mine, cpu.get("haproxy")),
+                *(_ratio(mine, cpu.get(name)) for name in row.row.beside),
                 *(f"{_latency(figure, name):.0f}" for name in LATENCIES),
                 f"{figure.median(figure.paced_cpu_us):.1f}",
                 f"{figure.idle_mb:.1f}",
-                f"{figure.dynamic_mb:.1f}" if figure.dynamic_mb else "",
+                *([f"{figure.dynamic_mb:.1f}" if figure.dynamic_mb else ""] if row.row.control_plane else []),
                 f"{figure.loaded_mb:.1f}",
                 str(figure.failures),
             ]
         )
     direct = row.direct
     latencies = [f"{_latency(direct, name):.0f}" for name in LATENCIES]
-    cells.append(["(no proxy)", *[""] * 5, *latencies, *[""] * 4, str(direct.failures)])
+    before, after = 3 + len(row.row.beside), 3 + row.row.control_plane
+    cells.append(["(no proxy)", *[""] * before, *latencies, *[""] * after, str(direct.failures)])
     return cells
 
 
@@ -154,7 +168,9 @@ def _notes(row: RowFigures, host: dict[str, object], settings: Settings) -> list
         if "tage" in cpu and cpu.get(goal.peer):
             ratio = cpu["tage"] / cpu[goal.peer]
             verdict = "met" if ratio <= goal.ratio else "missed"
-            notes.append(f"goal: at most {goal.ratio:.2f} of {goal.peer}'s CPU; measured {ratio:.2f}: {verdict}")
+            notes.append(
+                f"goal: at most {goal.ratio:.2f} of {TITLES[goal.peer]}'s CPU; measured {ratio:.2f}: {verdict}"
+            )
     if row.left_out:
         notes.append(f"not installed, left out: {', '.join(row.left_out)}")
     if float(str(host["busy_before"])) > machine.BUSY_SHARE:

@@ -7,7 +7,18 @@ from dataclasses import dataclass
 from bench.certificates import Tls
 from bench.load import Load
 from bench.load.http1 import Http1Load
-from bench.proxies import ENVOY, HAPROXY, NGINX, TAGE, Proxy
+from bench.proxies import (
+    ENVOY,
+    ENVOY_TCP,
+    HAPROXY,
+    HAPROXY_TCP,
+    NGINX,
+    NGINX_TCP,
+    RELAY,
+    TAGE,
+    TAGE_TCP,
+    Proxy,
+)
 
 
 @dataclass(frozen=True)
@@ -27,6 +38,8 @@ class Row:
     table: str
     """The committed table, under `results/`."""
     goals: tuple[Goal, ...] = ()
+    beside: tuple[str, ...] = ("envoy", "haproxy")
+    """The proxies whose CPU time the others' is shown as a share of."""
     tls: Tls = Tls.NONE
     control_plane: bool = False
     """Whether memory under a control plane is measured too."""
@@ -60,6 +73,15 @@ ROWS = {
             proxies=(TAGE, ENVOY, HAPROXY, NGINX),
             table="http1-mtls.md",
             tls=Tls.MUTUAL,
+        ),
+        Row(
+            name="tcp-32",
+            title="TCP, 32 connections, one small request under way on each, bodies of 100 B; bytes carried unread",
+            load=Http1Load(connections=32, opaque=True),
+            proxies=(TAGE_TCP, ENVOY_TCP, HAPROXY_TCP, NGINX_TCP, RELAY),
+            table="tcp.md",
+            goals=(Goal("relay", 1.25),),
+            beside=("envoy", "haproxy", "relay"),
         ),
     )
 }

@@ -35,8 +35,8 @@ def test_page_has_ratios_goals_and_what_is_missing(row, tmp_path, monkeypatch):
     monkeypatch.setattr(report, "RESULTS", tmp_path)
     page = report.write_page(row, HOST, SETTINGS).read_text()
     assert "| tage | 1.0 | 20.0 | 990 | 0.40 | 1.05 |" in page
-    assert "at most 0.40 of envoy's CPU; measured 0.40: met" in page
-    assert "at most 1.00 of haproxy's CPU; measured 1.05: missed" in page
+    assert "at most 0.40 of Envoy's CPU; measured 0.40: met" in page
+    assert "at most 1.00 of HAProxy's CPU; measured 1.05: missed" in page
     assert "left out: nginx" in page
     assert "used at most 30% of its core" in page
     assert "handshake" not in page
