@@ -8,7 +8,8 @@
 ``ads_state``    the client side of ADS as a state machine: responses and results in, requests and updates out
 ``compose``      translated resources -> the sections of a closed plan
 ``xds``          the gRPC stream to the control plane
-``dns``          addresses of STRICT_DNS clusters
+``dns``          addresses of DNS clusters, kept fresh
+``cares``        one DNS question and its answer, by c-ares
 ``bootstrap``    an Envoy bootstrap file, read and translated in a child process
 ``node``         who a Tage sidecar is, for the control plane
 ``translate``    Envoy v3 protos -> plan sections, by field path

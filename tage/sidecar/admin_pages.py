@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -38,6 +38,10 @@ class Sidecar(Protocol):
     def control(self) -> Mapping[str, Any]:
         """The control plane's address and state; empty for static configuration."""
 
+    @property
+    def dns(self) -> Mapping[str, Sequence[Mapping[str, Any]]]:
+        """By DNS cluster what is known of its names; see `dns.Watch.status`."""
+
 
 class Pages:
     def __init__(self, sidecar: Sidecar, run_dir: Path) -> None:
@@ -46,7 +50,7 @@ class Pages:
         self._started = time.monotonic()
         self._pages: dict[str, tuple[Callable[[dict[str, str]], Page], str]] = {
             "/": (self._help, "this list"),
-            "/clusters": (self._clusters, "clusters with their endpoints; ?format=json"),
+            "/clusters": (self._clusters, "clusters with their endpoints and names; ?format=json"),
             "/config_dump": (self._config_dump, "the plan in force, by kind of section, and the node"),
             "/help": (self._help, "this list"),
             "/ready": (self._ready, "200 when a worker has a plan in force, else 503"),
@@ -102,8 +106,9 @@ class Pages:
 
     def _clusters(self, query: dict[str, str]) -> Page:
         sections = self._decoded()
+        dns = self._sidecar.dns
         clusters = [
-            (section, sections.get(("endpoints", section.endpoints)))
+            (section, sections.get(("endpoints", section.endpoints)), dns.get(section.name, ()))
             for _, section in sorted(sections.items())
             if isinstance(section, plan.Cluster)
         ]
@@ -202,7 +207,10 @@ def _health(endpoint: plan.Endpoint) -> tuple[str, str]:
     return ("healthy", "HEALTHY") if endpoint.healthy else ("/failed_eds_health", "UNHEALTHY")
 
 
-def _cluster_lines(cluster: plan.Cluster, endpoints: plan.Section | None) -> list[str]:
+Names = Sequence[Mapping[str, Any]]
+
+
+def _cluster_lines(cluster: plan.Cluster, endpoints: plan.Section | None, names: Names) -> list[str]:
     name = cluster.name
     lines = [f"{name}::observability_name::{cluster.alt_stat_name or name}\n"]
     lines += [f"{name}::default_priority::{limit}::{value}\n" for limit, value in _limits(cluster).items()]
@@ -211,15 +219,19 @@ def _cluster_lines(cluster: plan.Cluster, endpoints: plan.Section | None) -> lis
         prefix = f"{name}::{host}:{endpoint.port}"
         lines.append(f"{prefix}::health_flags::{_health(endpoint)[0]}\n")
         lines.append(f"{prefix}::weight::{endpoint.weight}\n")
+        lines.append(f"{prefix}::hostname::{endpoint.hostname}\n")
+    for entry in names:
+        lines += [f"{name}::dns::{entry['name']}::{key}::{entry[key]}\n" for key in ("last_resolved", "ttl", "error")]
     return lines
 
 
-def _cluster_json(cluster: plan.Cluster, endpoints: plan.Section | None) -> dict[str, Any]:
+def _cluster_json(cluster: plan.Cluster, endpoints: plan.Section | None, names: Names) -> dict[str, Any]:
     hosts = [
         {
             "address": {"socket_address": {"address": endpoint.address, "port_value": endpoint.port}},
             "health_status": {"eds_health_status": _health(endpoint)[1]},
             "weight": endpoint.weight,
+            "hostname": endpoint.hostname,
         }
         for endpoint in (endpoints.endpoints if isinstance(endpoints, plan.Endpoints) else ())
     ]
@@ -228,4 +240,5 @@ def _cluster_json(cluster: plan.Cluster, endpoints: plan.Section | None) -> dict
         "observability_name": cluster.alt_stat_name or cluster.name,
         "circuit_breakers": {"thresholds": [_limits(cluster)]},
         "host_statuses": hosts,
+        **({"dns": list(names)} if names else {}),
     }

@@ -215,7 +215,7 @@ class AdsState:
         return self._step(now, repeat=None if unanswered <= records.keys() else type_url)
 
     def resolved(self, cluster: str, endpoints: list[plan.Endpoint], now: float) -> list[Action]:
-        """The addresses of a STRICT_DNS cluster."""
+        """The addresses of a DNS cluster."""
         self._resolved[cluster] = EndpointsRecord(endpoints)
         self._quiet_until = 0.0
         return self._step(now)

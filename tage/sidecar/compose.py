@@ -110,7 +110,7 @@ class Resources:
     endpoints: Mapping[str, EndpointsRecord]
     """By the name of the EDS resource."""
     resolved: Mapping[str, EndpointsRecord]
-    """By the name of the STRICT_DNS cluster."""
+    """By the name of the DNS cluster."""
     in_force: Mapping[str, ClusterRecord]
     """Clusters of the plan in force: one that is no longer in `clusters` stays while a route names it."""
     given_up: frozenset[tuple[str, str]] = frozenset()
@@ -177,6 +177,8 @@ def _endpoints(name: str, cluster: ClusterRecord, resources: Resources, result: 
     source = cluster.draft.eds
     if source is None:
         found = resources.resolved.get(name)
+        if found is None and cluster.draft.dns is not None and not cluster.draft.dns.wait:
+            return EMPTY_ENDPOINTS
         if found is None:
             result.missing.add(Need("dns", name))
         return found

@@ -136,6 +136,10 @@ class Engine:
             "types": self._state.status(),
         }
 
+    @property
+    def dns(self) -> Mapping[str, Sequence[Mapping[str, Any]]]:
+        return self._resolver.status()
+
     # -- events of the control plane, xds.Events -----------------------------------------------------------------------
 
     def connected(self) -> None:

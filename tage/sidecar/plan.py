@@ -37,6 +37,8 @@ class Endpoint(msgspec.Struct, frozen=True, omit_defaults=True):
     port: int
     weight: int = 1
     healthy: bool = True
+    hostname: str = ""
+    """Shown by the admin API: Endpoint.hostname, else the name that was resolved."""
 
 
 class Endpoints(Section, frozen=True):
@@ -62,6 +64,8 @@ class Cluster(Section, frozen=True):
     max_requests: int = 1024
     max_retries: int = 3
     max_requests_per_connection: int = 0
+    logical: bool = False
+    """LOGICAL_DNS: one host whose address moves. New connections go to the new address, open ones stay."""
     alt_stat_name: str = ""
     labels: dict[str, str] = {}
     """Istio's standard metric labels: destination_service, destination_service_name, destination_version, ..."""

@@ -25,6 +25,9 @@ class Sidecar:
     version = 3
     live_workers = 1
     control: Mapping[str, Any] = {}
+    dns: Mapping[str, list[dict[str, Any]]] = {
+        "a": [{"name": "n.test", "addresses": ["127.0.0.2"], "ttl": 5, "last_resolved": "T", "error": "SERVFAIL"}]
+    }
 
     def __init__(self, *sections: plan.Section) -> None:
         kinds = {cls: kind for kind, cls in plan.KINDS.items()}
@@ -136,7 +139,9 @@ def test_a_port_in_use_is_named() -> None:
 
 SECTIONS = (
     plan.Cluster("a", "a", labels={"destination_service_name": "reviews"}),
-    plan.Endpoints("a", [plan.Endpoint("127.0.0.2", 80, 3), plan.Endpoint("::1", 81, healthy=False)]),
+    plan.Endpoints(
+        "a", [plan.Endpoint("127.0.0.2", 80, 3, hostname="n.test"), plan.Endpoint("::1", 81, healthy=False)]
+    ),
     plan.Listener("l", "127.0.0.1", 80, "inbound", plan.Http("r")),
     plan.Routes("r"),
 )
@@ -184,12 +189,16 @@ def test_clusters(pages: Pages) -> None:
     assert "a::default_priority::max_connections::1024\n" in text
     assert "a::127.0.0.2:80::health_flags::healthy\na::127.0.0.2:80::weight::3\n" in text
     assert "a::[::1]:81::health_flags::/failed_eds_health\n" in text
+    assert "a::127.0.0.2:80::hostname::n.test\n" in text
+    assert text.endswith("a::dns::n.test::last_resolved::T\na::dns::n.test::ttl::5\na::dns::n.test::error::SERVFAIL\n")
     [cluster] = json.loads(get(pages, "/clusters?format=json").body)["cluster_statuses"]
     assert cluster["host_statuses"][0] == {
         "address": {"socket_address": {"address": "127.0.0.2", "port_value": 80}},
         "health_status": {"eds_health_status": "HEALTHY"},
         "weight": 3,
+        "hostname": "n.test",
     }
+    assert cluster["dns"] == Sidecar.dns["a"]
 
 
 def test_server_info(pages: Pages) -> None:

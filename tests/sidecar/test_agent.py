@@ -121,7 +121,7 @@ def test_static(tmp_path: Path) -> None:
             update = await running.update()
             assert update.full
             assert update.version == 5
-            assert running.plan["endpoints", "d"].endpoints == [plan.Endpoint("127.0.0.1", 81)]
+            assert running.plan["endpoints", "d"].endpoints == [plan.Endpoint("127.0.0.1", 81, hostname="localhost")]
             assert {kind for kind, _ in running.plan} == {"listener", "routes", "cluster", "endpoints"}
             status, body = await get(port, "/ready")
             assert (status, body) == (200, "LIVE\n")

@@ -268,6 +268,8 @@ class Stream(Receiver):
             connection.pause_reading()
         if self.record is not None:
             self.record.upstream_local = connection.local_address()
+            if self.cluster.logical:  # the host's address may have moved since the connection was opened
+                self.record.upstream = connection.peer_address()
         connection.send_request(self, self.head, self.edits, data, self.request_ended)
         if self.held and not connection.write_paused:
             self.held = False
@@ -578,7 +580,7 @@ class Stream(Receiver):
             record.route = self.route.name
         if self.cluster is not None:
             record.cluster = self.cluster.name
-        if self.host is not None:
+        if self.host is not None and record.upstream is None:
             record.upstream = (self.host.address, self.host.port)
         if self.listener.access_logs is not None:
             self.listener.write_logs(record)

@@ -50,6 +50,7 @@ cdef class Cluster:
     cdef public Py_ssize_t max_requests
     cdef public Py_ssize_t max_retries
     cdef public long long max_requests_per_connection
+    cdef public bint logical
     cdef public Py_ssize_t connections
     cdef public Py_ssize_t pending
     cdef public Py_ssize_t requests

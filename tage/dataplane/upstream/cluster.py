@@ -255,6 +255,7 @@ class Cluster:
         self.max_requests = 1024
         self.max_retries = 3
         self.max_requests_per_connection = 0
+        self.logical = False
         self.connections = 0
         self.pending = 0
         self.requests = 0
@@ -267,8 +268,13 @@ class Cluster:
 
     def set_hosts(self, endpoints) -> None:
         """Makes these (address, port, weight, healthy) the cluster's hosts. Hosts that stay keep their connections; of
-        two with the same address and port the first counts."""
+        two with the same address and port the first counts. A logical cluster's host stays, and its address moves: that
+        concerns the connections it opens from now on."""
         known = {(host.address, host.port): host for host in self.hosts}
+        if self.logical and known and endpoints and endpoints[0][:2] not in known:
+            host = known.pop((self.hosts[0].address, self.hosts[0].port))
+            host.address, host.port = endpoints[0][:2]
+            known[host.address, host.port] = host
         hosts: list = []
         seen = set()
         for address, port, weight, healthy in endpoints:

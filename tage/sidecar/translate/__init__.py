@@ -8,6 +8,7 @@
 ``access_log`` the access logs of a listener -> `plan.AccessLog`
 ``route``      RouteConfiguration -> `plan.Routes`
 ``cluster``    Cluster -> `draft.ClusterDraft`
+``dns``        how the names of a cluster are resolved -> `draft.DnsPolicy`
 ``endpoint``   ClusterLoadAssignment -> `plan.Endpoints`, or the names to resolve
 
 Each ``translate(message, path, problems)`` does both: it walks the message, then builds the section. It goes on after a

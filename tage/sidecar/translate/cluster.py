@@ -6,12 +6,13 @@ from typing import Any, Literal
 
 from envoy.config.cluster.v3 import cluster_pb2
 from envoy.config.core.v3 import base_pb2
+from envoy.extensions.clusters.dns.v3 import dns_cluster_pb2
 from envoy.extensions.transport_sockets.raw_buffer.v3 import raw_buffer_pb2
 from envoy.extensions.upstreams.http.v3 import http_protocol_options_pb2
 
 from tage.sidecar import plan
-from tage.sidecar.translate import endpoint
-from tage.sidecar.translate.draft import ClusterDraft, Dns
+from tage.sidecar.translate import dns, endpoint
+from tage.sidecar.translate.draft import ClusterDraft, Dns, DnsPolicy
 from tage.sidecar.translate.problem import Problems
 from tage.sidecar.translate.shape import AnyOf, Extension, Only, Shape, leaf, unpack
 from tage.sidecar.translate.values import ADS, ads_source, milliseconds
@@ -51,7 +52,12 @@ CLUSTER = Shape(
     {
         "name": leaf,
         "alt_stat_name": leaf,
-        "type": Only("STATIC", "STRICT_DNS", "EDS"),
+        "type": Only("STATIC", "STRICT_DNS", "LOGICAL_DNS", "EDS"),
+        "cluster_type": Extension(
+            "cluster type",
+            Shape("envoy.config.cluster.v3.Cluster.CustomClusterType", ("name", "typed_config")),
+            (dns_cluster_pb2.DnsCluster, dns.DNS_CLUSTER),
+        ),
         "eds_cluster_config": Shape(
             "envoy.config.cluster.v3.Cluster.EdsClusterConfig", {"eds_config": ADS, "service_name": leaf}
         ),
@@ -69,8 +75,8 @@ CLUSTER = Shape(
         "common_http_protocol_options": _COMMON_HTTP,
         "http_protocol_options": _HTTP1,
         "typed_extension_protocol_options": AnyOf((http_protocol_options_pb2.HttpProtocolOptions, HTTP_OPTIONS)),
-        "dns_lookup_family": Only("AUTO", "V4_ONLY", "V6_ONLY", "V4_PREFERRED", "ALL"),
-        "dns_refresh_rate": leaf,
+        **dns.FIELDS,  # of a cluster whose type is another they change nothing, as in Envoy
+        "wait_for_warm_on_init": leaf,
         "transport_socket": Extension(
             "transport socket",
             Shape("envoy.config.core.v3.TransportSocket", ("name", "typed_config")),
@@ -86,14 +92,6 @@ _LB: dict[int, Lb] = {
     cluster_pb2.Cluster.RANDOM: "random",
     cluster_pb2.Cluster.LEAST_REQUEST: "least_request",
 }
-Family = Literal["auto", "v4_only", "v6_only", "v4_preferred", "all"]
-_FAMILIES: dict[int, Family] = {
-    cluster_pb2.Cluster.AUTO: "auto",
-    cluster_pb2.Cluster.V4_ONLY: "v4_only",
-    cluster_pb2.Cluster.V6_ONLY: "v6_only",
-    cluster_pb2.Cluster.V4_PREFERRED: "v4_preferred",
-    cluster_pb2.Cluster.ALL: "all",
-}
 
 
 def translate(message: cluster_pb2.Cluster, path: str, problems: Problems) -> ClusterDraft:
@@ -107,7 +105,12 @@ def translate(message: cluster_pb2.Cluster, path: str, problems: Problems) -> Cl
     idle_timeout, max_requests = _http_options(message, dot, problems)
     limits = _limits(message)
     eds = message.eds_cluster_config
-    by_eds = message.type == cluster_pb2.Cluster.EDS
+    custom = message.HasField("cluster_type")
+    by_eds = not custom and message.type == cluster_pb2.Cluster.EDS
+    by_dns = custom or message.type in (cluster_pb2.Cluster.STRICT_DNS, cluster_pb2.Cluster.LOGICAL_DNS)
+    policy = DnsPolicy()
+    if by_dns:
+        policy = (dns.of_dns_cluster if custom else dns.of_cluster)(message, dot, problems)
     cluster = plan.Cluster(
         name=message.name,
         endpoints=message.name,
@@ -119,6 +122,7 @@ def translate(message: cluster_pb2.Cluster, path: str, problems: Problems) -> Cl
         max_requests=limits[2],
         max_retries=limits[3],
         max_requests_per_connection=max_requests,
+        logical=policy.logical,
         alt_stat_name=message.alt_stat_name,
         labels=_labels(message),
     )
@@ -132,22 +136,13 @@ def translate(message: cluster_pb2.Cluster, path: str, problems: Problems) -> Cl
     if message.HasField("eds_cluster_config"):
         problems.add(f"{dot}eds_cluster_config", "only a cluster of type EDS may have it")
     assignment = f"{dot}load_assignment"
-    if message.type == cluster_pb2.Cluster.STRICT_DNS:
+    if by_dns:
         names = endpoint.names(message.load_assignment, assignment, problems)
-        return ClusterDraft(
-            cluster, dns=Dns(names, _FAMILIES.get(message.dns_lookup_family, "auto"), _refresh(message, dot, problems))
-        )
+        if policy.logical and len(names) != 1:
+            problems.add(assignment, "must be one endpoint: all addresses of a LOGICAL_DNS cluster are one host")
+        wait = not message.HasField("wait_for_warm_on_init") or message.wait_for_warm_on_init.value
+        return ClusterDraft(cluster, dns=Dns(names, policy, wait))
     return ClusterDraft(cluster, endpoints=endpoint.build(message.load_assignment, message.name, assignment, problems))
-
-
-def _refresh(message: cluster_pb2.Cluster, dot: str, problems: Problems) -> int:
-    """Envoy refuses less than 1 ms; more often than every 100 ms would keep the resolver busy for nothing."""
-    if not message.HasField("dns_refresh_rate"):
-        return 5_000
-    refresh = milliseconds(message.dns_refresh_rate, f"{dot}dns_refresh_rate", problems)
-    if refresh < 100:
-        problems.add(f"{dot}dns_refresh_rate", "must be at least 0.1s")
-    return refresh
 
 
 def _limits(message: cluster_pb2.Cluster) -> tuple[int, int, int, int]:

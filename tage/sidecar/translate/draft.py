@@ -38,18 +38,51 @@ class ListenerDraft(msgspec.Struct, frozen=True):
 
 
 class DnsName(msgspec.Struct, frozen=True):
+    """One endpoint of a DNS cluster. `hostname` is Endpoint.hostname, else the name itself."""
+
     host: str
     port: int
     weight: int = 1
     healthy: bool = True
+    hostname: str = ""
+
+
+class DnsServers(msgspec.Struct, frozen=True):
+    """Where names are asked. Source: envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig."""
+
+    addresses: tuple[str, ...] = ()
+    """IP:port; none: those of /etc/resolv.conf."""
+    fallback: bool = False
+    """`addresses` count only where the system names no server (use_resolvers_as_fallback)."""
+    tcp: bool = False
+    """use_tcp_for_dns_lookups"""
+    no_search: bool = False
+    """no_default_search_domain"""
+
+
+class DnsPolicy(msgspec.Struct, frozen=True):
+    """How names are resolved. Times in ms. Source: the fields that start with dns_ in Cluster, or DnsCluster."""
+
+    family: Literal["auto", "v4_only", "v6_only", "v4_preferred", "all"] = "auto"
+    refresh: int = 5_000
+    respect_ttl: bool = False
+    failure_base: int = 0
+    """0: a failure changes nothing, the next try comes after `refresh`."""
+    failure_max: int = 0
+    jitter: int = 0
+    """A refresh comes later by a random time below this."""
+    servers: DnsServers = DnsServers()
+    logical: bool = False
+    """LOGICAL_DNS: one name, whose first address is the endpoint; an empty answer is a failure."""
 
 
 class Dns(msgspec.Struct, frozen=True):
-    """The names of a STRICT_DNS cluster. `refresh` in ms. Source: Cluster.dns_lookup_family, dns_refresh_rate."""
+    """Where a DNS cluster's endpoints come from."""
 
     names: list[DnsName]
-    family: Literal["auto", "v4_only", "v6_only", "v4_preferred", "all"] = "auto"
-    refresh: int = 5_000
+    policy: DnsPolicy = DnsPolicy()
+    wait: bool = True
+    """The plan waits for the first answer, good or not (Cluster.wait_for_warm_on_init)."""
 
 
 class ClusterDraft(msgspec.Struct, frozen=True):

@@ -1,4 +1,4 @@
-"""ClusterLoadAssignment -> `plan.Endpoints`, or the names that STRICT_DNS has to resolve."""
+"""ClusterLoadAssignment -> `plan.Endpoints`, or the names of a DNS cluster."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ from tage.sidecar.translate.values import ADDRESS, socket_address
 
 _ENDPOINT = Shape(
     "envoy.config.endpoint.v3.Endpoint",
-    {"address": ADDRESS},
-    harmless={"hostname": "read by active health checks and auto_host_rewrite only; both are refused"},
+    {"address": ADDRESS, "hostname": leaf},
 )
 _LB_ENDPOINT = Shape(
     "envoy.config.endpoint.v3.LbEndpoint",
@@ -64,7 +63,8 @@ def build(message: endpoint_pb2.ClusterLoadAssignment, name: str, path: str, pro
     endpoints = []
     for where, endpoint in _each(message, path):
         host, port = socket_address(endpoint.endpoint.address, f"{where}.endpoint.address", problems)
-        endpoints.append(plan.Endpoint(host, port, _weight(endpoint, where, problems), _healthy(endpoint)))
+        weight, hostname = _weight(endpoint, where, problems), endpoint.endpoint.hostname
+        endpoints.append(plan.Endpoint(host, port, weight, _healthy(endpoint), hostname))
     return plan.Endpoints(name, endpoints)
 
 
@@ -73,7 +73,8 @@ def names(message: endpoint_pb2.ClusterLoadAssignment, path: str, problems: Prob
     found = []
     for where, endpoint in _each(message, path):
         host, port = socket_address(endpoint.endpoint.address, f"{where}.endpoint.address", problems, names=True)
-        found.append(DnsName(host, port, _weight(endpoint, where, problems), _healthy(endpoint)))
+        weight, hostname = _weight(endpoint, where, problems), endpoint.endpoint.hostname
+        found.append(DnsName(host, port, weight, _healthy(endpoint), hostname))
     return found
 
 

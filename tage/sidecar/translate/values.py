@@ -55,9 +55,9 @@ def milliseconds(value: duration_pb2.Duration, path: str, problems: Problems, *,
 
 
 def socket_address(
-    address: address_pb2.Address, path: str, problems: Problems, *, names: bool = False
+    address: address_pb2.Address, path: str, problems: Problems, *, names: bool = False, default_port: int = 0
 ) -> tuple[str, int]:
-    """Host and port. Without `names` the host must be an IP address."""
+    """Host and port. Without `names` the host must be an IP address. `default_port` stands for port 0."""
     if not address.HasField("socket_address"):
         if address.WhichOneof("address") is None:
             problems.add(path, "socket_address is missing")
@@ -68,9 +68,10 @@ def socket_address(
         problems.add(f"{path}.socket_address.address", "is missing")
     elif not names and not is_ip(host):
         problems.add(f"{path}.socket_address.address", f"'{host}' is not an IP address")
-    if not 0 < found.port_value < 65_536:
+    port = found.port_value or default_port
+    if not 0 < port < 65_536:
         problems.add(f"{path}.socket_address.port_value", "must be a port from 1 to 65535")
-    return host, found.port_value
+    return host, port
 
 
 def is_ip(host: str) -> bool:

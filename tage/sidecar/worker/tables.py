@@ -187,6 +187,7 @@ def _configure(live: Cluster, cluster: plan.Cluster) -> None:
     live.max_requests = cluster.max_requests
     live.max_retries = cluster.max_retries
     live.max_requests_per_connection = cluster.max_requests_per_connection
+    live.logical = cluster.logical
 
 
 def _configure_http(state: ListenerState, http: plan.Http) -> None:

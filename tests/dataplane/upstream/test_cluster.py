@@ -221,3 +221,31 @@ def test_a_cluster_that_closes(make, store):
     assert cluster.connections == 0
     assert cluster.pick(Random(1), None) is None
     assert store.group(layout.CLUSTER, "c").value("membership_total") == 0
+
+
+# -- a logical cluster -------------------------------------------------------------------------------------------------
+
+
+def test_the_address_of_a_logical_host_moves_and_its_connections_stay(make):
+    cluster = make(1)
+    cluster.logical = True
+    [host] = cluster.hosts
+    connect(cluster, host)
+    cluster.set_hosts([("10.0.9.9", 81, 3, True)])
+    assert cluster.hosts == [host]
+    assert (host.address, host.port, host.weight, host.retired) == ("10.0.9.9", 81, 3, False)
+    assert host.idle_connections() == 1
+    assert cluster.pick(Random(1), None) is host
+    cluster.set_hosts([])
+    assert host.retired
+    assert host.idle_connections() == 0
+
+
+@pytest.mark.parametrize("kept", [0, 1])
+def test_a_cluster_that_becomes_logical_keeps_the_host_with_the_address(make, kept):
+    cluster = make(1, 1)
+    cluster.logical = True
+    hosts = list(cluster.hosts)
+    cluster.set_hosts(endpoints(1, 1)[kept : kept + 1])
+    assert cluster.hosts == [hosts[kept]]
+    assert [host.retired for host in hosts] == [kept != 0, kept != 1]

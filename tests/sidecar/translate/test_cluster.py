@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tage.sidecar.plan import Cluster, Endpoint, Endpoints
-from tage.sidecar.translate.draft import ClusterDraft, Dns, DnsName, Source
+from tage.sidecar.translate.draft import ClusterDraft, Dns, DnsName, DnsPolicy, Source
 
 from .build import ADS, address, assignment, problems, translate
 
@@ -41,7 +41,7 @@ def test_strict_dns() -> None:
         "load_assignment": assignment({"endpoint": {"address": address("host", 80)}, "load_balancing_weight": 3}),
     }
     assert translate("cluster", content) == ClusterDraft(
-        Cluster("c", "c"), dns=Dns([DnsName("host", 80, 3)], "v4_only", 1000)
+        Cluster("c", "c"), dns=Dns([DnsName("host", 80, 3)], DnsPolicy("v4_only", 1000))
     )
 
 
@@ -92,7 +92,7 @@ def test_settings() -> None:
 @pytest.mark.parametrize(
     ("fields", "path", "message"),
     [
-        ({"type": "LOGICAL_DNS"}, "type", "LOGICAL_DNS is not supported (only STATIC or STRICT_DNS or EDS)"),
+        ({"type": "ORIGINAL_DST"}, "type", "ORIGINAL_DST is not supported (only STATIC or STRICT_DNS or LOGICAL_DNS"),
         ({"lb_policy": "RING_HASH"}, "lb_policy", "RING_HASH is not supported"),
         ({"health_checks": [{}]}, "health_checks", "not supported"),
         ({"outlier_detection": {}}, "outlier_detection", "not supported"),
@@ -129,8 +129,6 @@ def test_settings() -> None:
         ),
         ({"eds_cluster_config": {"eds_config": ADS}}, "eds_cluster_config", "only a cluster of type EDS"),
         ({"name": ""}, "name", "is missing"),
-        ({"type": "STRICT_DNS", "dns_refresh_rate": "0.001s"}, "dns_refresh_rate", "at least 0.1s"),
-        ({"respect_dns_ttl": True}, "respect_dns_ttl", "not supported"),
     ],
 )
 def test_refused(fields: dict[str, Any], path: str, message: str) -> None:
