@@ -59,7 +59,7 @@ class Cluster(Section, frozen=True):
     idle_timeout: int = 3_600_000
     """Of a pooled upstream connection."""
     max_connections: int = 1024
-    """Circuit breaker, per worker until limits are shared between workers."""
+    """Circuit breakers are the sidecar's: all workers together."""
     max_pending: int = 1024
     max_requests: int = 1024
     max_retries: int = 3

@@ -54,7 +54,6 @@ _C_TIMEOUT = cython.declare(cython.Py_ssize_t, layout.CLUSTER.offset("upstream_r
 _C_TRY_TIMEOUT = cython.declare(cython.Py_ssize_t, layout.CLUSTER.offset("upstream_rq_per_try_timeout"))
 _C_RETRY = cython.declare(cython.Py_ssize_t, layout.CLUSTER.offset("upstream_rq_retry"))
 _C_RETRY_SUCCESS = cython.declare(cython.Py_ssize_t, layout.CLUSTER.offset("upstream_rq_retry_success"))
-_C_RETRY_OVERFLOW = cython.declare(cython.Py_ssize_t, layout.CLUSTER.offset("upstream_rq_retry_overflow"))
 _C_REPLAY = cython.declare(cython.Py_ssize_t, layout.CLUSTER.offset("upstream_rq_replay"))
 _C_CANCELLED = cython.declare(cython.Py_ssize_t, layout.CLUSTER.offset("upstream_rq_cancelled"))
 _C_RX_RESET = cython.declare(cython.Py_ssize_t, layout.CLUSTER.offset("upstream_rq_rx_reset"))
@@ -400,18 +399,14 @@ class Stream(Receiver):
     def _may_retry(self):
         if self.responded or not self.replayable or self.tries > self.route.retry.attempts:
             return False
-        if not self.retrying and self.cluster.retries >= self.cluster.max_retries:
-            self.cluster.stats.up(_C_RETRY_OVERFLOW)
-            return False
-        return True
+        if not self.retrying:
+            self.retrying = self.cluster.admit_retry()
+        return self.retrying
 
     def _retry(self):
         """Another try, after a jittered exponential back-off (Envoy's: 25 ms, doubling, to 250 ms)."""
         policy: RetryPolicy = self.route.retry
         ceiling: cython.longlong
-        if not self.retrying:
-            self.retrying = True
-            self.cluster.retries += 1
         self.cluster.stats.up(_C_RETRY)
         if self.route.stats is not None:
             self.route.stats.up(_R_RETRY)
@@ -542,7 +537,7 @@ class Stream(Receiver):
                 self.cluster.stats.record(now - self.try_started)
             if self.retrying:
                 self.retrying = False
-                self.cluster.retries -= 1
+                self.cluster.leave_retry()
         self.listener.stats.down(_L_ACTIVE)
         self.listener.stats.record(took)
         self.listener.stats.up_class(_L_1XX, self.status)

@@ -2,5 +2,6 @@
 
 ``connection``   `UpstreamConnection` and `Receiver`: what pools and streams know of each other
 ``cluster``      `Cluster` (load balancing, limits) and `Host` (one endpoint with its pool)
+``limits``       what circuit breakers count, together with the other workers
 ``connect``      opening connections
 """

@@ -3,6 +3,7 @@ cimport cython
 from tage.dataplane.native cimport Random
 from tage.dataplane.net.timers cimport TimerWheel
 from tage.dataplane.telemetry.store cimport StatGroup
+from tage.dataplane.upstream.limits cimport CONNECTIONS, PENDING, REQUESTS, RETRIES, Counts
 from tage.dataplane.upstream.connection cimport CONNECT_FAILURE, NONE, OVERFLOW, Receiver, UpstreamConnection
 
 @cython.final
@@ -17,15 +18,16 @@ cdef class Host:
     cdef list _idle
     cdef object _waiting
     cdef public Py_ssize_t connecting
+    cdef public Py_ssize_t connections
     cdef UpstreamConnection take(self)
     cdef int enqueue(self, Receiver receiver)
     cdef forget(self, Receiver receiver)
     cpdef int dial(self, Receiver receiver, object make, bytes preface=*)
     cpdef undial(self, Receiver receiver)
-    cdef _opening(self)
     cdef release(self, UpstreamConnection connection)
     cdef lost(self, UpstreamConnection connection)
-    cdef _connect(self)
+    cdef _open(self)
+    cpdef opening(self)
     cdef _waited(self)
     cdef _offer(self, UpstreamConnection connection)
     cdef _closed(self)
@@ -35,6 +37,7 @@ cdef class Host:
 cdef class Cluster:
     cdef public str name
     cdef public StatGroup stats
+    cdef public Counts counts
     cdef public TimerWheel wheel
     cdef object connect
     cdef dict dials
@@ -51,10 +54,8 @@ cdef class Cluster:
     cdef public Py_ssize_t max_retries
     cdef public long long max_requests_per_connection
     cdef public bint logical
-    cdef public Py_ssize_t connections
-    cdef public Py_ssize_t pending
-    cdef public Py_ssize_t requests
-    cdef public Py_ssize_t retries
     cpdef Host pick(self, Random random, Host avoid)
     cdef bint admit(self)
     cdef leave(self)
+    cdef bint admit_retry(self)
+    cdef leave_retry(self)

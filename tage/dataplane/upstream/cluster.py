@@ -6,7 +6,8 @@ limits refuse is refused at once (flag UO), never queued without bound.
 
 Who needs a connection of his own *dials*: it is opened for him alone and joins no pool.
 
-The limits are the cluster's, counted in this worker (envoy.config.cluster.v3.CircuitBreakers).
+The limits are the cluster's and hold for the whole sidecar (envoy.config.cluster.v3.CircuitBreakers; `limits`). What
+waits here goes on when something ends here: that another worker has room again, nobody says.
 """
 
 from collections import deque
@@ -18,14 +19,17 @@ from tage.dataplane.net.timers import TimerWheel
 from tage.dataplane.telemetry.layout import CLUSTER
 from tage.dataplane.telemetry.store import StatGroup
 from tage.dataplane.upstream.connection import Receiver, UpstreamConnection
+from tage.dataplane.upstream.limits import Counts, alone
 
 if not cython.compiled:
     # Compiled, these names come from the .pxd.
     from tage.dataplane.upstream.connection import CONNECT_FAILURE, NONE, OVERFLOW
+    from tage.dataplane.upstream.limits import CONNECTIONS, PENDING, REQUESTS, RETRIES
 
 _PENDING_TOTAL = cython.declare(cython.Py_ssize_t, CLUSTER.offset("upstream_rq_pending_total"))
 _PENDING_OVERFLOW = cython.declare(cython.Py_ssize_t, CLUSTER.offset("upstream_rq_pending_overflow"))
 _PENDING_ACTIVE = cython.declare(cython.Py_ssize_t, CLUSTER.offset("upstream_rq_pending_active"))
+_RETRY_OVERFLOW = cython.declare(cython.Py_ssize_t, CLUSTER.offset("upstream_rq_retry_overflow"))
 _RQ_ACTIVE = cython.declare(cython.Py_ssize_t, CLUSTER.offset("upstream_rq_active"))
 _CX_TOTAL = cython.declare(cython.Py_ssize_t, CLUSTER.offset("upstream_cx_total"))
 _CX_ACTIVE = cython.declare(cython.Py_ssize_t, CLUSTER.offset("upstream_cx_active"))
@@ -55,7 +59,8 @@ class Dial:
 
 
 class Host:
-    """One endpoint of a cluster, with its pool. `active` counts the requests under way on it."""
+    """One endpoint of a cluster, with its pool. `active` counts the requests under way on it, `connections` those that
+    are open or being opened, the latter in `connecting` too; all of this worker."""
 
     def __init__(
         self, cluster, address: str, port: cython.int, weight: cython.int = 1, healthy: cython.bint = True
@@ -68,6 +73,7 @@ class Host:
         self.retired = False
         self.active = 0
         self.connecting = 0
+        self.connections = 0
         self._idle = []
         self._waiting = deque()
 
@@ -84,15 +90,14 @@ class Host:
         """Waits for a connection: `receiver` gets `upstream_ready` or `upstream_failed`. Answers a `Failure`: NONE when
         it waits now, OVERFLOW when the cluster's limits refuse it."""
         cluster: Cluster = self.cluster
-        if cluster.pending >= cluster.max_pending:
+        if not cluster.counts.below(PENDING, cluster.max_pending):
             cluster.stats.up(_PENDING_OVERFLOW)
             return OVERFLOW
         self._waiting.append(receiver)
-        cluster.pending += 1
+        cluster.counts.up(PENDING)
         cluster.stats.up(_PENDING_TOTAL)
         cluster.stats.up(_PENDING_ACTIVE)
-        if self.connecting < len(self._waiting):
-            self._connect()
+        self._open()
         return NONE
 
     def forget(self, receiver):
@@ -102,23 +107,29 @@ class Host:
             self._waited()
 
     def _waited(self):
-        self.cluster.pending -= 1
+        self.cluster.counts.down(PENDING)
         self.cluster.stats.down(_PENDING_ACTIVE)
 
-    def _connect(self):
+    def _open(self):
+        """A connection, if more wait than will be served by those that are being opened, and the limits allow it."""
         cluster: Cluster = self.cluster
-        if cluster.connections >= cluster.max_connections:
-            # Those that wait get a connection when one is released. With none of their own to wait for, one is opened
-            # all the same (as Envoy does), or they would wait for another host's forever.
+        if self.connecting >= len(self._waiting):
+            return
+        if not cluster.counts.below(CONNECTIONS, cluster.max_connections):
+            # Those that wait get a connection when one is released, or open one when one is lost. With none of their
+            # own that is in use, one is opened all the same (as Envoy does), or they would wait for another host's, or
+            # another worker's, forever.
             cluster.stats.up(_CX_OVERFLOW)
-            if self.active or self.connecting:
+            if self.connections > len(self._idle):
                 return
-        self._opening()
         self.connecting += 1
+        self.opening()
         cluster.connect(self)
 
-    def _opening(self):
-        self.cluster.connections += 1
+    def opening(self):
+        """Counts a connection in that is being opened."""
+        self.connections += 1
+        self.cluster.counts.up(CONNECTIONS)
         self.cluster.stats.up(_CX_TOTAL)
         self.cluster.stats.up(_CX_ACTIVE)
 
@@ -143,8 +154,7 @@ class Host:
             receiver = self._waiting.popleft()
             self._waited()
             receiver.upstream_failed(failure, reason)
-        if self.connecting < len(self._waiting):
-            self._connect()
+        self._open()
 
     def _offer(self, connection):
         """A connection is free: the first that waits gets it, else the stack."""
@@ -162,10 +172,10 @@ class Host:
         """Opens a connection for this receiver alone, see `Dial`. Answers a `Failure`: NONE when it will get
         `upstream_ready` or `upstream_failed`, OVERFLOW when the cluster has as many connections as it may."""
         cluster: Cluster = self.cluster
-        if cluster.connections >= cluster.max_connections:
+        if not cluster.counts.below(CONNECTIONS, cluster.max_connections):
             cluster.stats.up(_CX_OVERFLOW)
             return OVERFLOW
-        self._opening()
+        self.opening()
         dial = Dial(receiver, make, preface)
         cluster.dials[receiver] = dial
         dial.attempt = cluster.connect(self, dial)
@@ -177,6 +187,7 @@ class Host:
         if dial is not None:
             dial.attempt.cancel()
             self._closed()
+            self._open()
 
     def dialled(self, dial: Dial, connection: UpstreamConnection) -> None:
         """A connection that was dialled is open, or has been."""
@@ -193,6 +204,7 @@ class Host:
         del self.cluster.dials[receiver]
         self._closed()
         receiver.upstream_failed(failure, reason)
+        self._open()
 
     def release(self, connection):
         """Its answer is complete and it can carry another."""
@@ -208,11 +220,11 @@ class Host:
         if connection in self._idle:
             self._idle.remove(connection)
         self._closed()
-        if self.connecting < len(self._waiting):
-            self._connect()
+        self._open()
 
     def _closed(self):
-        self.cluster.connections -= 1
+        self.connections -= 1
+        self.cluster.counts.down(CONNECTIONS)
         self.cluster.stats.up(_CX_DESTROY)
         self.cluster.stats.down(_CX_ACTIVE)
 
@@ -234,12 +246,13 @@ class Cluster:
 
     `connect(host)` starts opening a connection and later calls `host.connected` or `host.connect_failed`.
     `connect(host, dial)` does it for one receiver, calls `host.dialled` or `host.dial_failed`, and answers something
-    with a `cancel`, after which it calls neither.
+    with a `cancel`, after which it calls neither. Without `counts` the worker counts for itself.
     """
 
-    def __init__(self, name: str, stats: StatGroup, wheel: TimerWheel, connect) -> None:
+    def __init__(self, name: str, stats: StatGroup, wheel: TimerWheel, connect, counts: Counts = None) -> None:
         self.name = name
         self.stats = stats
+        self.counts = alone() if counts is None else counts
         self.wheel = wheel
         self.connect = connect
         self.dials = {}
@@ -256,10 +269,6 @@ class Cluster:
         self.max_retries = 3
         self.max_requests_per_connection = 0
         self.logical = False
-        self.connections = 0
-        self.pending = 0
-        self.requests = 0
-        self.retries = 0
 
     def set_lb(self, lb: str) -> None:
         """round_robin, random or least_request."""
@@ -326,16 +335,27 @@ class Cluster:
 
     def admit(self):
         """Counts a request in, unless the limit is reached."""
-        if self.requests >= self.max_requests:
+        if not self.counts.below(REQUESTS, self.max_requests):
             self.stats.up(_PENDING_OVERFLOW)
             return False
-        self.requests += 1
+        self.counts.up(REQUESTS)
         self.stats.up(_RQ_ACTIVE)
         return True
 
     def leave(self):
-        self.requests -= 1
+        self.counts.down(REQUESTS)
         self.stats.down(_RQ_ACTIVE)
+
+    def admit_retry(self):
+        """Counts a request in that is tried again, unless the limit is reached."""
+        if not self.counts.below(RETRIES, self.max_retries):
+            self.stats.up(_RETRY_OVERFLOW)
+            return False
+        self.counts.up(RETRIES)
+        return True
+
+    def leave_retry(self):
+        self.counts.down(RETRIES)
 
     def close(self) -> None:
         """The cluster is gone from the configuration."""

@@ -6,7 +6,7 @@ import sys
 
 USAGE = """usage: python -m tage.sidecar.supervisor --run-dir DIR --workers N [--drain-seconds S] -- AGENT_ARGV...
 
-  --run-dir DIR        where the workers' statistics are; made if missing, emptied of them at the end
+  --run-dir DIR        where the workers' files are; made if missing, emptied of them at the end
   --workers N          worker processes, 1 to 64
   --drain-seconds S    how long workers may finish what is under way after SIGTERM (default 5)
 

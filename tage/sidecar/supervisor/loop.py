@@ -73,9 +73,9 @@ class Supervisor:
         answer_seconds: float = ANSWER_SECONDS,
         worker_argv: Sequence[str] = (sys.executable, "-m", "tage.sidecar.worker"),
     ) -> None:
-        """`worker_argv` is followed by `--channel FD --stats FILE --index N`; the agent finds its channel's descriptor
-        in the environment, TAGE_CHANNEL_FD. Raises `RunDirectoryError`."""
-        self._run_dir = RunDirectory(run_dir)
+        """`worker_argv` is followed by `--channel FD --stats FILE --limits FILE --index N`; the agent finds its
+        channel's descriptor in the environment, TAGE_CHANNEL_FD. Raises `RunDirectoryError`."""
+        self._run_dir = RunDirectory(run_dir, workers)
         self._agent_argv = list(agent_argv)
         self._worker_argv = list(worker_argv)
         self._drain_seconds = drain_seconds
@@ -181,8 +181,8 @@ class Supervisor:
     def _command(self, worker: int | None, descriptor: int) -> list[str]:
         if worker is None:
             return self._agent_argv
-        stats = self._run_dir.stats_file(worker)
-        return [*self._worker_argv, "--channel", str(descriptor), "--stats", stats, "--index", str(worker)]
+        files = ["--stats", self._run_dir.stats_file(worker), "--limits", self._run_dir.limits_file]
+        return [*self._worker_argv, "--channel", str(descriptor), *files, "--index", str(worker)]
 
     def _reap(self) -> None:
         for slot in self._slots:
@@ -196,6 +196,8 @@ class Supervisor:
         text = f"{slot.name} exited with " + (f"signal {-code}" if code < 0 else f"status {code}")
         self._drop_channel(slot, child)
         slot.child = None
+        if slot.worker is not None:
+            self._count_out(slot.worker)
         if self._end_at is not None:
             log(text)
         elif code == CONFIGURATION_ERROR and self._is_agent_before_any_plan(slot):
@@ -207,6 +209,12 @@ class Supervisor:
             slot.restart_at = time.monotonic() + delay
             if slot.worker is not None and delay >= PAUSE_SECONDS and self._coordinator.live:
                 self._listeners.pause(slot.worker)
+
+    def _count_out(self, worker: int) -> None:
+        try:
+            self._run_dir.count_out(worker)
+        except OSError as error:
+            log(f"worker {worker}: what it had under way still counts in limits: {error.strerror}")
 
     def _is_agent_before_any_plan(self, slot: _Slot) -> bool:
         return slot is self._agent and self._coordinator.version == 0

@@ -1,8 +1,9 @@
 """The run directory: one supervisor's at a time, and empty of its files afterwards.
 
-Each worker makes `stats-<index>.bin` in it and a replacement goes on with the same file, so counters survive a worker;
-they do not survive the supervisor, and what a killed one left behind is removed at the next start. The lock is on the
-directory itself (flock), so there is no lock file, and a crash cannot leave it locked.
+Each worker makes `stats-<index>.bin` in it and a replacement goes on with the same file, so counters survive a worker.
+`limits.bin` is where the workers count together what circuit breakers limit; one that has ended is counted out. They do
+not survive the supervisor, and what a killed one left behind is removed at the next start. The lock is on the directory
+itself (flock), so there is no lock file, and a crash cannot leave it locked.
 """
 
 from __future__ import annotations
@@ -10,13 +11,15 @@ from __future__ import annotations
 import fcntl
 import os
 
+from tage.dataplane.upstream import limits_layout
+
 
 class RunDirectoryError(Exception):
     """It cannot be used; the message says why."""
 
 
 class RunDirectory:
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, workers: int) -> None:
         """Makes the directory (mode 0700) if it is not there. Raises `RunDirectoryError`."""
         self._path = os.path.abspath(path)
         self._made = not os.path.isdir(self._path)
@@ -31,12 +34,22 @@ class RunDirectory:
             os.close(self._descriptor)
             raise RunDirectoryError(f"run directory {self._path}: another supervisor uses it") from error
         self._clear()
+        self.limits_file = os.path.join(self._path, "limits.bin")
+        try:
+            limits_layout.create(self.limits_file, workers)
+        except OSError as error:
+            self.close()
+            raise RunDirectoryError(f"run directory {self._path}: limits.bin: {error.strerror}") from error
+
+    def count_out(self, worker: int) -> None:
+        """It has ended: what it had under way is not any more. Raises `OSError`."""
+        limits_layout.clear(self.limits_file, worker)
 
     def stats_file(self, worker: int) -> str:
         return os.path.join(self._path, f"stats-{worker}.bin")
 
     def close(self) -> None:
-        """Removes the statistics, and the directory if it was made here and holds nothing else."""
+        """Removes the files, and the directory if it was made here and holds nothing else."""
         self._clear()
         if self._made and not os.listdir(self._path):
             os.rmdir(self._path)
@@ -44,5 +57,5 @@ class RunDirectory:
 
     def _clear(self) -> None:
         for name in os.listdir(self._path):
-            if name.startswith("stats-") and name.endswith(".bin"):
+            if name == "limits.bin" or (name.startswith("stats-") and name.endswith(".bin")):
                 os.unlink(os.path.join(self._path, name))

@@ -25,7 +25,9 @@ from tage.dataplane.telemetry.access_log.log import AccessLog
 from tage.dataplane.telemetry.store import StatStore
 from tage.dataplane.upstream.cluster import Cluster
 from tage.dataplane.upstream.connect import Connector
+from tage.dataplane.upstream.limits import LimitsFile
 from tage.sidecar import plan
+from tage.sidecar.worker.limits import Limits
 from tage.sidecar.worker.logs import LogFiles, LogRefused
 
 SLICE_US = 1_000
@@ -53,7 +55,14 @@ class Draft:
 class Tables:
     """The plan in force, and what was built from it."""
 
-    def __init__(self, context: Context, stats: StatStore, loop: asyncio.AbstractEventLoop, reactor: Reactor) -> None:
+    def __init__(
+        self,
+        context: Context,
+        stats: StatStore,
+        loop: asyncio.AbstractEventLoop,
+        reactor: Reactor,
+        limits: LimitsFile | None = None,
+    ) -> None:
         self.version = 0
         self.listeners: dict[str, ListenerState] = {}
         self._context = context
@@ -61,6 +70,7 @@ class Tables:
         self._sections: dict[plan.SectionKey, plan.Section] = {}
         self._routes: dict[str, RouteTable] = {}
         self.logs = LogFiles(loop, stats)
+        self._limits = Limits(limits, stats)
         self._connector = Connector(loop, reactor, self._connection)
 
     def _connection(self, host: Any) -> Http1UpstreamConnection:
@@ -109,11 +119,13 @@ class Tables:
                 except LogRefused as error:
                     raise PlanRefused(f"listener {listener.name!r}: {error}") from None
                 await pause.between()
+        await self._limits.prepare([cluster.name for cluster in _of_kind(draft.sections, "cluster", plan.Cluster)])
         return draft
 
     def abort(self) -> None:
         """No draft that was prepared before this is committed."""
         self.logs.abort()
+        self._limits.settle(self._context.clusters)
 
     def _route_stats(self, owner: str) -> Any:
         return self._stats.group(layout.ROUTE, owner)
@@ -141,7 +153,9 @@ class Tables:
             live = clusters.get(cluster.name)
             if live is None:
                 stats = self._stats.group(layout.CLUSTER, cluster.name)
-                live = clusters[cluster.name] = Cluster(cluster.name, stats, self._context.wheel, self._connector)
+                counts = self._limits.counts(cluster.name)
+                live = Cluster(cluster.name, stats, self._context.wheel, self._connector, counts)
+                clusters[cluster.name] = live
                 _configure(live, cluster)
             elif key in draft.changed:
                 _configure(live, cluster)
@@ -151,6 +165,7 @@ class Tables:
                 live.set_hosts([(e.address, e.port, e.weight, e.healthy) for e in endpoints.endpoints])
         for name in [name for name in clusters if ("cluster", name) not in draft.sections]:
             clusters.pop(name).close()
+        self._limits.settle(clusters)
         added = []
         used_logs: set[str] = set()
         for listener in _of_kind(draft.sections, "listener", plan.Listener):

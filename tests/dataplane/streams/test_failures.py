@@ -7,6 +7,7 @@ import pytest
 from tage.dataplane.streams.http1_upstream import Http1UpstreamConnection
 from tage.dataplane.telemetry import layout, reader
 from tage.dataplane.upstream.connection import Failure
+from tage.dataplane.upstream.limits import Limit
 from tage.sidecar import plan
 from tests.dataplane.fakes import FakeTransport
 from tests.dataplane.streams.world import GET, OK, POST, UNAVAILABLE
@@ -98,7 +99,7 @@ def test_a_connection_that_closes_as_soon_as_it_is_open(world):
         assert not world.opening
         client.send(GET)
     world.refuse()
-    assert world.cluster.connections == 0
+    assert world.cluster.counts.own(Limit.CONNECTIONS) == 0
 
 
 # -- the client goes ---------------------------------------------------------------------------------------------------

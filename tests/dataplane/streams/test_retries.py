@@ -3,6 +3,7 @@
 import pytest
 
 from tage.dataplane.upstream.connection import Failure
+from tage.dataplane.upstream.limits import Limit
 from tage.sidecar import plan
 from tests.dataplane.streams.test_failures import CHUNKED_POST, flags, status
 from tests.dataplane.streams.world import GET, OK, POST, UNAVAILABLE
@@ -263,14 +264,14 @@ def test_max_retries(make_world):
     world.refuse()
     assert first.takes() == b""
     assert flags(second.takes()) == "UF"
-    assert world.cluster.retries == 1
+    assert world.cluster.counts.own(Limit.RETRIES) == 1
     assert world.up("rq_retry_overflow") == 1
     world.pass_time(25)
     world.refuse()
     world.pass_time(50)
     world.accept().send(OK)
     assert first.takes() == OK
-    assert world.cluster.retries == 0
+    assert world.cluster.counts.own(Limit.RETRIES) == 0
     second.send(GET)
     world.servers[0].send(UNAVAILABLE)
     assert second.takes() == UNAVAILABLE

@@ -25,6 +25,7 @@ from tage.dataplane.telemetry import layout
 from tage.dataplane.telemetry.store import StatStore
 from tage.dataplane.upstream.cluster import Cluster
 from tage.dataplane.upstream.connection import Failure
+from tage.dataplane.upstream.limits import Limit
 from tage.sidecar import plan
 from tests.dataplane.fakes import FakeLoop, FakeTransport
 
@@ -206,7 +207,8 @@ class World:
         answered += self.classless
         assert answered <= self.down("rq_total") <= answered + self.down("rq_rx_reset")
         for cluster in (*self.context.clusters.values(), *self.gone):
-            assert (cluster.requests, cluster.pending, cluster.retries) == (0, 0, 0), cluster.name
+            for limit in (Limit.REQUESTS, Limit.PENDING, Limit.RETRIES):
+                assert cluster.counts.own(limit) == 0, (cluster.name, limit)
             assert self.up("rq_active", cluster.name) == 0
             assert self.up("rq_pending_active", cluster.name) == 0
             for host in cluster.hosts:
@@ -244,11 +246,11 @@ class World:
         assert self.down("cx_total") == self.down("cx_destroy") == len(self.clients) + self.forgotten
         assert not self.listener.connections
         for cluster in (*self.context.clusters.values(), *self.gone):
-            assert cluster.connections == 0
+            assert cluster.counts.idle()
             assert self.up("cx_active", cluster.name) == 0
             assert self.up("cx_total", cluster.name) == self.up("cx_destroy", cluster.name)
             for host in cluster.hosts:
-                assert (host.connecting, host.idle_connections()) == (0, 0)
+                assert (host.connections, host.connecting, host.idle_connections()) == (0, 0, 0)
         assert self.wheel.count == 0
         self.loop.run(10_000_000)
         assert not self.loop.calls, "the loop is asked for calls on and on"

@@ -11,6 +11,7 @@ from tage.dataplane.streams.http1_upstream import Http1UpstreamConnection
 from tage.dataplane.telemetry import layout
 from tage.dataplane.telemetry.store import StatStore
 from tage.dataplane.upstream.cluster import Cluster
+from tage.dataplane.upstream.limits import Limit
 from tests.dataplane.fakes import FakeLoop, FakeTransport
 
 
@@ -41,13 +42,13 @@ def picks(cluster, n, avoid=None):
     return [int(cluster.pick(random, avoid).address.rsplit(".")[-1]) for _ in range(n)]
 
 
-def connect(cluster, host):
+def connect(host):
     """A connection in the host's pool."""
     loop = FakeLoop()
     connection = Http1UpstreamConnection(host, ByteWriter())
     transport = FakeTransport(loop)
-    cluster.connections += 1
     host.connecting += 1
+    host.opening()
     transport.attach(connection)
     host.connected(connection)
     return loop, transport
@@ -159,8 +160,8 @@ def test_a_host_that_is_gone_is_not_found_in_its_place(make):
 def test_hosts_that_stay_keep_their_connections(make):
     cluster = make(1, 1)
     kept, gone = cluster.hosts
-    _, kept_transport = connect(cluster, kept)
-    gone_loop, gone_transport = connect(cluster, gone)
+    _, kept_transport = connect(kept)
+    gone_loop, gone_transport = connect(gone)
     gone.active = 1
     cluster.set_hosts([("10.0.0.9", 80, 1, True), ("10.0.0.0", 80, 7, True)])
     assert cluster.hosts[1] is kept
@@ -169,7 +170,7 @@ def test_hosts_that_stay_keep_their_connections(make):
     assert gone.retired
     assert gone_transport.closing
     gone_loop.settle()
-    assert cluster.connections == 1
+    assert cluster.counts.own(Limit.CONNECTIONS) == 1
     cluster.set_hosts([("10.0.0.0", 80, 7, False)])
     assert kept.idle_connections() == 1, "health does not close connections"
 
@@ -185,7 +186,7 @@ def test_another_port_is_another_host(make):
 def test_a_host_given_twice_is_one(make):
     cluster = make(1, 1)
     host = cluster.hosts[0]
-    connect(cluster, host)
+    connect(host)
     cluster.set_hosts([*endpoints(1, 1), ("10.0.0.0", 80, 9, True)])
     assert len(cluster.hosts) == 2
     assert host.weight == 1
@@ -214,11 +215,11 @@ def test_a_smaller_schedule_after_a_larger_one(make):
 def test_a_cluster_that_closes(make, store):
     cluster = make(1)
     host = cluster.hosts[0]
-    loop, transport = connect(cluster, host)
+    loop, transport = connect(host)
     cluster.close()
     loop.settle()
     assert transport.lost
-    assert cluster.connections == 0
+    assert cluster.counts.own(Limit.CONNECTIONS) == 0
     assert cluster.pick(Random(1), None) is None
     assert store.group(layout.CLUSTER, "c").value("membership_total") == 0
 

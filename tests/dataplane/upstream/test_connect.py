@@ -14,6 +14,7 @@ from tage.dataplane.telemetry import layout
 from tage.dataplane.telemetry.store import StatStore
 from tage.dataplane.upstream.cluster import Cluster
 from tage.dataplane.upstream.connect import Connector
+from tage.dataplane.upstream.limits import Limit
 
 
 async def until(condition):
@@ -35,7 +36,7 @@ class Attempt:
         self.cluster.set_hosts([(address, port, 1, True)])
         self.host = self.cluster.hosts[0]
         self.host.connecting += 1
-        self.cluster.connections += 1
+        self.host.opening()
         connector(self.host)
 
     def make(self, host):
@@ -68,7 +69,7 @@ def test_a_connection_opens(store, listening):
         assert attempt.host.idle_connections() == 1
         assert attempt.failures() == (0, 0)
         attempt.cluster.close()
-        await until(lambda: attempt.cluster.connections == 0)
+        await until(lambda: attempt.cluster.counts.own(Limit.CONNECTIONS) == 0)
 
     uvloop.run(run())
 
@@ -92,7 +93,7 @@ def test_one_that_does_not(store, listening, address, port):
     async def run():
         attempt = Attempt(store, asyncio.get_running_loop(), address, port)
         await attempt.over()
-        assert attempt.cluster.connections == 0
+        assert attempt.cluster.counts.own(Limit.CONNECTIONS) == 0
         assert attempt.failures() == (1, 0)
 
     uvloop.run(run())
@@ -111,7 +112,7 @@ def test_one_that_takes_too_long(store):
             async def run():
                 attempt = Attempt(store, asyncio.get_running_loop(), *full.getsockname(), timeout=50)
                 await attempt.over()
-                assert attempt.cluster.connections == 0
+                assert attempt.cluster.counts.own(Limit.CONNECTIONS) == 0
                 assert attempt.failures() == (1, 1)
 
             uvloop.run(run())
@@ -139,14 +140,14 @@ def test_one_that_opens_as_its_time_is_up(store, listening):
         cluster.set_hosts([(*listening.getsockname(), 1, True)])
         host = cluster.hosts[0]
         host.connecting += 1
-        cluster.connections += 1
+        host.opening()
         made = []
         await Connector(Late(loop), Reactor(loop), made.append)._open(host)
         assert made == []
         assert host.connecting == 0
         assert host.idle_connections() == 0
-        await until(lambda: cluster.connections <= 0)
+        await until(lambda: host.connections <= 0)
         await asyncio.sleep(0)
-        assert cluster.connections == 0
+        assert (host.connections, cluster.counts.own(Limit.CONNECTIONS)) == (0, 0)
 
     uvloop.run(run())
