@@ -231,7 +231,7 @@ def test_the_address_of_a_logical_host_moves_and_its_connections_stay(make):
     cluster = make(1)
     cluster.logical = True
     [host] = cluster.hosts
-    connect(cluster, host)
+    connect(host)
     cluster.set_hosts([("10.0.9.9", 81, 3, True)])
     assert cluster.hosts == [host]
     assert (host.address, host.port, host.weight, host.retired) == ("10.0.9.9", 81, 3, False)
