@@ -6,10 +6,11 @@
 ``load``          the load drivers: saturation (wrk) and an open-loop generator
 ``certificates``  an authority, a server's and a client's certificate for each run
 ``measure``       the rounds: proxies in turn on one core, medians
+``idle``          memory of idle connections, and ``idle_report``, its table
 ``memory``        PSS of all processes of a sidecar, idle and after load
 ``dynamic``       the same under a control plane
 ``processes``     starting, pinning, accounting for and stopping processes
 ``soak``          not a benchmark but shares its parts: load on a mesh whose parts change and die
 ``relay``         the floor of TCP proxying, compiled by ``build``
-``report``        the table, ``results/latest.json``, ``results/*.md``
+``report``        the tables, ``results/latest.json``, ``results/*.md``; what all rows share is in ``tables``
 """

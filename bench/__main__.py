@@ -7,13 +7,15 @@ import dataclasses
 import os
 import signal
 import sys
+from typing import Any
 
 from rich.console import Console
 
-from bench import machine, report
-from bench.measure import RowFigures, Settings, measure
+from bench import idle, idle_report, machine, report, tables
+from bench.idle import IdleRowFigures
+from bench.measure import RowFigures, Say, Settings, measure
 from bench.processes import BenchError
-from bench.rows import ROWS, Row
+from bench.rows import ROWS, IdleRow, Row
 
 
 def main() -> int:
@@ -27,22 +29,32 @@ def main() -> int:
         # Generators, and everything else that the harness starts and does not pin itself, share the load's core.
         os.sched_setaffinity(0, {settings.load_core})
         host = machine.describe()
-        rows = [measure(row, settings, lambda text: console.print(text, highlight=False)) for row in chosen]
+        rows = [_measure(row, settings, lambda text: console.print(text, highlight=False)) for row in chosen]
     except BenchError as error:
         print(f"bench: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130
+    document: dict[str, Any] = {"machine": {**host, "rounds": settings.rounds, "seconds": settings.seconds}, "rows": []}
     for row in rows:
-        report.show(row, host, settings, console)
-        if arguments.commit:
-            console.print(f"written: {report.write_page(row, host, settings)}")
-    console.print(f"written: {report.write_json(report.as_json(rows, host, settings))}")
-    return 1 if any(_failures(row) for row in rows) else 0
+        if isinstance(row, IdleRowFigures):
+            idle_report.show(row, host, console)
+            page = idle_report.write_page(row, host) if arguments.commit else None
+            document["rows"] += idle_report.as_rows(row)
+        else:
+            report.show(row, host, settings, console)
+            page = report.write_page(row, host, settings) if arguments.commit else None
+            document["rows"] += report.as_rows(row)
+        if page:
+            console.print(f"written: {page}")
+    console.print(f"written: {tables.write_json(document)}")
+    return 1 if any(row.failures for row in rows) else 0
 
 
-def _failures(row: RowFigures) -> int:
-    return sum(figure.failures for figure in [*row.proxies, row.direct])
+def _measure(row: Row | IdleRow, settings: Settings, say: Say) -> RowFigures | IdleRowFigures:
+    if isinstance(row, IdleRow):
+        return idle.measure(row, settings.proxy_core, settings.load_core, say)
+    return measure(row, settings, say)
 
 
 def _arguments() -> argparse.Namespace:
@@ -62,7 +74,7 @@ def _positive(text: str) -> int:
     return number
 
 
-def _row(name: str, only: str) -> Row:
+def _row(name: str, only: str) -> Row | IdleRow:
     """The row of that name, with some of its proxies where `only` names them."""
     row = ROWS.get(name)
     if row is None:

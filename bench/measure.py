@@ -20,7 +20,7 @@ from bench.backend import Backend, start_backend
 from bench.certificates import Certificates, Tls, make_certificates
 from bench.load import Load, Paced, Target
 from bench.processes import BenchError, wait_for
-from bench.proxies import Running, start
+from bench.proxies import Running, start, version_of
 from bench.rows import Row
 
 READY_SECONDS = 30.0
@@ -92,13 +92,17 @@ class RowFigures:
     rate: float
     left_out: list[str]
 
+    @property
+    def failures(self) -> int:
+        return sum(figure.failures for figure in [*self.proxies, self.direct])
+
 
 def measure(row: Row, settings: Settings, say: Say) -> RowFigures:
     """Raises `BenchError` when nothing can be measured, or when the proxies would not do the same work."""
     if lacks := row.load.lacks():
         raise BenchError(f"the load generator is missing: {lacks}")
     with _started(row, settings, say) as started:
-        figures = {proxy.name: Figures(proxy.name, _version(proxy)) for proxy in started.proxies}
+        figures = {proxy.name: Figures(proxy.name, version_of(proxy.proxy)) for proxy in started.proxies}
         for proxy in started.proxies:
             figures[proxy.name].idle_mb = memory.settled_mb(proxy.process)
         if row.control_plane:
@@ -155,11 +159,6 @@ def _check(load: Load, proxy: Running, target: Target) -> None:
         load.verify(target)
     except BenchError as error:
         raise BenchError(f"{proxy.name}: {error}\nits output:\n{proxy.process.log_tail()}") from error
-
-
-def _version(proxy: Running) -> str:
-    program = proxy.proxy.program()
-    return proxy.proxy.version(program) if program else ""
 
 
 def _rounds(running: list[Running], rounds: int) -> Iterator[tuple[int, Running]]:

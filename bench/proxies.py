@@ -28,6 +28,8 @@ STREAM_MODULES = (
     "/usr/share/nginx/modules/ngx_stream_module.so",
     "/usr/lib64/nginx/modules/ngx_stream_module.so",
 )
+CONNECTIONS = 4096
+"""That HAProxy and nginx may have in all; the others know no such limit."""
 UPSTREAM_CONNECTIONS = 64
 """To each cluster, for every proxy: twice the client connections, so that none ever waits for one."""
 
@@ -93,6 +95,7 @@ def start(
         "ADMIN_PORT": admin_port,
         "DIR": directory,
         "USER": user_directive(),
+        "CONNECTIONS": CONNECTIONS,
         "UPSTREAM_CONNECTIONS": UPSTREAM_CONNECTIONS,
         **backend.values,
         **(values or {}),
@@ -100,6 +103,11 @@ def start(
     config = render(template or proxy.template, places, directory)
     argv = proxy.argv(Place(program, config, directory, admin_port))
     return Running(proxy, Process(proxy.name, argv, directory / "log", core), port, admin_port)
+
+
+def version_of(proxy: Proxy) -> str:
+    program = proxy.program()
+    return proxy.version(program) if program else ""
 
 
 # -- the proxies -------------------------------------------------------------------------------------------------------

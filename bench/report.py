@@ -1,4 +1,4 @@
-"""What is shown and kept: a table, `results/latest.json`, and with --commit the row's page under `results/`.
+"""What is shown and kept of a measured row: a table, its part of the JSON, and with --commit its page.
 
 The fields of a row in the JSON: work, proxy, cpu_us_per_request, rps, p50_us, p99_us and rss_mb (which is PSS after the
 load); beside these idle_mb (PSS before it), idle_dynamic_mb (under a control plane), cpu_us_at_rate (at the latencies'
@@ -8,83 +8,52 @@ request), failures and version.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
-from bench import machine
+from bench import tables
 from bench.measure import Figures, RowFigures, Settings
+from bench.tables import TITLES, markdown, ratio
 
-RESULTS = Path(__file__).with_name("results")
-TITLES = {"envoy": "Envoy", "haproxy": "HAProxy", "relay": "the relay"}
 LATENCIES = ("p50_us", "p99_us", "p999_us", "max_us")
 
 
-def as_json(rows: Iterable[RowFigures], host: dict[str, object], settings: Settings) -> dict[str, Any]:
-    return {
-        "machine": {**host, "rounds": settings.rounds, "seconds": settings.seconds},
-        "rows": [
-            {
-                "work": row.row.name,
-                "proxy": figure.name,
-                "version": figure.version,
-                "cpu_us_per_request": round(figure.median(figure.cpu_us), 2),
-                "rps": round(figure.median(figure.rps)),
-                **{name: round(_latency(figure, name)) for name in LATENCIES},
-                "rss_mb": round(figure.loaded_mb, 1),
-                "idle_mb": round(figure.idle_mb, 1),
-                "idle_dynamic_mb": round(figure.dynamic_mb, 1) or None,
-                "cpu_us_at_rate": round(figure.median(figure.paced_cpu_us), 2),
-                "rate": row.rate,
-                "cpu_us_per_handshake": round(figure.median(figure.handshake_cpu_us), 1) or None,
-                "failures": figure.failures,
-            }
-            for row in rows
-            for figure in row.proxies
-        ],
-    }
-
-
-def write_json(document: dict[str, Any]) -> Path:
-    RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / "latest.json"
-    path.write_text(json.dumps(document, indent=1) + "\n")
-    return path
+def as_rows(row: RowFigures) -> list[dict[str, Any]]:
+    return [
+        {
+            "work": row.row.name,
+            "proxy": figure.name,
+            "version": figure.version,
+            "cpu_us_per_request": round(figure.median(figure.cpu_us), 2),
+            "rps": round(figure.median(figure.rps)),
+            **{name: round(_latency(figure, name)) for name in LATENCIES},
+            "rss_mb": round(figure.loaded_mb, 1),
+            "idle_mb": round(figure.idle_mb, 1),
+            "idle_dynamic_mb": round(figure.dynamic_mb, 1) or None,
+            "cpu_us_at_rate": round(figure.median(figure.paced_cpu_us), 2),
+            "rate": row.rate,
+            "cpu_us_per_handshake": round(figure.median(figure.handshake_cpu_us), 1) or None,
+            "failures": figure.failures,
+        }
+        for figure in row.proxies
+    ]
 
 
 def show(row: RowFigures, host: dict[str, object], settings: Settings, console: Console) -> None:
-    table = Table(title=f"{row.row.name}: {row.row.title}", title_justify="left")
-    for number, heading in enumerate(_headings(row)):
-        table.add_column(heading, justify="left" if number < 2 else "right")
-    for cells in _cells(row):
-        table.add_row(*cells)
-    console.print(table)
-    for line in _notes(row, host, settings):
-        console.print(line, style="dim", highlight=False)
+    title = f"{row.row.name}: {row.row.title}"
+    tables.show(title, _headings(row), _cells(row), _notes(row, host, settings), console)
 
 
 def write_page(row: RowFigures, host: dict[str, object], settings: Settings) -> Path:
-    """The committed table of a row: Markdown, with the machine and every round."""
-    how = "[docs/benchmarks.md](../../docs/benchmarks.md)"
-    lines = [f"# {row.row.name}", "", f"{row.row.title}. How it is measured: {how}.", ""]
-    lines += _markdown(_headings(row), _cells(row))
+    """The committed table of a row, with the machine and every round."""
+    lines = markdown(_headings(row), _cells(row))
     lines += ["", *(f"- {note}" for note in _notes(row, host, settings)), "", "## Every round", ""]
     rounds = ["proxy", *(f"round {n + 1}" for n in range(settings.rounds))]
-    lines += ["CPU us/request at saturation:", "", *_markdown(rounds, _per_round(row, "cpu")), ""]
-    lines += [f"p99 in us at {row.rate:,.0f} requests/s:", "", *_markdown(rounds, _per_round(row, "p99")), ""]
-    RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / row.row.table
-    path.write_text("\n".join(lines))
-    return path
-
-
-def _markdown(headings: Iterable[str], rows: Iterable[Iterable[str]]) -> list[str]:
-    headings = list(headings)
-    return [f"| {' | '.join(cells)} |" for cells in (headings, ["---"] * len(headings), *map(list, rows))]
+    lines += ["CPU us/request at saturation:", "", *markdown(rounds, _per_round(row, "cpu")), ""]
+    lines += [f"p99 in us at {row.rate:,.0f} requests/s:", "", *markdown(rounds, _per_round(row, "p99")), ""]
+    return tables.write_page(row.row.name, row.row.title, row.row.table, lines)
 
 
 def _per_round(row: RowFigures, what: str) -> list[list[str]]:
@@ -126,7 +95,7 @@ def _cells(row: RowFigures) -> list[list[str]]:
                 figure.version,
                 f"{mine:.1f}",
                 f"{figure.median(figure.rps):,.0f}",
-                *(_ratio(mine, cpu.get(name)) for name in row.row.beside),
+                *(ratio(mine, cpu.get(name)) for name in row.row.beside),
                 *(f"{_latency(figure, name):.0f}" for name in LATENCIES),
                 f"{figure.median(figure.paced_cpu_us):.1f}",
                 f"{figure.idle_mb:.1f}",
@@ -146,14 +115,9 @@ def _busiest(row: RowFigures) -> float:
     return max((paced.busy for figure in [*row.proxies, row.direct] for paced in figure.paced), default=0.0)
 
 
-def _ratio(mine: float, other: float | None) -> str:
-    return "" if not other else f"{mine / other:.2f}"
-
-
 def _notes(row: RowFigures, host: dict[str, object], settings: Settings) -> list[str]:
     notes = [
-        f"{host['cpu']}, {host['cores']} cores, Linux {host['kernel']}, Python {host['python']}, {host['date']}; "
-        f"other processes before the run: {float(str(host['busy_before'])):.0%} of the cores",
+        tables.machine_note(host),
         f"proxies in turn on core {settings.proxy_core}, load and backend on core {settings.load_core}; "
         f"medians of {settings.rounds} rounds of {settings.seconds} s",
         f"latencies at {row.rate:,.0f} requests/s, open loop, counted from when a request was due; "
@@ -171,8 +135,4 @@ def _notes(row: RowFigures, host: dict[str, object], settings: Settings) -> list
             notes.append(
                 f"goal: at most {goal.ratio:.2f} of {TITLES[goal.peer]}'s CPU; measured {ratio:.2f}: {verdict}"
             )
-    if row.left_out:
-        notes.append(f"not installed, left out: {', '.join(row.left_out)}")
-    if float(str(host["busy_before"])) > machine.BUSY_SHARE:
-        notes.append("the machine was busy with something else: figures of this run are not to be quoted")
-    return notes
+    return notes + tables.caveats(row.left_out, host)

@@ -23,7 +23,7 @@ from bench.proxies import (
 
 @dataclass(frozen=True)
 class Goal:
-    """Tage's CPU time for a request is to be at most `ratio` of the peer's."""
+    """Tage's figure (CPU time for a request, or growth of memory) is to be at most `ratio` of the peer's."""
 
     peer: str
     ratio: float
@@ -45,7 +45,20 @@ class Row:
     """Whether memory under a control plane is measured too."""
 
 
-ROWS = {
+@dataclass(frozen=True)
+class IdleRow:
+    """Memory while many idle connections stand, in plain text and behind TLS (`bench.idle`)."""
+
+    name: str
+    title: str
+    connections: int
+    proxies: tuple[Proxy, ...]
+    table: str
+    """The committed table, under `results/`."""
+    goals: tuple[Goal, ...] = ()
+
+
+ROWS: dict[str, Row | IdleRow] = {
     row.name: row
     for row in (
         Row(
@@ -82,6 +95,14 @@ ROWS = {
             table="tcp.md",
             goals=(Goal("relay", 1.25),),
             beside=("envoy", "haproxy", "relay"),
+        ),
+        IdleRow(
+            name="idle-10k",
+            title="Memory of 10,000 idle keep-alive connections, in plain text and behind TLS",
+            connections=10_000,
+            proxies=(TAGE, ENVOY, HAPROXY, NGINX),
+            table="idle.md",
+            goals=(Goal("envoy", 1.0),),
         ),
     )
 }

@@ -11,6 +11,7 @@ JSON, the fields of `bench.load.Handshaken`.
 from __future__ import annotations
 
 import json
+import socket
 import ssl
 import sys
 import time
@@ -49,16 +50,20 @@ def run(plan: Plan) -> Handshaken:
 def _asked(sock: ssl.SSLSocket, request: bytes, body: bytes) -> bool:
     """Whether the answer is right, and the handshake was a full one."""
     sock.sendall(request)
+    return read_answer(sock, body) and not sock.session_reused
+
+
+def read_answer(sock: socket.socket, body: bytes) -> bool:
+    """Reads one whole answer from a blocking socket: whether it is a 200 with this body and nothing behind it."""
     received = b""
     while True:
         head = received.find(b"\r\n\r\n")
         if head >= 0 and len(received) >= head + 4 + len(body):
-            break
+            return received.startswith(b"HTTP/1.1 200 ") and received[head + 4 :] == body
         data = sock.recv(65536)
         if not data:
             return False
         received += data
-    return received.startswith(b"HTTP/1.1 200 ") and received[head + 4 :] == body and not sock.session_reused
 
 
 def main() -> None:

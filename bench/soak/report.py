@@ -9,9 +9,9 @@ from rich.table import Table
 
 from bench import machine
 from bench.load.generator import TIMEOUT
-from bench.report import RESULTS
 from bench.soak.changes import INTERVAL, RENAMED_EVERY
 from bench.soak.verdict import Run, effect_ms, failures, longest_refusal, next_effect, quantile, windows
+from bench.tables import RESULTS
 
 PAGE = "soak.md"
 GENERATOR_LIMIT = 0.95

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bench import report
+from bench import report, tables
 from bench.load import Paced
 from bench.measure import Figures, RowFigures, Settings
 from bench.rows import ROWS
@@ -23,8 +23,7 @@ def row() -> RowFigures:
 
 
 def test_json_has_the_agreed_fields(row):
-    document = report.as_json([row], HOST, SETTINGS)
-    first = document["rows"][0]
+    first = report.as_rows(row)[0]
     assert {"work", "proxy", "cpu_us_per_request", "rps", "p50_us", "p99_us", "rss_mb"} <= first.keys()
     assert (first["work"], first["proxy"], first["cpu_us_per_request"]) == ("http1-32", "tage", 20)
     assert (first["rps"], first["p99_us"], first["rss_mb"]) == (990, 4, 12)
@@ -32,7 +31,7 @@ def test_json_has_the_agreed_fields(row):
 
 
 def test_page_has_ratios_goals_and_what_is_missing(row, tmp_path, monkeypatch):
-    monkeypatch.setattr(report, "RESULTS", tmp_path)
+    monkeypatch.setattr(tables, "RESULTS", tmp_path)
     page = report.write_page(row, HOST, SETTINGS).read_text()
     assert "| tage | 1.0 | 20.0 | 990 | 0.40 | 1.05 |" in page
     assert "at most 0.40 of Envoy's CPU; measured 0.40: met" in page
@@ -44,13 +43,13 @@ def test_page_has_ratios_goals_and_what_is_missing(row, tmp_path, monkeypatch):
 
 
 def test_a_busy_machine_is_named(row, tmp_path, monkeypatch):
-    monkeypatch.setattr(report, "RESULTS", tmp_path)
+    monkeypatch.setattr(tables, "RESULTS", tmp_path)
     page = report.write_page(row, {**HOST, "busy_before": 0.4}, SETTINGS).read_text()
     assert "not to be quoted" in page
 
 
 def test_handshakes_are_shown_where_there_were_some(row, tmp_path, monkeypatch):
-    monkeypatch.setattr(report, "RESULTS", tmp_path)
+    monkeypatch.setattr(tables, "RESULTS", tmp_path)
     row.proxies[1].handshake_cpu_us = [400.0, 500.0, 900.0]
     assert "full TLS handshake and one request: envoy 500\n" in report.write_page(row, HOST, SETTINGS).read_text()
-    assert report.as_json([row], HOST, SETTINGS)["rows"][1]["cpu_us_per_handshake"] == 500
+    assert report.as_rows(row)[1]["cpu_us_per_handshake"] == 500
