@@ -92,7 +92,7 @@ class Pages:
     def _config_dump(self, query: dict[str, str]) -> Page:
         sections: dict[str, dict[str, Any]] = {kind: {} for kind in plan.KINDS}
         for (kind, name), section in sorted(self._decoded().items()):
-            sections[kind][name] = msgspec.to_builtins(section)
+            sections[kind][name] = _shown(section)
         return _json(
             {
                 "version": self._sidecar.version,
@@ -151,6 +151,15 @@ class Pages:
         return {key: plan.decode(key[0], blob) for key, blob in self._sidecar.sections.items()}
 
 
+def _shown(section: plan.Section) -> dict[str, Any]:
+    """As JSON; a key, and its password, are nobody's business."""
+    content: dict[str, Any] = msgspec.to_builtins(section, builtin_types=(bytes,))
+    for field, value in content.items():
+        if isinstance(value, bytes):
+            content[field] = "[redacted]" if field in ("key", "password") else value.decode("ascii", "replace")
+    return content
+
+
 def _json(content: Any) -> Page:
     return Page(msgspec.json.format(msgspec.json.encode(content)).decode() + "\n", content_type=_JSON)
 
@@ -184,8 +193,10 @@ def _inbound_clusters(sections: Mapping[plan.SectionKey, plan.Section]) -> set[s
     """The clusters that inbound listeners lead to."""
     found: set[str] = set()
     for section in sections.values():
-        if isinstance(section, plan.Listener) and section.direction == "inbound" and section.http is not None:
-            routes = sections.get(("routes", section.http.routes))
+        if not isinstance(section, plan.Listener) or section.direction != "inbound":
+            continue
+        for chain in section.all_chains():
+            routes = sections.get(("routes", chain.http.routes)) if chain.http is not None else None
             if isinstance(routes, plan.Routes):
                 found.update(
                     cluster.name for host in routes.virtual_hosts for route in host.routes for cluster in route.clusters

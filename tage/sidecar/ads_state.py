@@ -44,12 +44,13 @@ from tage.sidecar.compose import (
     Need,
     Resources,
     RoutesRecord,
+    SecretRecord,
     compose,
     difference,
     eds_names,
     rds_names,
 )
-from tage.sidecar.translate.draft import ClusterDraft, Dns, ListenerDraft
+from tage.sidecar.translate.draft import ClusterDraft, Dns, ListenerDraft, SecretDraft
 from tage.sidecar.translate.problem import Problem, TranslateError
 
 CLUSTER = "type.googleapis.com/envoy.config.cluster.v3.Cluster"
@@ -159,6 +160,7 @@ class AdsState:
         }
         self._wildcards = frozenset(subscribe)
         self._resolved: dict[str, EndpointsRecord] = {}
+        self._renewed: dict[plan.SectionKey, SecretRecord] = {}
         self._stream = 0
         self.connected_now = False
         self._waiting: dict[Need, float] = {}
@@ -237,6 +239,12 @@ class AdsState:
         self._clusters_in_force = done.composition.clusters
         return self._step(now, self._accept(done.staged))
 
+    def renewed(self, secret: plan.Certificate | plan.Trust, now: float) -> list[Action]:
+        """The files of a secret have changed, and this is what they hold now."""
+        record = SecretRecord(secret)
+        self._renewed[record.key] = record
+        return self._step(now)
+
     def tick(self, now: float) -> list[Action]:
         """To be called at the start and when `deadline` has come."""
         for need, since in list(self._waiting.items()):
@@ -268,6 +276,17 @@ class AdsState:
         return {
             name: cluster.draft.dns for name, cluster in self._all_clusters().items() if cluster.draft.dns is not None
         }
+
+    @property
+    def secrets(self) -> list[SecretDraft]:
+        """What came from files and may change there; the same one may stand there more than once."""
+        return [secret for owner in self._secret_owners() for secret in owner.draft.secrets]
+
+    def _secret_owners(self) -> Iterator[ListenerRecord | ClusterRecord]:
+        yield from self._static_listeners.values()
+        yield from self._listeners.accepted.values()
+        yield from self._staged(self._listeners)
+        yield from self._all_clusters().values()
 
     def status(self) -> dict[str, dict[str, Any]]:
         """Per type, for the admin API."""
@@ -362,6 +381,7 @@ class AdsState:
                 resolved=self._resolved,
                 in_force=self._clusters_in_force,
                 given_up=frozenset(self._given_up),
+                renewed=self._renewed,
             )
         )
 
@@ -453,6 +473,9 @@ class AdsState:
             self._given_up = {(what, name) for what, name in self._given_up if what != label or name in wanted}
         names = self.dns
         self._resolved = {name: record for name, record in self._resolved.items() if name in names}
+        if self._renewed:
+            known = {record.key for secrets in self._secret_owners() for record in secrets.secrets}
+            self._renewed = {key: record for key, record in self._renewed.items() if key in known}
 
     def _check_static(self, kind: _Type[Any], decoded: Iterable[str]) -> None:
         static: set[str] = set()

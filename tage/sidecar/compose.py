@@ -5,7 +5,8 @@ comparing references, not encoding everything again.
 
 A cluster has its own endpoints section, by its own name: two clusters may ask for the same EDS resource, and one of
 another kind may have that resource's name. Route configurations keep their name; where two listeners bring different
-ones by one name, or use one with different idle timeouts, the later listener's is called ``<name>@<listener>``.
+ones by one name, or use one with different idle timeouts, the later listener's is called ``<name>@<listener>``; so for
+two filter chains of one listener.
 """
 
 from __future__ import annotations
@@ -53,37 +54,54 @@ class RoutesRecord:
         return self._blob
 
 
+class SecretRecord:
+    """A certificate, or what is trusted."""
+
+    __slots__ = ("blob", "key")
+
+    def __init__(self, section: plan.Certificate | plan.Trust) -> None:
+        self.key: plan.SectionKey = ("certificate" if isinstance(section, plan.Certificate) else "trust", section.name)
+        self.blob = plan.encode(section)
+
+
 class ListenerRecord:
-    __slots__ = ("_blob", "_routes", "draft", "routes")
+    __slots__ = ("_blob", "_names", "chains", "draft", "routes", "secrets")
 
     def __init__(self, draft: ListenerDraft) -> None:
         self.draft = draft
-        self.routes = RoutesRecord(draft.routes) if draft.routes is not None else None
-        self._routes = ""
+        self.chains = draft.listener.all_chains()
+        self.routes = [RoutesRecord(chain.routes) if chain.routes is not None else None for chain in draft.chains]
+        """By chain, where they are inline."""
+        self.secrets = [SecretRecord(secret.section) for secret in draft.secrets]
+        self._names: list[str] = []
         self._blob = b""
 
-    @property
-    def routes_name(self) -> str:
-        http = self.draft.listener.http
-        return http.routes if http is not None else ""
-
-    def blob(self, routes: str) -> bytes:
-        """With the routes by that name."""
-        listener = self.draft.listener
-        if not self._blob or self._routes != routes:
-            if listener.http is not None and listener.http.routes != routes:
-                listener = msgspec.structs.replace(listener, http=msgspec.structs.replace(listener.http, routes=routes))
-            self._routes, self._blob = routes, plan.encode(listener)
+    def blob(self, names: list[str]) -> bytes:
+        """With the routes by these names, one for each chain."""
+        if not self._blob or self._names != names:
+            chains = [_with_routes(chain, name) for chain, name in zip(self.chains, names, strict=True)]
+            listener = self.draft.listener
+            count = len(listener.chains)
+            default = chains[count] if len(chains) > count else None
+            self._blob = plan.encode(msgspec.structs.replace(listener, chains=chains[:count], default_chain=default))
+            self._names = names
         return self._blob
 
 
+def _with_routes(chain: plan.FilterChain, name: str) -> plan.FilterChain:
+    if chain.http is None or chain.http.routes == name:
+        return chain
+    return msgspec.structs.replace(chain, http=msgspec.structs.replace(chain.http, routes=name))
+
+
 class ClusterRecord:
-    __slots__ = ("blob", "draft", "endpoints")
+    __slots__ = ("blob", "draft", "endpoints", "secrets")
 
     def __init__(self, draft: ClusterDraft) -> None:
         self.draft = draft
         self.blob = plan.encode(draft.cluster)
         self.endpoints = EndpointsRecord(draft.endpoints.endpoints) if draft.endpoints is not None else None
+        self.secrets = [SecretRecord(secret.section) for secret in draft.secrets]
 
 
 Record = ListenerRecord | ClusterRecord | RoutesRecord | EndpointsRecord
@@ -115,6 +133,8 @@ class Resources:
     """Clusters of the plan in force: one that is no longer in `clusters` stays while a route names it."""
     given_up: frozenset[tuple[str, str]] = frozenset()
     """(kind, name) of what did not come in time: it counts as empty."""
+    renewed: Mapping[plan.SectionKey, SecretRecord] = field(default_factory=dict)
+    """Secrets whose files have changed since listener or cluster came."""
 
 
 @dataclass
@@ -134,6 +154,7 @@ def compose(resources: Resources) -> Composition:
             result.clusters[name] = resources.in_force[name]
     for name, cluster in result.clusters.items():
         result.sections["cluster", name] = cluster.blob
+        _add_secrets(cluster.secrets, resources, result)
         endpoints = _endpoints(name, cluster, resources, result)
         if endpoints is not None:
             result.sections["endpoints", name] = endpoints.blob(name)
@@ -141,22 +162,39 @@ def compose(resources: Resources) -> Composition:
 
 
 def _add_listeners(resources: Resources, result: Composition) -> set[str]:
-    """The clusters that the listeners' routes name."""
+    """The clusters that the listeners lead to."""
     named: set[str] = set()
     taken: dict[str, tuple[int, int]] = {}
     for name, listener in resources.listeners.items():
-        routes = listener.routes or _rds(listener.draft.rds, resources, result)
-        if routes is None:
-            continue
-        idle_timeout = listener.draft.stream_idle_timeout
-        key = (id(routes), idle_timeout)
-        routes_name = listener.routes_name
-        if taken.setdefault(routes_name, key) != key:
-            routes_name = f"{routes_name}@{name}"
-        named |= routes.clusters
-        result.sections["routes", routes_name] = routes.blob(routes_name, idle_timeout)
-        result.sections["listener", name] = listener.blob(routes_name)
+        chains = [
+            (chain, inline or _rds(draft.rds, resources, result), draft.stream_idle_timeout)
+            for chain, draft, inline in zip(listener.chains, listener.draft.chains, listener.routes, strict=True)
+        ]
+        if any(chain.http is not None and routes is None for chain, routes, _ in chains):
+            continue  # they are missing
+        names = []
+        for chain, routes, idle_timeout in chains:
+            names.append("")
+            if chain.http is not None and routes is not None:
+                names[-1] = _routes_name(chain.http.routes, name, (id(routes), idle_timeout), taken)
+                named |= routes.clusters
+                result.sections["routes", names[-1]] = routes.blob(names[-1], idle_timeout)
+        result.sections["listener", name] = listener.blob(names)
+        _add_secrets(listener.secrets, resources, result)
     return named
+
+
+def _routes_name(wanted: str, listener: str, key: tuple[int, int], taken: dict[str, tuple[int, int]]) -> str:
+    name, more = wanted, 1
+    while taken.setdefault(name, key) != key:
+        name = f"{wanted}@{listener}" if more == 1 else f"{wanted}@{listener}#{more}"
+        more += 1
+    return name
+
+
+def _add_secrets(secrets: Iterable[SecretRecord], resources: Resources, result: Composition) -> None:
+    for secret in secrets:
+        result.sections[secret.key] = resources.renewed.get(secret.key, secret).blob
 
 
 def _rds(source: Source | None, resources: Resources, result: Composition) -> RoutesRecord | None:
@@ -203,4 +241,4 @@ def eds_names(clusters: Iterable[ClusterRecord]) -> set[str]:
 
 
 def rds_names(listeners: Iterable[ListenerRecord]) -> set[str]:
-    return {listener.draft.rds.name for listener in listeners if listener.draft.rds is not None}
+    return {chain.rds.name for listener in listeners for chain in listener.draft.chains if chain.rds is not None}

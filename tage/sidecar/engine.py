@@ -21,6 +21,7 @@ from tage.sidecar.ads_state import CLUSTER, LISTENER, Action, AdsState, Decode, 
 from tage.sidecar.bootstrap import Bootstrap
 from tage.sidecar.channel import AsyncChannel, ChannelClosed
 from tage.sidecar.dns import Resolver
+from tage.sidecar.secrets import SecretFiles
 
 HELLO_TIMEOUT = 30.0
 """Seconds for the supervisor's first message."""
@@ -50,6 +51,7 @@ class Engine:
         self._state: AdsState | None = None
         self._client: Any = None
         self._resolver = Resolver(self._resolved)
+        self._secrets = SecretFiles(self._renewed)
         self._admin = AdminServer(Pages(self, run_dir))
         self._version = 0
         self._updates: asyncio.Queue[plan.Update] = asyncio.Queue(1)
@@ -86,6 +88,7 @@ class Engine:
         finally:
             self._admin.close()
             self._resolver.close()
+            self._secrets.close()
             for task in (reader, *background):
                 task.cancel()
             await asyncio.gather(reader, *background, return_exceptions=True)
@@ -157,6 +160,9 @@ class Engine:
     def _resolved(self, cluster: str, endpoints: list[plan.Endpoint]) -> None:
         self._do(self._machine_now().resolved(cluster, endpoints, time.monotonic()))
 
+    def _renewed(self, secret: plan.Certificate | plan.Trust) -> None:
+        self._do(self._machine_now().renewed(secret, time.monotonic()))
+
     async def _read_channel(self) -> None:
         async for message, _ in self._channel:
             if isinstance(message, plan.Result):
@@ -199,6 +205,7 @@ class Engine:
             else:
                 logger.warning("%s", action.text)
         self._resolver.set(self._machine_now().dns)
+        self._secrets.set(self._machine_now().secrets)
         self._changed.set()
 
     async def _send_updates(self) -> None:

@@ -1,14 +1,16 @@
 """The plan: what the agent hands to the workers, by way of the supervisor.
 
 A plan is a set of *sections*. A section is one resource (a listener, a route configuration, a cluster, the endpoints of
-a cluster) encoded on its own, so that an endpoint change travels as one small section. The supervisor keeps the encoded
-sections without looking into them, except for listeners, whose sockets it owns.
+a cluster, a certificate) encoded on its own, so that an endpoint change travels as one small section. The supervisor
+keeps the encoded sections without looking into them, except for listeners, whose sockets it owns. Keys are part of a
+plan, so that a worker that starts while the agent is dead has everything: sections stay in memory, and no key is ever
+printed.
 
 An update is applied in two phases: every worker *prepares* it (builds new tables beside the live ones), and only when
 all have, all *commit*. One refusal aborts it everywhere, and the reason goes back to the agent, which NACKs.
 
-A plan is *closed*: a route's clusters and a cluster's endpoints are sections of the same plan. The exception is a route
-that names a cluster that the control plane never sent: such requests get 503 with flag NC, as in Envoy.
+A plan is *closed*: a route's clusters, a cluster's endpoints, certificates are sections of the same plan. The exception
+is a route that names a cluster that the control plane never sent: such requests get 503 with flag NC, as in Envoy.
 
 Units: milliseconds unless a name says otherwise; 0 means "no limit" for timeouts.
 """
@@ -47,6 +49,78 @@ class Endpoints(Section, frozen=True):
     endpoints: list[Endpoint] = []
 
 
+# -- TLS ---------------------------------------------------------------------------------------------------------------
+
+
+class Certificate(Section, frozen=True, tag=True):
+    """A certificate and its key, PEM. Source: envoy.extensions.transport_sockets.tls.v3.TlsCertificate."""
+
+    chain: bytes
+    key: bytes
+    password: bytes = b""
+
+    def __repr__(self) -> str:
+        return f"Certificate({self.name!r})"  # a plan is logged, a key never
+
+
+class StringMatch(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Source: envoy.type.matcher.v3.StringMatcher; regex is RE2, matched against the whole value."""
+
+    kind: Literal["exact", "prefix", "suffix", "contains", "regex"]
+    value: str
+    ignore_case: bool = False
+
+
+class SanMatch(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One subject alternative name that will do. Source: SubjectAltNameMatcher."""
+
+    type: Literal["dns", "uri", "email", "ip", "any"]
+    value: StringMatch
+
+
+class Trust(Section, frozen=True, tag=True):
+    """Whose certificates are believed, and which names of theirs. Source: CertificateValidationContext."""
+
+    ca: bytes = b""
+    """PEM; empty: none is believed for its issuer (`hashes` alone decide)."""
+    crl: bytes = b""
+    names: list[SanMatch] = []
+    """Empty: any name will do."""
+    hashes: list[str] = []
+    """SHA-256 of the certificate (DER), lower-case hexadecimal. Empty: any."""
+
+
+class TlsParameters(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Source: TlsParameters. `ciphers` are those up to TLS 1.2, OpenSSL's names; TLS 1.3 has its own, all of them."""
+
+    minimum: Literal["1.2", "1.3"] = "1.2"
+    maximum: Literal["1.2", "1.3"] = "1.3"
+    ciphers: list[str] = []
+
+
+class DownstreamTls(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Source: DownstreamTlsContext. `certificates` and `trust` name sections."""
+
+    certificates: list[str]
+    """Several: the one that has the server name that the client asks for, else the first."""
+    trust: str = ""
+    """Empty: clients are not asked for a certificate."""
+    require_client_certificate: bool = False
+    alpn: list[str] = []
+    parameters: TlsParameters = TlsParameters()
+
+
+class UpstreamTls(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Source: UpstreamTlsContext. `certificates` and `trust` name sections."""
+
+    certificates: list[str] = []
+    trust: str = ""
+    """Empty: the server's certificate is not verified, as in Envoy."""
+    sni: str = ""
+    alpn: list[str] = []
+    parameters: TlsParameters = TlsParameters()
+
+
 # -- clusters ----------------------------------------------------------------------------------------------------------
 
 
@@ -66,20 +140,13 @@ class Cluster(Section, frozen=True):
     max_requests_per_connection: int = 0
     logical: bool = False
     """LOGICAL_DNS: one host whose address moves. New connections go to the new address, open ones stay."""
+    tls: UpstreamTls | None = None
     alt_stat_name: str = ""
     labels: dict[str, str] = {}
     """Istio's standard metric labels: destination_service, destination_service_name, destination_version, ..."""
 
 
 # -- routes ------------------------------------------------------------------------------------------------------------
-
-
-class StringMatch(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Source: envoy.type.matcher.v3.StringMatcher; regex is RE2, matched against the whole value."""
-
-    kind: Literal["exact", "prefix", "suffix", "contains", "regex"]
-    value: str
-    ignore_case: bool = False
 
 
 class HeaderMatch(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -187,16 +254,67 @@ class Http(msgspec.Struct, frozen=True, omit_defaults=True):
     access_logs: list[AccessLog] = []
 
 
+class ChainMatch(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Which connections a filter chain is for; what is not given matches all. Source: FilterChainMatch, whose fields
+    are compared in this order, each time the most specific ones stay in the race."""
+
+    destination_port: int = 0
+    destination_prefixes: list[str] = []
+    server_names: list[str] = []
+    """Lower case; `*.example.com` for every name below it."""
+    transport_protocol: Literal["", "tls", "raw_buffer"] = ""
+    application_protocols: list[str] = []
+    direct_source_prefixes: list[str] = []
+    source_type: Literal["any", "same_ip_or_loopback", "external"] = "any"
+    source_prefixes: list[str] = []
+    source_ports: list[int] = []
+
+
+class FilterChain(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What is done with the connections that match. One of `http` and `tcp` is there.
+    Source: envoy.config.listener.v3.FilterChain."""
+
+    name: str = ""
+    match: ChainMatch | None = None
+    tls: DownstreamTls | None = None
+    handshake_timeout: int = 0
+    """transport_socket_connect_timeout: for the TLS handshake; 0: a minute."""
+    http: Http | None = None
+
+
+class ProxyProtocol(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A header in front of every connection. Source: envoy.extensions.filters.listener.proxy_protocol.v3."""
+
+    allow_without: bool = False
+    """Connections that do not begin with one are taken as they are."""
+
+
 class Listener(Section, frozen=True):
     """A listening address. Source: envoy.config.listener.v3.Listener."""
 
     address: str
     port: int
     direction: Literal["inbound", "outbound", "none"] = "none"
-    http: Http | None = None
+    chains: list[FilterChain] = []
+    default_chain: FilterChain | None = None
+    """For connections that none of `chains` matches; without it they are closed."""
+    proxy_protocol: ProxyProtocol | None = None
+    inspect_tls: bool = False
+    """Look for a ClientHello, its server name and protocols (the tls_inspector listener filter)."""
+    inspect_http: bool = False
+    """Look for HTTP in plain connections (http_inspector)."""
+    inspect_timeout: int = 15_000
+    """listener_filters_timeout: for a connection's first bytes."""
+    continue_on_timeout: bool = False
+    """Take a connection whose first bytes did not come for one without any. Else it is closed."""
+
+    def all_chains(self) -> list[FilterChain]:
+        return [*self.chains, self.default_chain] if self.default_chain is not None else list(self.chains)
 
 
 KINDS: dict[str, type[Section]] = {
+    "certificate": Certificate,
+    "trust": Trust,
     "endpoints": Endpoints,
     "cluster": Cluster,
     "routes": Routes,

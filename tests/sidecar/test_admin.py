@@ -142,7 +142,7 @@ SECTIONS = (
     plan.Endpoints(
         "a", [plan.Endpoint("127.0.0.2", 80, 3, hostname="n.test"), plan.Endpoint("::1", 81, healthy=False)]
     ),
-    plan.Listener("l", "127.0.0.1", 80, "inbound", plan.Http("r")),
+    plan.Listener("l", "127.0.0.1", 80, "inbound", [plan.FilterChain(http=plan.Http("r"))]),
     plan.Routes("r"),
 )
 
@@ -174,13 +174,13 @@ def test_config_dump(pages: Pages) -> None:
     dump = json.loads(get(pages, "/config_dump").body)
     assert dump["version"] == 3
     assert dump["node"] == {"id": "n"}
-    assert set(dump["sections"]) == {"listener", "routes", "cluster", "endpoints"}
+    assert set(dump["sections"]) == set(plan.KINDS)
     assert dump["sections"]["listener"]["l"] == {
         "name": "l",
         "address": "127.0.0.1",
         "port": 80,
         "direction": "inbound",
-        "http": {"routes": "r"},
+        "chains": [{"http": {"routes": "r"}}],
     }
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tage.sidecar import plan
 from tage.sidecar.ads_state import CLUSTER, ENDPOINTS, LISTENER, RETRY_MAX, ROUTES, Action, AdsState, Note, Request
-from tage.sidecar.translate.draft import ClusterDraft, Dns, DnsName, ListenerDraft, Source
+from tage.sidecar.translate.draft import ChainDraft, ClusterDraft, Dns, DnsName, ListenerDraft, Source
 from tage.sidecar.translate.problem import Problem, TranslateError
 
 
@@ -44,8 +44,13 @@ def routes(name: str, *clusters: str) -> plan.Routes:
 
 
 def listener(name: str, rds: str, port: int = 80, idle: int = 300_000) -> ListenerDraft:
-    draft = plan.Listener(name, "127.0.0.1", port, http=plan.Http(rds))
-    return ListenerDraft(draft, rds=Source(rds), stream_idle_timeout=idle)
+    draft = plan.Listener(name, "127.0.0.1", port, chains=[plan.FilterChain(http=plan.Http(rds))])
+    return ListenerDraft(draft, [ChainDraft(rds=Source(rds), stream_idle_timeout=idle)])
+
+
+def inline(name: str, port: int, given: plan.Routes) -> ListenerDraft:
+    chain = plan.FilterChain(http=plan.Http(given.name))
+    return ListenerDraft(plan.Listener(name, "127.0.0.1", port, chains=[chain]), [ChainDraft(given)])
 
 
 class Play:
@@ -390,9 +395,9 @@ def test_after_a_restart_even_nothing_is_a_full_update() -> None:
 
 
 def test_static_configuration() -> None:
-    inline = ListenerDraft(plan.Listener("l", "127.0.0.1", 80, http=plan.Http("r")), routes=routes("r", "a"))
+    static = inline("l", 80, routes("r", "a"))
     a = ClusterDraft(plan.Cluster("a", "a"), endpoints=endpoints("a", 1))
-    play = Play(subscribe=(), listeners=[inline], clusters=[a], in_force=3)
+    play = Play(subscribe=(), listeners=[static], clusters=[a], in_force=3)
     update = play.commit()
     assert update.full
     assert update.version == 4
@@ -436,12 +441,12 @@ def test_a_type_nobody_asked_for() -> None:
 def test_routes_of_two_listeners(second: ListenerDraft | None) -> None:
     """One name for different things: other idle timeouts, or inline routes called like an RDS resource."""
     if second is None:
-        second = ListenerDraft(plan.Listener("m", "127.0.0.1", 81, http=plan.Http("r")), routes=routes("r"))
+        second = inline("m", 81, routes("r"))
     play = start()
     play.say(LISTENER, "5", listener("l", "r"), second)
     play.commit()
-    assert play.plan["listener", "l"].http.routes == "r"
-    assert play.plan["listener", "m"].http.routes == "r@m"
+    assert play.plan["listener", "l"].chains[0].http.routes == "r"
+    assert play.plan["listener", "m"].chains[0].http.routes == "r@m"
     assert play.plan["routes", "r@m"].name == "r@m"
 
 
@@ -490,7 +495,8 @@ class Anything(Play):
             if kind == "cluster":
                 assert ("endpoints", section.endpoints) in self.plan, name
             if kind == "listener":
-                assert ("routes", section.http.routes) in self.plan, name
+                for chain in section.all_chains():
+                    assert ("routes", chain.http.routes) in self.plan, name
 
     def event(self, kind: str, *arguments: Any) -> None:
         if kind == "clusters":

@@ -26,6 +26,8 @@ cdef class Connection(Timer):
     cpdef lost(self, object error)
     cpdef drained(self)
     cpdef congested(self)
+    cpdef set_addresses(self, tuple peer, tuple local)
     cpdef str peer_host(self)
+    cpdef tls(self)
     cpdef tuple peer_address(self)
     cpdef tuple local_address(self)

@@ -125,10 +125,19 @@ class Connection(Timer):
         if self.transport is not None:
             self.transport.reset()
 
+    def set_addresses(self, peer, local):
+        """What a PROXY header says, (host, port) each: from here on these stand for the transport's own."""
+        self._peer = peer
+        self._local = local
+
     def peer_host(self):
         """The peer's address without the port; empty if it is gone already."""
-        peer = self.transport.peer() if self.transport is not None else None
+        peer = self.peer_address()
         return peer[0] if peer else ""
+
+    def tls(self):
+        """The `ssl.SSLObject` of an encrypted connection, else None."""
+        return self.transport.tls() if self.transport is not None else None
 
     def peer_address(self):
         """What `getpeername` gives; asked for once. None where it is no tuple, or the peer was gone already."""

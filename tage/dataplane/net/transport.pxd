@@ -11,6 +11,7 @@ cdef class Transport:
     cpdef Py_ssize_t unsent(self)
     cpdef peer(self)
     cpdef local(self)
+    cpdef tls(self)
 
 @cython.final
 cdef class LoopTransport(Transport):

@@ -55,6 +55,9 @@ class Transport:
         """Our own socket address, or None."""
         raise NotImplementedError
 
+    def tls(self):
+        """The `ssl.SSLObject`, or None where there is no TLS."""
+
 
 class LoopTransport(Transport):
     """An asyncio transport, uvloop's in practice."""
@@ -95,3 +98,6 @@ class LoopTransport(Transport):
 
     def local(self):
         return self._transport.get_extra_info("sockname")
+
+    def tls(self):
+        return self._transport.get_extra_info("ssl_object")

@@ -14,7 +14,7 @@ import struct
 from typing import NamedTuple
 
 MAGIC = b"TAGESTAT"
-VERSION = 1
+VERSION = 2
 HEADER = struct.Struct("<8sIIQQ")  # magic, version, pad, names end (bytes), cells end (cells)
 CELLS_OFFSET = 4096
 CELLS = 4 * 1024 * 1024
@@ -88,6 +88,10 @@ CLUSTER = Layout(
         "upstream_cx_rx_bytes_total",
         "upstream_cx_tx_bytes_total",
         "upstream_cx_none_healthy",
+        "ssl.handshake",
+        "ssl.connection_error",
+        "ssl.fail_verify_error",
+        "ssl.fail_verify_san",
     ),
     gauges=(
         "upstream_cx_active",
@@ -117,6 +121,14 @@ LISTENER = Layout(
         "downstream_cx_rx_bytes_total",
         "downstream_cx_tx_bytes_total",
         "no_route",
+        "downstream_cx_refused",
+        "downstream_pre_cx_timeout",
+        "no_filter_chain_match",
+        "ssl.handshake",
+        "ssl.connection_error",
+        "ssl.fail_verify_error",
+        "ssl.fail_verify_no_cert",
+        "ssl.fail_verify_san",
     ),
     gauges=("downstream_cx_active", "downstream_rq_active"),
     histogram="downstream_rq_time",

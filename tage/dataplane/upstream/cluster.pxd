@@ -41,6 +41,7 @@ cdef class Cluster:
     cdef public TimerWheel wheel
     cdef object connect
     cdef dict dials
+    cdef public object tls
     cdef public list hosts
     cdef public list schedule
     cdef Py_ssize_t _next

@@ -256,6 +256,8 @@ class Cluster:
         self.wheel = wheel
         self.connect = connect
         self.dials = {}
+        self.tls = None
+        """`net.tls.ClientTls`, for connections to come; None: plain."""
         self.hosts = []
         self.schedule = []
         self._next = 0

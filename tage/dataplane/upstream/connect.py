@@ -1,15 +1,21 @@
-"""Opens upstream connections. Not compiled: it runs once a connection."""
+"""Opens upstream connections: TCP, and TLS on it where the cluster has it. Not compiled: it runs once a connection."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import socket
+import ssl
 from collections.abc import Callable
 from typing import Any
 
+from tage.dataplane.net.greeter import Greeter
 from tage.dataplane.net.reactor import Reactor
+from tage.dataplane.net.tls import words
 from tage.dataplane.upstream.connection import Failure
+
+_NO_LIMIT = 3600.0
+"""Seconds for a TLS handshake of a cluster without a connect timeout; 0 would mean a default of the event loop's."""
 
 
 class Connector:
@@ -29,34 +35,44 @@ class Connector:
         return task
 
     async def _open(self, host: Any, dial: Any = None) -> None:
+        """One timeout for TCP and TLS together, as in Envoy."""
         cluster = host.cluster
-        failure, reason = Failure.NONE, ""
-        sock = None
+        make = dial.make if dial is not None and dial.make is not None else self._make
+        failure, reason, opened = Failure.CONNECT_FAILURE, "", False
         try:
             async with asyncio.timeout(cluster.connect_timeout / 1000 or None):
                 sock = await self._connect(host, dial.preface if dial is not None else b"")
+                connection = make(host)
+                if cluster.tls is not None:
+                    await self._secure(host, sock, connection)
+                else:
+                    self._reactor.attach(sock, connection)
+                opened = True
         except TimeoutError:
             cluster.stats.count("upstream_cx_connect_timeout", 1)
             failure, reason = Failure.CONNECT_TIMEOUT, "connection timeout"
+        except ssl.SSLError as error:
+            reason = f"TLS error: {words(error)}"
+            cluster.stats.count("ssl.connection_error", 1)
+            if isinstance(error, ssl.SSLCertVerificationError):
+                cluster.stats.count("ssl.fail_verify_error", 1)
+                reason = f"TLS error: {error.verify_message}"
+        except _Unexpected as error:
+            reason = f"TLS error: {error}"
         except OSError as error:
             # The loop puts words of its own in `strerror`.
-            reason = os.strerror(error.errno) if error.errno else str(error)
-            failure = Failure.CONNECT_FAILURE
+            reason = os.strerror(error.errno) if error.errno else str(error) or "connection reset"
         except (ValueError, OverflowError) as error:  # no address, or no port, that there could be
-            failure, reason = Failure.CONNECT_FAILURE, str(error)
-        if sock is None:
+            reason = str(error)
+        if not opened:
             cluster.stats.count("upstream_cx_connect_fail", 1)
             if dial is None:
                 host.connect_failed(failure, reason)
             else:
                 host.dial_failed(dial, failure, reason)
         elif dial is None:
-            connection = self._make(host)
-            self._reactor.attach(sock, connection)
             host.connected(connection)
         else:
-            connection = (dial.make or self._make)(host)
-            self._reactor.attach(sock, connection)
             host.dialled(dial, connection)
 
     async def _connect(self, host: Any, preface: bytes) -> socket.socket:
@@ -70,3 +86,25 @@ class Connector:
             sock.close()
             raise
         return sock
+
+    async def _secure(self, host: Any, sock: socket.socket, connection: Any) -> None:
+        """From here on the transport owns the socket."""
+        tls = host.cluster.tls
+        greeter = Greeter(connection, tls.trust, host.cluster.stats)
+        try:
+            await self._loop.create_connection(
+                lambda: greeter,
+                sock=sock,
+                ssl=tls.context,
+                server_hostname=tls.sni,
+                ssl_handshake_timeout=host.cluster.connect_timeout / 1000 or _NO_LIMIT,
+            )
+        except BaseException:
+            sock.close()
+            raise
+        if greeter.refusal:
+            raise _Unexpected(greeter.refusal)
+
+
+class _Unexpected(Exception):
+    """The server is trusted, but not one that is expected here."""

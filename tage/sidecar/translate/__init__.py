@@ -4,7 +4,9 @@
 ``draft``      what a translation gives: plan sections plus what they still wait for (EDS, RDS, DNS); no protobuf here
 ``shape``      the walker: a message's set fields against what Tage declares to carry out
 ``values``     durations, addresses, patterns: the leaves that several resources share
-``listener``   Listener -> `draft.ListenerDraft`
+``listener``   Listener and its filter chains -> `draft.ListenerDraft`
+``http``       a chain's HTTP connection manager -> `plan.Http`
+``tls``        transport sockets -> `plan.DownstreamTls`, `plan.UpstreamTls` and what they need
 ``access_log`` the access logs of a listener -> `plan.AccessLog`
 ``route``      RouteConfiguration -> `plan.Routes`
 ``cluster``    Cluster -> `draft.ClusterDraft`

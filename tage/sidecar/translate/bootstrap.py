@@ -8,6 +8,7 @@ from envoy.config.bootstrap.v3 import bootstrap_pb2
 from envoy.config.cluster.v3 import cluster_pb2
 from google.protobuf import json_format
 
+from tage.sidecar import plan
 from tage.sidecar.bootstrap import Bootstrap, Control, is_loopback
 from tage.sidecar.translate import cluster, endpoint, listener, source
 from tage.sidecar.translate.draft import ClusterDraft, ListenerDraft
@@ -104,7 +105,7 @@ def translate(message: bootstrap_pb2.Bootstrap, problems: Problems) -> Bootstrap
             problems.add("dynamic_resources.ads_config", f"static_resources has no cluster '{name}' with an address")
         dynamic = message.dynamic_resources
         control = Control(address, dynamic.HasField("lds_config"), dynamic.HasField("cds_config"))
-    elif any(each.rds for each in listeners) or any(each.eds for each in clusters):
+    elif any(chain.rds for each in listeners for chain in each.chains) or any(each.eds for each in clusters):
         problems.add("dynamic_resources.ads_config", "is missing: a listener or cluster asks for resources over ADS")
     return Bootstrap(
         node=json_format.MessageToDict(message.node, preserving_proto_field_name=True),
@@ -177,14 +178,14 @@ def _check_names(listeners: list[ListenerDraft], clusters: list[ClusterDraft], p
         if draft.listener.name in taken:
             problems.add(f"{path}.name", f"'{draft.listener.name}' stands twice")
         taken.add(draft.listener.name)
-        if draft.validate_clusters and draft.routes:
-            at = f"{path}.filter_chains[0].filters[0].typed_config.route_config"
-            _check_clusters(draft, known, at, problems)
+        for j, chain in enumerate(draft.chains):
+            at = f"{path}.filter_chains[{j}]" if j < len(draft.listener.chains) else f"{path}.default_filter_chain"
+            if chain.validate_clusters and chain.routes:
+                _check_clusters(chain.routes, known, f"{at}.filters[0].typed_config.route_config", problems)
 
 
-def _check_clusters(draft: ListenerDraft, known: set[str], path: str, problems: Problems) -> None:
-    assert draft.routes is not None
-    for i, host in enumerate(draft.routes.virtual_hosts):
+def _check_clusters(routes: plan.Routes, known: set[str], path: str, problems: Problems) -> None:
+    for i, host in enumerate(routes.virtual_hosts):
         for j, route in enumerate(host.routes):
             for each in route.clusters:
                 if each.name and each.name not in known:

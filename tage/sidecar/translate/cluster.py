@@ -7,14 +7,13 @@ from typing import Any, Literal
 from envoy.config.cluster.v3 import cluster_pb2
 from envoy.config.core.v3 import base_pb2
 from envoy.extensions.clusters.dns.v3 import dns_cluster_pb2
-from envoy.extensions.transport_sockets.raw_buffer.v3 import raw_buffer_pb2
 from envoy.extensions.upstreams.http.v3 import http_protocol_options_pb2
 
 from tage.sidecar import plan
-from tage.sidecar.translate import dns, endpoint
-from tage.sidecar.translate.draft import ClusterDraft, Dns, DnsPolicy
+from tage.sidecar.translate import dns, endpoint, tls
+from tage.sidecar.translate.draft import ClusterDraft, Dns, DnsPolicy, SecretDraft
 from tage.sidecar.translate.problem import Problems
-from tage.sidecar.translate.shape import AnyOf, Extension, Only, Shape, leaf, unpack
+from tage.sidecar.translate.shape import AnyOf, Only, Shape, leaf, unpack
 from tage.sidecar.translate.values import ADS, ads_source, milliseconds
 
 _HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
@@ -77,11 +76,7 @@ CLUSTER = Shape(
         "typed_extension_protocol_options": AnyOf((http_protocol_options_pb2.HttpProtocolOptions, HTTP_OPTIONS)),
         **dns.FIELDS,  # of a cluster whose type is another they change nothing, as in Envoy
         "wait_for_warm_on_init": leaf,
-        "transport_socket": Extension(
-            "transport socket",
-            Shape("envoy.config.core.v3.TransportSocket", ("name", "typed_config")),
-            (raw_buffer_pb2.RawBuffer, Shape("envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer")),
-        ),
+        "transport_socket": tls.UPSTREAM_SOCKET,
         "metadata": leaf,
     },
 )
@@ -104,6 +99,7 @@ def translate(message: cluster_pb2.Cluster, path: str, problems: Problems) -> Cl
         connect_timeout = milliseconds(message.connect_timeout, f"{dot}connect_timeout", problems, zero=False)
     idle_timeout, max_requests = _http_options(message, dot, problems)
     limits = _limits(message)
+    secrets: dict[plan.SectionKey, SecretDraft] = {}
     eds = message.eds_cluster_config
     custom = message.HasField("cluster_type")
     by_eds = not custom and message.type == cluster_pb2.Cluster.EDS
@@ -123,6 +119,7 @@ def translate(message: cluster_pb2.Cluster, path: str, problems: Problems) -> Cl
         max_retries=limits[3],
         max_requests_per_connection=max_requests,
         logical=policy.logical,
+        tls=tls.upstream(message.transport_socket, f"{dot}transport_socket", problems, secrets),
         alt_stat_name=message.alt_stat_name,
         labels=_labels(message),
     )
@@ -132,7 +129,7 @@ def translate(message: cluster_pb2.Cluster, path: str, problems: Problems) -> Cl
         source = ads_source(
             eds.eds_config, eds.service_name or message.name, f"{dot}eds_cluster_config.eds_config", problems
         )
-        return ClusterDraft(cluster, eds=source)
+        return ClusterDraft(cluster, eds=source, secrets=list(secrets.values()))
     if message.HasField("eds_cluster_config"):
         problems.add(f"{dot}eds_cluster_config", "only a cluster of type EDS may have it")
     assignment = f"{dot}load_assignment"
@@ -141,8 +138,9 @@ def translate(message: cluster_pb2.Cluster, path: str, problems: Problems) -> Cl
         if policy.logical and len(names) != 1:
             problems.add(assignment, "must be one endpoint: all addresses of a LOGICAL_DNS cluster are one host")
         wait = not message.HasField("wait_for_warm_on_init") or message.wait_for_warm_on_init.value
-        return ClusterDraft(cluster, dns=Dns(names, policy, wait))
-    return ClusterDraft(cluster, endpoints=endpoint.build(message.load_assignment, message.name, assignment, problems))
+        return ClusterDraft(cluster, dns=Dns(names, policy, wait), secrets=list(secrets.values()))
+    endpoints = endpoint.build(message.load_assignment, message.name, assignment, problems)
+    return ClusterDraft(cluster, endpoints=endpoints, secrets=list(secrets.values()))
 
 
 def _limits(message: cluster_pb2.Cluster) -> tuple[int, int, int, int]:

@@ -26,15 +26,39 @@ class Source(msgspec.Struct, frozen=True):
     fetch_timeout: int = FETCH_TIMEOUT
 
 
-class ListenerDraft(msgspec.Struct, frozen=True):
-    """`routes` when they are inline, else `rds`."""
+class DataSource(msgspec.Struct, frozen=True):
+    """Where a part of a secret comes from: a file, or the configuration itself (`file` empty).
+    Source: envoy.config.core.v3.DataSource."""
 
-    listener: plan.Listener
+    file: str = ""
+    inline: bytes = b""
+
+
+class SecretDraft(msgspec.Struct, frozen=True):
+    """A certificate or what is trusted, as it was read, and where its parts came from: a file that changes is read
+    again. The section's name tells where it comes from, not what it holds."""
+
+    section: plan.Certificate | plan.Trust
+    sources: dict[str, DataSource] = {}
+    """By the section's field."""
+
+
+class ChainDraft(msgspec.Struct, frozen=True):
+    """What belongs to one filter chain: `routes` when they are inline, else `rds`; neither without HTTP."""
+
     routes: plan.Routes | None = None
     rds: Source | None = None
     stream_idle_timeout: int = 300_000
     validate_clusters: bool = False
     """Refuse inline routes that name an unknown cluster, as Envoy does for routes in a bootstrap."""
+
+
+class ListenerDraft(msgspec.Struct, frozen=True):
+    """`chains` are in the order of `listener.all_chains()`."""
+
+    listener: plan.Listener
+    chains: list[ChainDraft] = []
+    secrets: list[SecretDraft] = []
 
 
 class DnsName(msgspec.Struct, frozen=True):
@@ -92,6 +116,7 @@ class ClusterDraft(msgspec.Struct, frozen=True):
     endpoints: plan.Endpoints | None = None
     eds: Source | None = None
     dns: Dns | None = None
+    secrets: list[SecretDraft] = []
 
 
 def resolve_idle_timeout(routes: plan.Routes, stream_idle_timeout: int) -> plan.Routes:

@@ -1,95 +1,81 @@
-"""Listener -> `draft.ListenerDraft`: one filter chain, one filter, the HTTP connection manager."""
+"""Listener -> `draft.ListenerDraft`: its filter chains, and what is looked at before one is chosen."""
 
 from __future__ import annotations
 
+import ipaddress
 from typing import Any, Literal
 
 from envoy.config.core.v3 import base_pb2
-from envoy.config.listener.v3 import listener_pb2
-from envoy.extensions.filters.http.router.v3 import router_pb2
+from envoy.config.listener.v3 import listener_components_pb2, listener_pb2
+from envoy.extensions.filters.listener.http_inspector.v3 import http_inspector_pb2
+from envoy.extensions.filters.listener.proxy_protocol.v3 import proxy_protocol_pb2
+from envoy.extensions.filters.listener.tls_inspector.v3 import tls_inspector_pb2
 from envoy.extensions.filters.network.http_connection_manager.v3 import http_connection_manager_pb2
-from envoy.extensions.transport_sockets.raw_buffer.v3 import raw_buffer_pb2
+from google.protobuf.message import Message
 
 from tage.sidecar import plan
-from tage.sidecar.translate import access_log, route
-from tage.sidecar.translate.draft import ListenerDraft
+from tage.sidecar.translate import http, tls
+from tage.sidecar.translate.draft import ChainDraft, ListenerDraft, SecretDraft
 from tage.sidecar.translate.problem import Problems
 from tage.sidecar.translate.shape import Extension, Only, Shape, leaf, type_name, unpack
-from tage.sidecar.translate.values import ADDRESS, ADS, ads_source, milliseconds, socket_address
+from tage.sidecar.translate.values import ADDRESS, milliseconds, socket_address
 
-_HCM = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
-_MAX_HEAD_KB = 8192
-"""Envoy's upper bound for max_request_headers_kb."""
-
-_ROUTER = Shape(
-    "envoy.extensions.filters.http.router.v3.Router",
-    {"dynamic_stats": Only(True)},
-    harmless={"suppress_envoy_headers": "Tage adds none of the x-envoy-* headers that it suppresses"},
-)
-_HTTP_FILTER = Extension(
-    "filter",
-    Shape(
-        f"{_HCM.rpartition('.')[0]}.HttpFilter",
-        ("name", "typed_config"),
-        harmless={"is_optional": "speaks of filters that are not supported; this one is"},
-    ),
-    (router_pb2.Router, _ROUTER),
-)
-CONNECTION_MANAGER = Shape(
-    _HCM,
+_PREFIX = Shape("envoy.config.core.v3.CidrRange", ("address_prefix", "prefix_len"))
+_MATCH = Shape(
+    "envoy.config.listener.v3.FilterChainMatch",
     {
-        "codec_type": Only("HTTP1"),
-        "stat_prefix": leaf,
-        "rds": Shape(f"{_HCM.rpartition('.')[0]}.Rds", {"config_source": ADS, "route_config_name": leaf}),
-        "route_config": route.ROUTES,
-        "http_filters": _HTTP_FILTER,
-        "access_log": access_log.ACCESS_LOG,
-        "add_user_agent": Only(False),
-        "common_http_protocol_options": Shape(
-            "envoy.config.core.v3.HttpProtocolOptions", ("idle_timeout", "max_headers_count")
-        ),
-        "http_protocol_options": Shape("envoy.config.core.v3.Http1ProtocolOptions", {"allow_absolute_url": Only(True)}),
-        "server_name": leaf,
-        "server_header_transformation": Only("PASS_THROUGH"),
-        "max_request_headers_kb": leaf,
-        "stream_idle_timeout": leaf,
-        "request_timeout": Only(0),
-        "request_headers_timeout": leaf,
-        "use_remote_address": leaf,
-        "skip_xff_append": leaf,
-        "generate_request_id": leaf,
-        "normalize_path": Only(False),
-        "path_with_escaped_slashes_action": Only("KEEP_UNCHANGED"),
-        "stream_error_on_invalid_http_message": Only(False),
-    },
-    harmless={
-        "drain_timeout": "the time between two GOAWAY frames of HTTP/2; listeners take HTTP/1.1 only",
-        "http2_protocol_options": "of HTTP/2 connections; listeners take HTTP/1.1 only",
-        "internal_address_config": "decides about x-envoy-internal and the like, of which Tage sends and trusts none",
-        "preserve_external_request_id": "Tage always keeps a request id that the client sent",
+        "destination_port": leaf,
+        "prefix_ranges": _PREFIX,
+        "server_names": leaf,
+        "transport_protocol": Only("tls", "raw_buffer"),
+        "application_protocols": leaf,
+        "direct_source_prefix_ranges": _PREFIX,
+        "source_type": Only("ANY", "SAME_IP_OR_LOOPBACK", "EXTERNAL"),
+        "source_prefix_ranges": _PREFIX,
+        "source_ports": leaf,
     },
 )
 _FILTER = Extension(
     "filter",
     Shape("envoy.config.listener.v3.Filter", ("name", "typed_config")),
-    (http_connection_manager_pb2.HttpConnectionManager, CONNECTION_MANAGER),
+    (http_connection_manager_pb2.HttpConnectionManager, http.CONNECTION_MANAGER),
 )
 _FILTER_CHAIN = Shape(
     "envoy.config.listener.v3.FilterChain",
     {
-        "filter_chain_match": Shape("envoy.config.listener.v3.FilterChainMatch"),  # empty: every connection
+        "name": leaf,
+        "filter_chain_match": _MATCH,
         "filters": _FILTER,
         "use_proxy_proto": Only(False),
-        "transport_socket": Extension(
-            "transport socket",
-            Shape("envoy.config.core.v3.TransportSocket", ("name", "typed_config")),
-            (raw_buffer_pb2.RawBuffer, Shape("envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer")),
+        "transport_socket": tls.DOWNSTREAM_SOCKET,
+        "transport_socket_connect_timeout": leaf,
+    },
+    harmless={"metadata": "read by filters and access log operators that ask for it; those are refused"},
+)
+_INSPECTORS: dict[str, type[Message]] = {
+    kind.DESCRIPTOR.full_name: kind
+    for kind in (tls_inspector_pb2.TlsInspector, http_inspector_pb2.HttpInspector, proxy_protocol_pb2.ProxyProtocol)
+}
+_LISTENER_FILTER = Extension(
+    "listener filter",
+    Shape("envoy.config.listener.v3.ListenerFilter", ("name", "typed_config")),
+    (
+        tls_inspector_pb2.TlsInspector,
+        Shape(
+            "envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector",
+            {"enable_ja3_fingerprinting": Only(False)},
+            harmless={"initial_read_buffer_size": "Tage waits for as many bytes as the hello says it has"},
         ),
-    },
-    harmless={
-        "metadata": "read by filters and access log operators that ask for it; those are refused",
-        "name": "names the chain among several; there is one",
-    },
+    ),
+    (http_inspector_pb2.HttpInspector, Shape("envoy.extensions.filters.listener.http_inspector.v3.HttpInspector")),
+    (
+        proxy_protocol_pb2.ProxyProtocol,
+        Shape(
+            "envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol",
+            ("allow_requests_without_proxy_protocol",),
+            harmless={"stat_prefix": "names statistics; Tage counts each listener under its own name"},
+        ),
+    ),
 )
 LISTENER = Shape(
     "envoy.config.listener.v3.Listener",
@@ -97,23 +83,30 @@ LISTENER = Shape(
         "name": leaf,
         "address": ADDRESS,
         "filter_chains": _FILTER_CHAIN,
+        "default_filter_chain": _FILTER_CHAIN,
         "use_original_dst": Only(False),
         "transparent": Only(False),
         "freebind": Only(False),
         "traffic_direction": Only("INBOUND", "OUTBOUND"),
         "enable_reuse_port": Only(True),
         "bind_to_port": Only(True),
+        "listener_filters": _LISTENER_FILTER,
+        "listener_filters_timeout": leaf,
+        "continue_on_listener_filters_timeout": leaf,
     },
     harmless={
         "metadata": "read by filters and access log operators that ask for it; those are refused",
         "stat_prefix": "names statistics; Tage counts each listener under its own name",
-        "listener_filters_timeout": "of listener filters; those are refused",
-        "continue_on_listener_filters_timeout": "of listener filters; those are refused",
     },
 )
 
 Direction = Literal["inbound", "outbound", "none"]
 _DIRECTIONS: dict[int, Direction] = {base_pb2.INBOUND: "inbound", base_pb2.OUTBOUND: "outbound"}
+SourceType = Literal["any", "same_ip_or_loopback", "external"]
+_SOURCE_TYPES: dict[int, SourceType] = {
+    listener_components_pb2.FilterChainMatch.SAME_IP_OR_LOOPBACK: "same_ip_or_loopback",
+    listener_components_pb2.FilterChainMatch.EXTERNAL: "external",
+}
 
 
 def translate(message: listener_pb2.Listener, path: str, problems: Problems, *, static: bool = False) -> ListenerDraft:
@@ -125,87 +118,135 @@ def translate(message: listener_pb2.Listener, path: str, problems: Problems, *, 
     name = message.name or (f"{host}:{port}" if static else "")
     if not name:
         problems.add(f"{dot}name", "is missing")
-    listener = plan.Listener(name, host, port, _DIRECTIONS.get(message.traffic_direction, "none"))
-    found = _connection_manager(message, dot, problems)
-    if found is None:
-        return ListenerDraft(listener)
-    manager, at = found
-    return _with_http(listener, manager, at, problems, static=static)
-
-
-def _connection_manager(message: listener_pb2.Listener, dot: str, problems: Problems) -> tuple[Any, str] | None:
-    """The message and its path; None where there is none, a problem added."""
-    if len(message.filter_chains) != 1:
-        problems.add(f"{dot}filter_chains", f"{len(message.filter_chains)} of them; exactly one is supported")
-        return None
-    chain, path = message.filter_chains[0], f"{dot}filter_chains[0].filters"
-    if len(chain.filters) != 1:
-        problems.add(path, f"{len(chain.filters)} of them; exactly one, an HTTP connection manager, is supported")
-    if not chain.filters or type_name(chain.filters[0].typed_config) != _HCM:
-        return None
-    at = f"{path}[0].typed_config"
-    manager = unpack(chain.filters[0].typed_config, http_connection_manager_pb2.HttpConnectionManager, at, problems)
-    return None if manager is None else (manager, at)
-
-
-def _with_http(listener: plan.Listener, manager: Any, path: str, problems: Problems, *, static: bool) -> ListenerDraft:
-    if not manager.http_filters or type_name(manager.http_filters[-1].typed_config) != _ROUTER.message:
-        problems.add(f"{path}.http_filters", "the last one must be envoy.filters.http.router")
-    elif len(manager.http_filters) > 1 and all(
-        type_name(each.typed_config) == _ROUTER.message for each in manager.http_filters
-    ):
-        problems.add(f"{path}.http_filters", "the router may stand there once")
-    stream_idle_timeout = _timeout(manager, "stream_idle_timeout", 300_000, path, problems)
-    routes = rds = None
-    validate = False
-    kind = manager.WhichOneof("route_specifier")
-    if kind == "rds":
-        at = f"{path}.rds"
-        if not manager.rds.route_config_name:
-            problems.add(f"{at}.route_config_name", "is missing")
-        rds = ads_source(manager.rds.config_source, manager.rds.route_config_name, f"{at}.config_source", problems)
-    elif kind == "route_config":
-        at, config = f"{path}.route_config", manager.route_config
-        routes = route.build(config, config.name or listener.name, at, problems)
-        validate = static and (not config.HasField("validate_clusters") or config.validate_clusters.value)
-        if not static and config.validate_clusters.value:
-            problems.add(f"{at}.validate_clusters", "true is not supported for routes that come over xDS (only false)")
-    elif kind is None:
-        problems.add(path, "needs one of rds and route_config")
-    http = _http(manager, rds.name if rds else routes.name if routes else "", path, problems)
-    return ListenerDraft(
-        plan.Listener(listener.name, listener.address, listener.port, listener.direction, http),
-        routes,
-        rds,
-        stream_idle_timeout,
-        validate,
+    messages = [(each, f"{dot}filter_chains[{i}]") for i, each in enumerate(message.filter_chains)]
+    if message.HasField("default_filter_chain"):
+        messages.append((message.default_filter_chain, f"{dot}default_filter_chain"))
+    elif not messages:
+        problems.add(f"{dot}filter_chains", "there must be at least one, or a default_filter_chain")
+    secrets: dict[plan.SectionKey, SecretDraft] = {}
+    built = [_chain(each, name, at, problems, secrets, static=static) for each, at in messages]
+    chains = [chain for chain, _ in built]
+    count = len(message.filter_chains)
+    _check_names(chains, dot, problems)
+    listener = plan.Listener(
+        name,
+        host,
+        port,
+        _DIRECTIONS.get(message.traffic_direction, "none"),
+        chains[:count],
+        chains[count] if len(chains) > count else None,
+        **_inspection(message, chains, dot, problems),
     )
+    return ListenerDraft(listener, [draft for _, draft in built], list(secrets.values()))
 
 
-def _http(manager: Any, routes: str, path: str, problems: Problems) -> plan.Http:
-    default = plan.Http(routes)
-    common, at = manager.common_http_protocol_options, f"{path}.common_http_protocol_options"
-    head_kb = manager.max_request_headers_kb.value if manager.HasField("max_request_headers_kb") else 60
-    if not 0 < head_kb <= _MAX_HEAD_KB:
-        problems.add(f"{path}.max_request_headers_kb", f"must be from 1 to {_MAX_HEAD_KB}")
-    headers = common.max_headers_count.value if common.HasField("max_headers_count") else default.max_headers
-    if headers < 1:
-        problems.add(f"{at}.max_headers_count", "must be at least 1")
-    return plan.Http(
-        routes=routes,
-        stat_prefix=manager.stat_prefix,
-        append_x_forwarded_for=manager.use_remote_address.value and not manager.skip_xff_append,
-        generate_request_id=not manager.HasField("generate_request_id") or manager.generate_request_id.value,
-        max_head_bytes=head_kb * 1024,
-        max_headers=headers,
-        idle_timeout=_timeout(common, "idle_timeout", default.idle_timeout, at, problems),
-        head_timeout=_timeout(manager, "request_headers_timeout", default.head_timeout, path, problems),
-        server_name=manager.server_name or default.server_name,
-        access_logs=access_log.translate(manager.access_log, f"{path}.access_log", problems),
+def _check_names(chains: list[plan.FilterChain], dot: str, problems: Problems) -> None:
+    """Names are unique where there are any, and so are matches: Envoy refuses two chains that are for the same."""
+    names: set[str] = set()
+    matches: list[plan.ChainMatch | None] = []
+    for i, chain in enumerate(chains):
+        if chain.name and chain.name in names:
+            problems.add(f"{dot}filter_chains[{i}].name", f"'{chain.name}' stands twice")
+        names.add(chain.name)
+        if chain.match in matches:
+            problems.add(f"{dot}filter_chains[{i}].filter_chain_match", "another filter chain has the same match")
+        matches.append(chain.match)
+
+
+def _inspection(
+    message: listener_pb2.Listener, chains: list[plan.FilterChain], dot: str, problems: Problems
+) -> dict[str, Any]:
+    """What is looked for in the first bytes. As in Envoy, a match that needs the TLS inspector brings it along."""
+    given = {}
+    for i, each in enumerate(message.listener_filters):
+        kind = _INSPECTORS.get(type_name(each.typed_config))
+        if kind is not None:
+            given[kind] = unpack(each.typed_config, kind, f"{dot}listener_filters[{i}].typed_config", problems)
+    proxy = given.get(proxy_protocol_pb2.ProxyProtocol)
+    matches = [chain.match for chain in chains if chain.match is not None]
+    needs_tls = any(each.server_names or each.transport_protocol or each.application_protocols for each in matches)
+    needs_http = any(each.application_protocols for each in matches)
+    timeout = 15_000
+    if message.HasField("listener_filters_timeout"):
+        timeout = milliseconds(message.listener_filters_timeout, f"{dot}listener_filters_timeout", problems)
+    return {
+        "proxy_protocol": plan.ProxyProtocol(proxy.allow_requests_without_proxy_protocol) if proxy else None,
+        "inspect_tls": needs_tls or tls_inspector_pb2.TlsInspector in given,
+        "inspect_http": needs_http and http_inspector_pb2.HttpInspector in given,
+        "inspect_timeout": timeout,
+        "continue_on_timeout": message.continue_on_listener_filters_timeout,
+    }
+
+
+def _chain(
+    message: listener_components_pb2.FilterChain,
+    listener: str,
+    path: str,
+    problems: Problems,
+    secrets: dict[plan.SectionKey, SecretDraft],
+    *,
+    static: bool,
+) -> tuple[plan.FilterChain, ChainDraft]:
+    """A chain, and what it still waits for; adds to `secrets`."""
+    handshake_timeout = 0
+    if message.HasField("transport_socket_connect_timeout"):
+        at = f"{path}.transport_socket_connect_timeout"
+        handshake_timeout = milliseconds(message.transport_socket_connect_timeout, at, problems)
+    chain = plan.FilterChain(
+        name=message.name,
+        match=_match(message.filter_chain_match, f"{path}.filter_chain_match", problems),
+        tls=tls.downstream(message.transport_socket, f"{path}.transport_socket", problems, secrets),
+        handshake_timeout=handshake_timeout,
     )
+    at = f"{path}.filters"
+    if len(message.filters) != 1:
+        problems.add(at, f"{len(message.filters)} of them; exactly one, an HTTP connection manager, is supported")
+    if not message.filters or type_name(message.filters[0].typed_config) != http.HCM:
+        return chain, ChainDraft()
+    at = f"{at}[0].typed_config"
+    kind = http_connection_manager_pb2.HttpConnectionManager
+    manager = unpack(message.filters[0].typed_config, kind, at, problems)
+    if manager is None:
+        return chain, ChainDraft()
+    found, draft = http.translate(manager, listener, at, problems, static=static)
+    return plan.FilterChain(chain.name, chain.match, chain.tls, chain.handshake_timeout, found), draft
 
 
-def _timeout(message: Any, field: str, default: int, path: str, problems: Problems) -> int:
-    if not message.HasField(field):
-        return default
-    return milliseconds(getattr(message, field), f"{path}.{field}", problems)
+def _match(message: listener_components_pb2.FilterChainMatch, path: str, problems: Problems) -> plan.ChainMatch | None:
+    """None for an empty one: every connection."""
+    names = []
+    for i, name in enumerate(message.server_names):
+        plain = name[2:] if name.startswith("*.") else name
+        if not plain or "*" in plain:
+            problems.add(f"{path}.server_names[{i}]", f"'{name}' is neither a name nor '*.' and a name")
+        names.append(name.lower())
+    for i, port in enumerate(message.source_ports):
+        if not 0 < port < 65_536:
+            problems.add(f"{path}.source_ports[{i}]", "must be a port from 1 to 65535")
+    if message.HasField("destination_port") and not 0 < message.destination_port.value < 65_536:
+        problems.add(f"{path}.destination_port", "must be a port from 1 to 65535")
+    match = plan.ChainMatch(
+        message.destination_port.value,
+        _prefixes(message.prefix_ranges, f"{path}.prefix_ranges", problems),
+        names,
+        message.transport_protocol if message.transport_protocol in ("tls", "raw_buffer") else "",  # type: ignore[arg-type]
+        list(message.application_protocols),
+        _prefixes(message.direct_source_prefix_ranges, f"{path}.direct_source_prefix_ranges", problems),
+        _SOURCE_TYPES.get(message.source_type, "any"),
+        _prefixes(message.source_prefix_ranges, f"{path}.source_prefix_ranges", problems),
+        list(message.source_ports),
+    )
+    return None if match == plan.ChainMatch() else match
+
+
+def _prefixes(ranges: Any, path: str, problems: Problems) -> list[str]:
+    found = []
+    for i, each in enumerate(ranges):
+        try:
+            # Bits behind the prefix count for nothing, as in Envoy; without a length it is 0.
+            network = ipaddress.ip_network(f"{each.address_prefix}/{each.prefix_len.value}", strict=False)
+        except ValueError as error:
+            problems.add(f"{path}[{i}]", str(error))
+            continue
+        found.append(str(network))
+    return found

@@ -10,7 +10,7 @@ from tage.sidecar.translate.problem import Problems
 from tage.sidecar.translate.shape import Shape, leaf
 from tage.sidecar.translate.values import REGEX, pattern
 
-_STRING = Shape(
+STRING = Shape(
     "envoy.type.matcher.v3.StringMatcher",
     {
         "exact": leaf,
@@ -25,7 +25,7 @@ _HEADER = Shape(
     "envoy.config.route.v3.HeaderMatcher",
     {
         "name": leaf,
-        "string_match": _STRING,
+        "string_match": STRING,
         "present_match": leaf,
         "invert_match": leaf,
         # The forms before string_match, which Envoy still takes.
@@ -95,7 +95,7 @@ def _header(message: route_components_pb2.HeaderMatcher, path: str, problems: Pr
     if kind == "present_match":
         invert ^= not message.present_match
     elif kind == "string_match":
-        value = _string(message.string_match, f"{path}.string_match", problems)
+        value = string(message.string_match, f"{path}.string_match", problems)
     elif kind == "exact_match":
         value = plan.StringMatch("exact", message.exact_match)
     elif kind == "prefix_match":
@@ -109,7 +109,7 @@ def _header(message: route_components_pb2.HeaderMatcher, path: str, problems: Pr
     return plan.HeaderMatch(name, value, invert)
 
 
-def _string(message: string_pb2.StringMatcher, path: str, problems: Problems) -> plan.StringMatch:
+def string(message: string_pb2.StringMatcher, path: str, problems: Problems) -> plan.StringMatch:
     kind = message.WhichOneof("match_pattern")
     if kind == "safe_regex":  # ignore_case says nothing about patterns, as in Envoy
         return plan.StringMatch("regex", pattern(message.safe_regex, f"{path}.safe_regex", problems))

@@ -17,7 +17,6 @@ from tage.dataplane.net.listener import AcceptingSocket
 from tage.dataplane.net.reactor import Reactor
 from tage.dataplane.net.timers import TimerWheel
 from tage.dataplane.streams.context import Context, ListenerState
-from tage.dataplane.streams.http1_downstream import Http1DownstreamConnection
 from tage.dataplane.telemetry.store import StatStore
 from tage.dataplane.upstream.limits import LimitsFile
 from tage.sidecar import plan
@@ -89,19 +88,22 @@ class Worker:
         if draft is None or draft.version != message.version:
             raise AssertionError(f"commit of version {message.version}, which was not prepared")
         sockets, self._draft_sockets, self._draft = self._draft_sockets, {}, None
-        _, gone = self._tables.commit(draft)
-        for state in gone:
-            self._stop_accepting(state.name)
+        swap = self._tables.commit(draft)
+        for name in swap.gone:
+            self._stop_accepting(name)
+        for state in swap.states:
             _drain_connections(state)
         for name, sock in sockets.items():
             self._stop_accepting(name)
-            self._accept(self._tables.listeners[name], sock)
+            self._accept(name, sock)
+        for name, accepting in self._accepting.items():
+            accepting.entrance = self._tables.listeners[name].entrance
         gc.freeze()  # the tables live long: the collector need not look at them again
 
-    def _accept(self, state: ListenerState, sock: socket.socket) -> None:
-        accepting = AcceptingSocket(self._reactor, sock, lambda: Http1DownstreamConnection(state))
+    def _accept(self, name: str, sock: socket.socket) -> None:
+        accepting = AcceptingSocket(self._reactor, self._context.wheel, sock, self._tables.listeners[name].entrance)
         accepting.start()
-        self._accepting[state.name] = accepting
+        self._accepting[name] = accepting
 
     def _stop_accepting(self, name: str) -> None:
         accepting = self._accepting.pop(name, None)
@@ -113,7 +115,7 @@ class Worker:
         self._context.draining = True
         for name in list(self._accepting):
             self._stop_accepting(name)
-        states = list(self._tables.listeners.values())
+        states = [state for listener in self._tables.listeners.values() for state in listener.states.values()]
         for state in states:
             _drain_connections(state)
         deadline = self._loop.time() + seconds

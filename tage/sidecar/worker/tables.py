@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
 from tage.dataplane.native import monotonic_us
 from tage.dataplane.net.reactor import Reactor
+from tage.dataplane.net.tls import ClientTls, ServerTls, TlsError
 from tage.dataplane.routing.build import build_in_steps
 from tage.dataplane.routing.table import RouteTable
 from tage.dataplane.streams.context import Context, ListenerState
@@ -27,7 +28,9 @@ from tage.dataplane.upstream.cluster import Cluster
 from tage.dataplane.upstream.connect import Connector
 from tage.dataplane.upstream.limits import LimitsFile
 from tage.sidecar import plan
+from tage.sidecar.worker import tls
 from tage.sidecar.worker.limits import Limits
+from tage.sidecar.worker.listeners import Listener, keyed
 from tage.sidecar.worker.logs import LogFiles, LogRefused
 
 SLICE_US = 1_000
@@ -48,8 +51,21 @@ class Draft:
         self.sections = sections
         self.routes: dict[str, RouteTable] = {}
         self.changed: set[plan.SectionKey] = set()
-        self.access_logs: dict[str, list[AccessLog]] = {}
-        """By listener, of those that changed."""
+        self.access_logs: dict[tuple[str, str], list[AccessLog]] = {}
+        """By listener and chain, of listeners that changed."""
+        self.server_tls: dict[str, dict[str, ServerTls]] = {}
+        """By listener and chain."""
+        self.client_tls: dict[str, ClientTls | None] = {}
+        """By cluster, where it changed."""
+
+
+class Swap(NamedTuple):
+    """What a commit changed for the sockets: listeners that are new; names of those that are gone; the states whose
+    connections are open and that nobody comes to any more."""
+
+    added: list[Listener]
+    gone: list[str]
+    states: list[ListenerState]
 
 
 class Tables:
@@ -64,11 +80,12 @@ class Tables:
         limits: LimitsFile | None = None,
     ) -> None:
         self.version = 0
-        self.listeners: dict[str, ListenerState] = {}
+        self.listeners: dict[str, Listener] = {}
         self._context = context
         self._stats = stats
         self._sections: dict[plan.SectionKey, plan.Section] = {}
         self._routes: dict[str, RouteTable] = {}
+        self._server_tls: dict[str, dict[str, ServerTls]] = {}
         self.logs = LogFiles(loop, stats)
         self._limits = Limits(limits, stats)
         self._connector = Connector(loop, reactor, self._connection)
@@ -112,15 +129,47 @@ class Tables:
             except ValueError as error:
                 raise PlanRefused(str(error)) from None
             draft.routes[routes.name] = table
+        await self._prepare_logs(draft, pause)
+        await self._prepare_tls(draft, pause)
+        await self._limits.prepare([cluster.name for cluster in _of_kind(draft.sections, "cluster", plan.Cluster)])
+        return draft
+
+    async def _prepare_logs(self, draft: Draft, pause: _Slices) -> None:
         for listener in _of_kind(draft.sections, "listener", plan.Listener):
-            if listener.http is not None and ("listener", listener.name) in draft.changed:
+            if ("listener", listener.name) not in draft.changed:
+                continue
+            for key, chain in keyed(listener):
+                if chain.http is None:
+                    continue
                 try:
-                    draft.access_logs[listener.name] = await self.logs.prepare(listener.http.access_logs)
+                    draft.access_logs[listener.name, key] = await self.logs.prepare(chain.http.access_logs)
                 except LogRefused as error:
                     raise PlanRefused(f"listener {listener.name!r}: {error}") from None
                 await pause.between()
-        await self._limits.prepare([cluster.name for cluster in _of_kind(draft.sections, "cluster", plan.Cluster)])
-        return draft
+
+    async def _prepare_tls(self, draft: Draft, pause: _Slices) -> None:
+        """New contexts where settings, certificates or trust are others than before."""
+        for listener in _of_kind(draft.sections, "listener", plan.Listener):
+            live = self._server_tls.get(listener.name, {})
+            built = draft.server_tls[listener.name] = {}
+            for key, chain in keyed(listener):
+                if chain.tls is None:
+                    continue
+                stays = ("listener", listener.name) not in draft.changed and not tls.needs(chain.tls) & draft.changed
+                try:
+                    built[key] = live[key] if stays and key in live else tls.server(chain, draft.sections)
+                except TlsError as error:
+                    raise PlanRefused(f"listener {listener.name!r}: filter chain {key!r}: {error}") from None
+                await pause.between()
+        for cluster in _of_kind(draft.sections, "cluster", plan.Cluster):
+            if ("cluster", cluster.name) in draft.changed or tls.needs(cluster.tls) & draft.changed:
+                try:
+                    draft.client_tls[cluster.name] = (
+                        tls.client(cluster.tls, draft.sections) if cluster.tls is not None else None
+                    )
+                except TlsError as error:
+                    raise PlanRefused(f"cluster {cluster.name!r}: {error}") from None
+                await pause.between()
 
     def abort(self) -> None:
         """No draft that was prepared before this is committed."""
@@ -135,18 +184,23 @@ class Tables:
         for cluster in _of_kind(draft.sections, "cluster", plan.Cluster):
             if ("endpoints", cluster.endpoints) not in draft.sections:
                 raise PlanRefused(f"cluster {cluster.name!r}: its endpoints {cluster.endpoints!r} are not in the plan")
+        for cluster in _of_kind(draft.sections, "cluster", plan.Cluster):
+            _check_secrets(f"cluster {cluster.name!r}", cluster.tls, draft)
         for listener in _of_kind(draft.sections, "listener", plan.Listener):
-            if listener.http is None:
-                raise PlanRefused(f"listener {listener.name!r}: it says nothing of what to do with connections")
-            if ("routes", listener.http.routes) not in draft.sections:
-                routes = listener.http.routes
-                raise PlanRefused(f"listener {listener.name!r}: its routes {routes!r} are not in the plan")
+            who = f"listener {listener.name!r}"
+            if not listener.all_chains():
+                raise PlanRefused(f"{who}: it has no filter chain")
+            for chain in listener.all_chains():
+                _check_secrets(who, chain.tls, draft)
+                if chain.http is None:
+                    raise PlanRefused(f"{who}: a filter chain says nothing of what to do with connections")
+                if ("routes", chain.http.routes) not in draft.sections:
+                    raise PlanRefused(f"{who}: its routes {chain.http.routes!r} are not in the plan")
 
     # -- swapping ------------------------------------------------------------------------------------------------------
 
-    def commit(self, draft: Draft) -> tuple[list[ListenerState], list[ListenerState]]:
-        """Makes the draft the plan in force. Gives the listeners that are new, and those that are gone (their
-        connections are still open)."""
+    def commit(self, draft: Draft) -> Swap:
+        """Makes the draft the plan in force."""
         clusters = dict(self._context.clusters)
         for cluster in _of_kind(draft.sections, "cluster", plan.Cluster):
             key, endpoints_key = ("cluster", cluster.name), ("endpoints", cluster.endpoints)
@@ -159,6 +213,8 @@ class Tables:
                 _configure(live, cluster)
             elif key in draft.changed:
                 _configure(live, cluster)
+            if cluster.name in draft.client_tls:
+                live.tls = draft.client_tls[cluster.name]
             if key in draft.changed or endpoints_key in draft.changed:
                 endpoints = draft.sections[endpoints_key]
                 assert isinstance(endpoints, plan.Endpoints)
@@ -166,27 +222,48 @@ class Tables:
         for name in [name for name in clusters if ("cluster", name) not in draft.sections]:
             clusters.pop(name).close()
         self._limits.settle(clusters)
-        added = []
+        added, states = [], []
         used_logs: set[str] = set()
         for listener in _of_kind(draft.sections, "listener", plan.Listener):
-            state = self.listeners.get(listener.name)
-            if state is None:
+            there = self.listeners.get(listener.name)
+            if there is None:
                 stats = self._stats.group(layout.LISTENER, listener.name)
-                state = self.listeners[listener.name] = ListenerState(self._context, listener.name, stats)
-                added.append(state)
-            assert listener.http is not None
-            _configure_http(state, listener.http)
-            if listener.name in draft.access_logs:
-                state.access_logs = draft.access_logs[listener.name] or None  # type: ignore[assignment]
-            used_logs.update(log.path for log in listener.http.access_logs)
-            state.routes = draft.routes[listener.http.routes]  # type: ignore[assignment]
+                there = self.listeners[listener.name] = Listener(listener.name, stats)
+                added.append(there)
+            states += self._configure_listener(there, listener, draft, used_logs)
         gone = [name for name in self.listeners if ("listener", name) not in draft.sections]
+        for name in gone:
+            states += self.listeners.pop(name).states.values()
         self.logs.commit(used_logs)
         self._context.clusters = clusters
         self._routes = draft.routes
+        self._server_tls = draft.server_tls
         self._sections = draft.sections
         self.version = draft.version
-        return added, [self.listeners.pop(name) for name in gone]
+        return Swap(added, gone, states)
+
+    def _configure_listener(
+        self, there: Listener, listener: plan.Listener, draft: Draft, used_logs: set[str]
+    ) -> list[ListenerState]:
+        """Gives the states of its chains that are gone. Adds to `used_logs`."""
+        keys = {id(chain): key for key, chain in keyed(listener)}
+
+        def fill(state: ListenerState, chain: plan.FilterChain) -> None:
+            assert chain.http is not None
+            _configure_http(state, chain.http)
+            used_logs.update(log.path for log in chain.http.access_logs)
+            state.routes = draft.routes[chain.http.routes]  # type: ignore[assignment]
+            logs = draft.access_logs.get((listener.name, keys[id(chain)]))
+            if logs is not None:
+                state.access_logs = logs or None  # type: ignore[assignment]
+
+        return there.configure(listener, self._context, draft.server_tls[listener.name], fill)
+
+
+def _check_secrets(who: str, settings: plan.DownstreamTls | plan.UpstreamTls | None, draft: Draft) -> None:
+    for kind, name in tls.needs(settings):
+        if (kind, name) not in draft.sections:
+            raise PlanRefused(f"{who}: the {kind} {name!r} is not in the plan")
 
 
 def _of_kind(sections: dict[plan.SectionKey, plan.Section], kind: str, _: type[S]) -> Iterable[S]:

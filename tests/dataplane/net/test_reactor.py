@@ -13,7 +13,9 @@ import weakref
 import pytest
 import uvloop
 
+from tage.dataplane.net.chains import EVERYTHING, Chain
 from tage.dataplane.net.connection import Connection
+from tage.dataplane.net.entrance import Entrance
 from tage.dataplane.net.listener import AcceptingSocket
 from tage.dataplane.net.reactor import Reactor
 
@@ -341,7 +343,7 @@ def test_accepting_and_running_out_of_descriptors(run, capfd):
             made.append(Recorder())
             return made[-1]
 
-        accepting = AcceptingSocket(bench.reactor, server, factory)
+        accepting = AcceptingSocket(bench.reactor, None, server, Entrance([Chain(EVERYTHING, factory)], None))
         accepting.start()
         address = server.getsockname()
         peers = [socket.create_connection(address) for _ in range(5)]

@@ -59,7 +59,7 @@ def inline(text: str, **fields: Any) -> dict[str, Any]:
     ],
 )
 def test_loggers(config: dict[str, Any], expected: AccessLog) -> None:
-    http = translate("listener", manager(access_log=[config, file()])).listener.http
+    http = translate("listener", manager(access_log=[config, file()])).listener.chains[0].http
     assert http.access_logs == [expected, AccessLog("/log")]
 
 

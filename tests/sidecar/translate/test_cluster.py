@@ -114,7 +114,7 @@ def test_settings() -> None:
                 "transport_socket": {
                     "name": "tls",
                     "typed_config": {
-                        "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext"
+                        "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext"
                     },
                 }
             },

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from tage.sidecar.plan import Http, Listener, Routes
+from tage.sidecar.plan import FilterChain, Http, Listener, Routes
 from tage.sidecar.translate import listener as module
-from tage.sidecar.translate.draft import ListenerDraft, Source
+from tage.sidecar.translate.draft import ChainDraft, ListenerDraft, Source
 from tage.sidecar.translate.problem import Problems
 
 from .build import ADS, ROUTER, address, manager, message, problems, routes, translate
@@ -19,8 +19,9 @@ M = "filter_chains[0].filters[0].typed_config"
 
 
 def test_defaults() -> None:
+    chain = FilterChain(http=Http("r", "s", append_x_forwarded_for=False))
     assert translate("listener", manager()) == ListenerDraft(
-        Listener("l", "127.0.0.1", 8080, http=Http("r", "s", append_x_forwarded_for=False)), rds=Source("r")
+        Listener("l", "127.0.0.1", 8080, chains=[chain]), [ChainDraft(rds=Source("r"))]
     )
 
 
@@ -42,20 +43,21 @@ def test_settings() -> None:
     content["traffic_direction"] = "OUTBOUND"
     http = Http("x", "s", True, False, 98_304, 50, 30_000, 10_000, "front")
     assert translate("listener", content) == ListenerDraft(
-        Listener("l", "127.0.0.1", 8080, "outbound", http), rds=Source("x", 2000), stream_idle_timeout=0
+        Listener("l", "127.0.0.1", 8080, "outbound", [FilterChain(http=http)]),
+        [ChainDraft(rds=Source("x", 2000), stream_idle_timeout=0)],
     )
 
 
 def test_skip_xff_append() -> None:
     draft = translate("listener", manager(use_remote_address=True, skip_xff_append=True))
-    assert not draft.listener.http.append_x_forwarded_for
+    assert not draft.listener.chains[0].http.append_x_forwarded_for
 
 
 def test_inline_routes() -> None:
     draft = translate("listener", manager(route_config=routes()))
-    assert draft.rds is None
-    assert draft.routes.name == draft.listener.http.routes == "r"
-    assert not draft.validate_clusters
+    assert draft.chains[0].rds is None
+    assert draft.chains[0].routes.name == draft.listener.chains[0].http.routes == "r"
+    assert not draft.chains[0].validate_clusters
 
 
 def test_a_static_listener_may_go_without_a_name_and_its_routes_are_checked() -> None:
@@ -65,8 +67,8 @@ def test_a_static_listener_may_go_without_a_name_and_its_routes_are_checked() ->
     draft = module.translate(message("listener", content), "", found, static=True)
     assert not found
     assert draft.listener.name == "127.0.0.1:8080"
-    assert draft.routes == Routes("127.0.0.1:8080")
-    assert draft.validate_clusters
+    assert draft.chains[0].routes == Routes("127.0.0.1:8080")
+    assert draft.chains[0].validate_clusters
 
 
 def chain(**fields: Any) -> dict[str, Any]:
@@ -113,9 +115,29 @@ def chain(**fields: Any) -> dict[str, Any]:
             "not supported",
         ),
         (
-            chain(filter_chain_match={"server_names": ["a"]}),
-            "filter_chains[0].filter_chain_match.server_names",
-            "not supp",
+            chain(filter_chain_match={"server_names": ["a.*"]}),
+            "filter_chains[0].filter_chain_match.server_names[0]",
+            "'a.*' is neither a name nor '*.' and a name",
+        ),
+        (
+            chain(filter_chain_match={"prefix_ranges": [{"address_prefix": "10.0.0.0", "prefix_len": 40}]}),
+            "filter_chains[0].filter_chain_match.prefix_ranges[0]",
+            "not",
+        ),
+        (
+            chain(filter_chain_match={"source_ports": [0]}),
+            "filter_chains[0].filter_chain_match.source_ports[0]",
+            "1 to",
+        ),
+        (
+            chain(filter_chain_match={"transport_protocol": "quic"}),
+            "filter_chains[0].filter_chain_match.transport_protocol",
+            "quic is not supported (only tls or raw_buffer)",
+        ),
+        (
+            {**manager(), "filter_chains": manager()["filter_chains"] * 2},
+            "filter_chains[1].filter_chain_match",
+            "another filter chain has the same match",
         ),
         (
             chain(
@@ -131,8 +153,8 @@ def chain(**fields: Any) -> dict[str, Any]:
             "filter_chains[0].filters[0]",
             "filter 'tcp' is not supported",
         ),
-        ({"name": "l", "address": address()}, "filter_chains", "0 of them; exactly one"),
-        ({**manager(), "listener_filters": [{"name": "x"}]}, "listener_filters", "not supported"),
+        ({"name": "l", "address": address()}, "filter_chains", "at least one"),
+        ({**manager(), "listener_filters": [{"name": "x"}]}, "listener_filters[0]", "'x' has no typed_config"),
         ({**manager(), "per_connection_buffer_limit_bytes": 1}, "per_connection_buffer_limit_bytes", "not supported"),
         ({**manager(), "enable_reuse_port": False}, "enable_reuse_port", "only true"),
         ({**manager(), "name": ""}, "name", "is missing"),

@@ -23,7 +23,9 @@ ROUTES = plan.Routes("r", [plan.VirtualHost("v", ["*"], [])])
 
 
 def listener(*access_logs: plan.AccessLog, name: str = "l") -> plan.Listener:
-    return plan.Listener(name, "127.0.0.1", 80, http=plan.Http("r", access_logs=list(access_logs)))
+    return plan.Listener(
+        name, "127.0.0.1", 80, chains=[plan.FilterChain(http=plan.Http("r", access_logs=list(access_logs)))]
+    )
 
 
 class Worker:
@@ -41,11 +43,16 @@ class Worker:
         self.tables.commit(await self.prepare(*listeners))
 
     def logs(self, name: str = "l") -> Any:
-        return self.tables.listeners[name].access_logs
+        return self._state(name).access_logs
+
+    def _state(self, name: str) -> Any:
+        """Of the listener's one chain."""
+        (state,) = self.tables.listeners[name].states.values()
+        return state
 
     def log(self, name: str = "l") -> None:
         """One request."""
-        self.tables.listeners[name].write_logs(Record())
+        self._state(name).write_logs(Record())
 
 
 def run(directory: Path, test: Callable[[Worker], Any]) -> None:

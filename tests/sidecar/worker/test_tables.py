@@ -33,7 +33,7 @@ def routes(name="r", to="c", **fields):
 
 
 def listener(name="l", to="r", **fields):
-    return plan.Listener(name, "127.0.0.1", 80, http=plan.Http(to, **fields))
+    return plan.Listener(name, "127.0.0.1", 80, chains=[plan.FilterChain(http=plan.Http(to, **fields))])
 
 
 WHOLE = (endpoints(), cluster(), routes(), listener())
@@ -60,13 +60,17 @@ class Worker:
     def apply(self, *sections: plan.Section, **fields: Any) -> Any:
         return self.tables.commit(self.prepare(*sections, **fields))
 
+    def state(self, name: str = "l") -> Any:
+        """Of the listener's one chain."""
+        (state,) = self.tables.listeners[name].states.values()
+        return state
+
     def leads_to(self, name: str = "l") -> str:
         """The cluster that a request to the listener goes to."""
         decoder = RequestDecoder()
         decoder.feed(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n")
         decoder.read_head()
-        state = self.tables.listeners[name]
-        return str(state.routes.route(decoder.head).pick_cluster(self.context.random))
+        return str(self.state(name).routes.route(decoder.head).pick_cluster(self.context.random))
 
     def hosts(self, name: str = "c") -> list[str]:
         return [host.address for host in self.context.clusters[name].hosts]
@@ -83,9 +87,9 @@ def worker(tmp_path):
 def test_a_first_plan(worker):
     draft = worker.prepare(*WHOLE, full=True)
     assert (worker.tables.version, worker.tables.listeners, worker.context.clusters) == (0, {}, {})
-    added, gone = worker.tables.commit(draft)
-    assert [state.name for state in added] == ["l"]
-    assert gone == []
+    added, gone, states = worker.tables.commit(draft)
+    assert [listener.name for listener in added] == ["l"]
+    assert (gone, states) == ([], [])
     assert worker.tables.version == 1
     assert worker.leads_to() == "c"
     assert worker.hosts() == ["10.0.0.1"]
@@ -112,7 +116,7 @@ def test_everything_about_a_cluster_is_carried_over(worker):
     worker.apply(given, section, routes(), listener(), full=True)
     live = worker.context.clusters["c"]
     for field in section.__struct_fields__:
-        if field not in ("endpoints", "alt_stat_name", "labels"):
+        if field not in ("endpoints", "tls", "alt_stat_name", "labels"):  # tls: test_tls.py
             assert getattr(live, field) == getattr(section, field), field
     assert [(h.address, h.port, h.weight, h.healthy) for h in live.hosts] == [
         ("10.0.0.1", 81, 2, False),
@@ -131,8 +135,8 @@ def test_everything_about_a_listener_is_carried_over(worker):
         head_timeout=4,
         server_name="me",
     )
-    worker.apply(*WHOLE[:3], plan.Listener("l", "127.0.0.1", 80, http=http), full=True)
-    state = worker.tables.listeners["l"]
+    worker.apply(*WHOLE[:3], plan.Listener("l", "127.0.0.1", 80, chains=[plan.FilterChain(http=http)]), full=True)
+    state = worker.state()
     for field in http.__struct_fields__:
         if field not in ("routes", "stat_prefix", "server_name", "access_logs"):  # access_logs: test_logs.py
             assert getattr(state, field) == getattr(http, field), field
@@ -144,21 +148,20 @@ def test_everything_about_a_listener_is_carried_over(worker):
 
 def test_a_delta_changes_what_it_names(worker):
     worker.apply(*WHOLE, full=True)
-    live, state = worker.context.clusters["c"], worker.tables.listeners["l"]
+    live, state = worker.context.clusters["c"], worker.state()
     kept, host = state.routes, live.hosts[0]
     worker.apply(endpoints("c", "10.0.0.1", "10.0.0.2"))
     assert worker.context.clusters["c"] is live
-    assert worker.tables.listeners["l"].routes is kept, "unchanged routes are not built again"
+    assert worker.state().routes is kept, "unchanged routes are not built again"
     assert live.hosts[0] is host
     assert worker.hosts() == ["10.0.0.1", "10.0.0.2"]
 
 
 def test_a_delta_for_a_route(worker):
     worker.apply(*WHOLE, full=True)
-    state = worker.tables.listeners["l"]
-    added, gone = worker.apply(endpoints("d"), cluster("d"), routes(to="d"))
-    assert (added, gone) == ([], [])
-    assert worker.tables.listeners["l"] is state
+    state = worker.state()
+    assert worker.apply(endpoints("d"), cluster("d"), routes(to="d")) == ([], [], [])
+    assert worker.state() is state
     assert worker.leads_to() == "d"
 
 
@@ -187,11 +190,12 @@ def test_clusters_share_endpoints(worker):
 
 def test_a_whole_plan_without_changes_changes_nothing(worker):
     worker.apply(*WHOLE, full=True)
-    live, state = worker.context.clusters["c"], worker.tables.listeners["l"]
+    live, state = worker.context.clusters["c"], worker.state()
     table, host = state.routes, live.hosts[0]
-    assert worker.apply(*WHOLE, full=True) == ([], [])
+    assert worker.apply(*WHOLE, full=True) == ([], [], [])
     assert worker.context.clusters == {"c": live}
-    assert worker.tables.listeners == {"l": state}
+    assert list(worker.tables.listeners) == ["l"]
+    assert worker.state() is state
     assert state.routes is table
     assert live.hosts == [host]
     assert worker.tables.version == 2
@@ -200,9 +204,8 @@ def test_a_whole_plan_without_changes_changes_nothing(worker):
 def test_what_a_whole_plan_does_not_name_goes(worker):
     more = (endpoints("d"), cluster("d"), routes("r2", "d"), listener("l2", "r2"))
     worker.apply(*WHOLE, *more, full=True)
-    gone_cluster, gone_state = worker.context.clusters["d"], worker.tables.listeners["l2"]
-    added, gone = worker.apply(*WHOLE, full=True)
-    assert (added, gone) == ([], [gone_state])
+    gone_cluster, gone_state = worker.context.clusters["d"], worker.state("l2")
+    assert worker.apply(*WHOLE, full=True) == ([], ["l2"], [gone_state])
     assert list(worker.context.clusters) == ["c"]
     assert gone_cluster.hosts == []
     assert list(worker.tables.listeners) == ["l"]
@@ -215,8 +218,9 @@ def test_what_a_delta_removes_goes(worker):
     worker.apply(removed=[("cluster", "d"), ("endpoints", "d"), ("routes", "never there")])
     assert list(worker.context.clusters) == ["c"]
     assert gone_cluster.schedule == []
-    _, gone = worker.apply(removed=[("listener", "l"), ("routes", "r")])
-    assert [state.name for state in gone] == ["l"]
+    swap = worker.apply(removed=[("listener", "l"), ("routes", "r")])
+    assert swap.gone == ["l"]
+    assert [state.name for state in swap.states] == ["l"]
     assert worker.tables.listeners == {}
 
 
@@ -254,7 +258,11 @@ def test_a_cluster_that_comes_back_counts_on(worker):
     [
         ((cluster(),), "cluster 'c': its endpoints 'c' are not in the plan"),
         ((listener(),), "listener 'l': its routes 'r' are not in the plan"),
-        ((plan.Listener("l", "127.0.0.1", 80),), "listener 'l': it says nothing of what to do with connections"),
+        ((plan.Listener("l", "127.0.0.1", 80),), "listener 'l': it has no filter chain"),
+        (
+            (plan.Listener("l", "127.0.0.1", 80, chains=[plan.FilterChain()]),),
+            "listener 'l': a filter chain says nothing of what to do with connections",
+        ),
         (
             (routes(retry=plan.RetryPolicy(["x"])),),
             "routes 'r', virtual host 'v', route '0': unknown retry condition 'x'",
@@ -307,7 +315,7 @@ def test_a_refusal_leaves_what_is_in_force(worker):
     before = (
         worker.context.clusters,
         dict(worker.tables.listeners),
-        worker.tables.listeners["l"].routes,
+        worker.state().routes,
         worker.hosts(),
     )
     with pytest.raises(PlanRefused):
@@ -317,7 +325,7 @@ def test_a_refusal_leaves_what_is_in_force(worker):
     after = (
         worker.context.clusters,
         dict(worker.tables.listeners),
-        worker.tables.listeners["l"].routes,
+        worker.state().routes,
         worker.hosts(),
     )
     assert after == before

@@ -1,0 +1,138 @@
+"""Certificates and what is trusted, as files hold them: read, checked, and read again when a file changes.
+
+What was read is looked at with OpenSSL before anybody is given it: a certificate whose key has not been replaced yet is
+half of a change, and the former pair stays until the other half is there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import msgspec
+
+from tage.sidecar import plan
+from tage.sidecar.translate.draft import SecretDraft
+
+MAX_SIZE = 4 << 20
+"""Bytes of one file; a bundle of all public CAs has a quarter of a MiB."""
+POLL_SECONDS = 1.0
+"""How often files are looked at. Mounted secrets change by a symbolic link, which inotify on the file does not tell."""
+
+Secret = plan.Certificate | plan.Trust
+Stamp = tuple[Any, ...]
+
+logger = logging.getLogger(__name__)
+
+
+class SecretError(Exception):
+    """A secret cannot be read or does not serve; the message says what of it, and why."""
+
+
+def load(draft: SecretDraft) -> SecretDraft:
+    """With what its sources hold now. Raises `SecretError`."""
+    section = msgspec.structs.replace(
+        draft.section,
+        **{field: _read(source.file) if source.file else source.inline for field, source in draft.sources.items()},
+    )
+    _check(section, draft)
+    return SecretDraft(section, draft.sources)
+
+
+def _check(section: Secret, draft: SecretDraft) -> None:
+    from tage.dataplane.net import tls  # here: it loads OpenSSL, which an agent without TLS does without
+
+    try:
+        if isinstance(section, plan.Certificate):
+            tls.check_pair(tls.KeyPair(section.chain, section.key, section.password))
+        else:
+            tls.check_trust(tls.Trust(section.ca, section.crl))
+    except tls.TlsError as error:
+        files = " and ".join(source.file for source in draft.sources.values() if source.file)
+        raise SecretError(f"{files}: {error}" if files else str(error)) from None
+
+
+def _read(file: str) -> bytes:
+    try:
+        with open(file, "rb") as stream:
+            data = stream.read(MAX_SIZE + 1)
+    except OSError as error:
+        raise SecretError(f"{file}: {error.strerror}") from None
+    if len(data) > MAX_SIZE:
+        raise SecretError(f"{file}: is larger than {MAX_SIZE >> 20} MiB")
+    return data
+
+
+class SecretFiles:
+    """Watches the files of the secrets that it was given last; `changed` is told what they hold now."""
+
+    def __init__(self, changed: Callable[[Secret], None], poll_seconds: float = POLL_SECONDS) -> None:
+        self._changed = changed
+        self._poll_seconds = poll_seconds
+        self._drafts: dict[str, SecretDraft] = {}
+        self._stamps: dict[str, Stamp] = {}
+        self._reported: dict[str, str] = {}
+        """What was said last of a secret that cannot be read."""
+        self._task: asyncio.Task[None] | None = None
+
+    def set(self, drafts: Iterable[SecretDraft]) -> None:
+        """What is to be watched from now on. Cheap when nothing changed."""
+        wanted = {
+            draft.section.name: draft for draft in drafts if any(source.file for source in draft.sources.values())
+        }
+        for name in wanted.keys() - self._drafts.keys():
+            # Unknown: the first look reads it again, for it may have changed since the translation read it.
+            self._stamps[name] = ()
+        for name in self._drafts.keys() - wanted.keys():
+            self._stamps.pop(name)
+            self._reported.pop(name, None)
+        for name, draft in wanted.items():
+            self._drafts.setdefault(name, draft)
+        self._drafts = {name: self._drafts[name] for name in wanted}
+        if self._drafts and self._task is None:
+            self._task = asyncio.create_task(self._watch(), name="secret files")
+        elif not self._drafts and self._task is not None:
+            self.close()
+
+    def close(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            self._task = None
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(self._poll_seconds)
+            for name in list(self._drafts):
+                self.look(name)
+
+    def look(self, name: str) -> None:
+        """Reads one secret again if one of its files is another than before."""
+        draft = self._drafts[name]
+        stamp = tuple(_stamp(source.file) for source in draft.sources.values() if source.file)
+        if stamp == self._stamps[name]:
+            return
+        try:
+            fresh = load(draft)
+        except SecretError as error:
+            # Not remembered: it is tried again, for the rest of the change may come without a new stamp.
+            if self._reported.get(name) != str(error):
+                self._reported[name] = str(error)
+                logger.warning("%s; what was there before stays in force", error)
+            return
+        self._stamps[name] = stamp
+        self._reported.pop(name, None)
+        if fresh.section != draft.section:
+            self._drafts[name] = fresh
+            logger.info("secret %s: the files have changed", name)
+            self._changed(fresh.section)
+
+
+def _stamp(file: str) -> Stamp:
+    try:
+        found = os.stat(file)
+    except OSError as error:
+        return (error.errno,)
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns

@@ -1,0 +1,98 @@
+"""Listeners of the plan -> what their sockets need: an `Entrance`, and a `ListenerState` for each filter chain.
+
+A chain is known by its name, or by its place where it has none. One that stays keeps its state, so that the next
+request on a connection that is open meets what is new.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from tage.dataplane.net import chains
+from tage.dataplane.net.entrance import Entrance
+from tage.dataplane.net.tls import ServerTls
+from tage.dataplane.streams.context import Context, ListenerState
+from tage.dataplane.streams.http1_downstream import Http1DownstreamConnection
+from tage.sidecar import plan
+
+HTTP1_PROTOCOLS = frozenset({"http/1.1", "http/1.0"})
+"""What a chain with HTTP can be asked for by ALPN; others of its list are not offered."""
+
+
+class Listener:
+    """A listener in force. `states` by chain."""
+
+    def __init__(self, name: str, stats: Any) -> None:
+        self.name = name
+        self.stats = stats
+        self.states: dict[str, ListenerState] = {}
+        self.entrance = Entrance([], stats)
+
+    def configure(
+        self,
+        section: plan.Listener,
+        context: Context,
+        tls: Mapping[str, ServerTls],
+        fill: Callable[[ListenerState, plan.FilterChain], None],
+    ) -> list[ListenerState]:
+        """Takes over what the section says; `fill` configures each chain's state. Gives the states of chains that are
+        gone."""
+        former, self.states = self.states, {}
+        built = []
+        for key, chain in keyed(section):
+            state = former.pop(key, None) or ListenerState(context, self.name, self.stats)
+            fill(state, chain)
+            self.states[key] = state
+            built.append(
+                chains.Chain(
+                    _match(chain.match), _maker(state), tls.get(key), (chain.handshake_timeout or 60_000) / 1000
+                )
+            )
+        count = len(section.chains)
+        self.entrance = Entrance(
+            built[:count],
+            self.stats,
+            built[count] if len(built) > count else None,
+            proxy_protocol=section.proxy_protocol is not None,
+            allow_without_proxy=section.proxy_protocol is not None and section.proxy_protocol.allow_without,
+            inspect_tls=section.inspect_tls,
+            inspect_http=section.inspect_http,
+            timeout=section.inspect_timeout,
+            continue_on_timeout=section.continue_on_timeout,
+        )
+        return list(former.values())
+
+
+def keyed(section: plan.Listener) -> list[tuple[str, plan.FilterChain]]:
+    """All chains with their keys."""
+    count = len(section.chains)
+    return [
+        (chain.name or (f"#{index}" if index < count else "#default"), chain)
+        for index, chain in enumerate(section.all_chains())
+    ]
+
+
+def _maker(state: ListenerState) -> Callable[[], Any]:
+    return lambda: Http1DownstreamConnection(state)
+
+
+def _match(match: plan.ChainMatch | None) -> chains.Match:
+    if match is None:
+        return chains.EVERYTHING
+    return chains.Match(
+        match.destination_port,
+        _networks(match.destination_prefixes),
+        tuple(match.server_names),
+        match.transport_protocol,
+        tuple(match.application_protocols),
+        _networks(match.direct_source_prefixes),
+        match.source_type,
+        _networks(match.source_prefixes),
+        tuple(match.source_ports),
+    )
+
+
+def _networks(prefixes: list[str]) -> tuple[chains.Network, ...]:
+    return tuple(ipaddress.ip_network(prefix) for prefix in prefixes)
