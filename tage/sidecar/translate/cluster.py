@@ -13,7 +13,7 @@ from tage.sidecar import plan
 from tage.sidecar.translate import dns, endpoint, tls
 from tage.sidecar.translate.draft import ClusterDraft, Dns, DnsPolicy, SecretDraft
 from tage.sidecar.translate.problem import Problems
-from tage.sidecar.translate.shape import AnyOf, Only, Shape, leaf, unpack
+from tage.sidecar.translate.shape import AnyOf, Extension, Only, Shape, leaf, unpack
 from tage.sidecar.translate.values import ADS, ads_source, milliseconds
 
 _HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
