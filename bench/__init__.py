@@ -9,6 +9,7 @@
 ``idle``          memory of idle connections, and ``idle_report``, its table
 ``memory``        PSS of all processes of a sidecar, idle and after load
 ``dynamic``       the same under a control plane
+``pauses``        the worker's longest pauses and their causes; ``inject`` is what it adds to the worker's Python
 ``processes``     starting, pinning, accounting for and stopping processes
 ``soak``          not a benchmark but shares its parts: load on a mesh whose parts change and die
 ``relay``         the floor of TCP proxying, compiled by ``build``

@@ -83,8 +83,10 @@ def start(
     core: int,
     template: str = "",
     values: Mapping[str, object] | None = None,
+    env: dict[str, str] | None = None,
 ) -> Running:
-    """Starts it; it is not yet ready when this returns. `template`: not the proxy's usual one, with more `values`."""
+    """Starts it; it is not yet ready when this returns. `template`: not the proxy's usual one, with more `values`;
+    `env`: variables beside the harness's own."""
     program = proxy.program()
     if program is None:
         raise LookupError(proxy.name)
@@ -102,7 +104,7 @@ def start(
     }
     config = render(template or proxy.template, places, directory)
     argv = proxy.argv(Place(program, config, directory, admin_port))
-    return Running(proxy, Process(proxy.name, argv, directory / "log", core), port, admin_port)
+    return Running(proxy, Process(proxy.name, argv, directory / "log", core, env), port, admin_port)
 
 
 def version_of(proxy: Proxy) -> str:

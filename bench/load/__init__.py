@@ -5,6 +5,7 @@ given rate; what the harness needs of one is `Load`. One module a driver:
 ``openloop``    an open-loop HTTP/1.1 generator, run as a process of its own
 ``handshakes``  a new TLS connection for each request, run as a process of its own
 ``hold``        idle keep-alive connections, run as a process of its own
+``probe``       how long a worker lets a ready connection wait, run as a process of its own
 ``generator``   what open-loop generators share
 ``tls``         TLS of the generators
 """
