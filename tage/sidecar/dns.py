@@ -10,10 +10,11 @@ What an answer does is what Envoy does (source/extensions/clusters/dns, .../dns_
 - Addresses take the place of those before. Of two endpoints with the same address and port the first counts.
 - "There is no such name" (NXDOMAIN) and "it has no address" (an empty answer) are answers as well: the addresses go.
   Not so with LOGICAL_DNS, where an empty answer is a failure.
-- Anything else (SERVFAIL, REFUSED, no answer in time, no server) is a failure: the last good addresses stay.
+- Anything else (SERVFAIL, REFUSED, no answer in time, no server) is a failure: the last good addresses stay, also those
+  that a former agent found.
 - `auto` asks for IPv6 addresses, and for IPv4 where there are none; `v4_preferred` the other way round; `all` for both.
-  Unlike Envoy, which looks at the last question only, the addresses of a family stay while questions for it fail, and
-  "none" is believed only when no question failed.
+  "None" is believed only when no question failed. Unlike in Envoy, with `all` the addresses of a family stay while only
+  questions for it fail.
 - The next question comes after dns_refresh_rate, with respect_dns_ttl after the smallest TTL of the answer (unless that
   is 0: a TTL has no other lower limit), plus a random part of dns_jitter. After a failure with dns_failure_refresh_rate
   it comes after a random part of base_interval, doubled each time up to max_interval, but not before `MIN_DELAY`.
@@ -192,10 +193,21 @@ class Resolver:
         self._draw = draw
         self._clusters: dict[str, Dns] = {}
         self._told: dict[str, list[plan.Endpoint]] = {}
+        self._former: dict[str, list[plan.Endpoint]] = {}
         self._watches: dict[tuple[str, DnsPolicy], Watch] = {}
         self._asks: dict[DnsServers, Asks] = {}
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         """Gets the exception of a task that ended with one."""
+
+    def remember(self, sections: Iterable[bytes]) -> None:
+        """The endpoints that a former agent put in force: what names start with here, so that its death while nobody
+        answers costs no address. Call it before `set`."""
+        for blob in sections:
+            section = plan.decode("endpoints", blob)
+            assert isinstance(section, plan.Endpoints)
+            resolved = [endpoint for endpoint in section.endpoints if endpoint.hostname]
+            if resolved:
+                self._former[section.name] = resolved
 
     def set(self, clusters: Mapping[str, Dns]) -> None:
         """What is to be kept fresh from now on. Cheap when nothing changed."""
@@ -239,18 +251,28 @@ class Resolver:
 
     def _join(self, cluster: str, dns: Dns, former: Mapping[Any, Known]) -> None:
         """Gives the cluster its watches. A new one starts with what another policy's watch knows by the same question,
-        so that a change of policy loses no addresses."""
+        so that a change of policy loses no addresses, or with what a former agent knew."""
         policy = dns.policy
         for host in dict.fromkeys(name.host for name in dns.names if not _literal(name.host)):
             watch = self._watches.get((host, policy))
             if watch is None:
                 if policy.servers not in self._asks:
                     self._asks[policy.servers] = self._make(policy.servers)
-                known = msgspec.structs.replace(former.get(_question(host, policy)) or Known())
+                found = former.get(_question(host, policy))
+                known = msgspec.structs.replace(found) if found is not None else self._remembered(cluster, dns, host)
                 watch = self._watches[host, policy] = Watch(host, policy, self._asks[policy.servers], known)
                 watch.task = asyncio.create_task(self._keep(watch), name=f"dns {host}")
                 watch.task.add_done_callback(self._ended)
             watch.clusters.add(cluster)
+
+    def _remembered(self, cluster: str, dns: Dns, host: str) -> Known:
+        wanted = {(name.hostname or name.host, name.port) for name in dns.names if name.host == host}
+        former = self._former.get(cluster, ())
+        found = [endpoint.address for endpoint in former if (endpoint.hostname, endpoint.port) in wanted]
+        known: dict[Family, list[str]] = {"v4": [], "v6": []}
+        for address in dict.fromkeys(found):
+            known["v6" if ":" in address else "v4"].append(address)
+        return Known({family: tuple(addresses) for family, addresses in known.items()})
 
     def _forget(self, watch: Watch) -> None:
         del self._watches[watch.host, watch.policy]

@@ -72,6 +72,7 @@ class Engine:
             raise EngineError(f"the supervisor said {type(hello).__name__} first, not Hello")
         self._version = hello.version
         self._state = self._machine(hello.version)
+        self._resolver.remember(hello.endpoints)
         background = [
             asyncio.create_task(task) for task in (self._send_updates(), self._watch_time(), *self._control_plane())
         ]

@@ -344,10 +344,12 @@ class Message(msgspec.Struct, tag=True, array_like=True, frozen=True):
 
 class Hello(Message, frozen=True):
     """Supervisor -> agent, first. `version` is that of the plan in force (0: none); the agent's next is higher.
-    `workers` is how many there are."""
+    `workers` is how many there are. `endpoints` are the sections of that kind, encoded: names that a former agent could
+    resolve may not be resolvable now."""
 
     version: int
     workers: int
+    endpoints: list[bytes] = []
 
 
 class Update(Message, frozen=True):

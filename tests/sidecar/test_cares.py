@@ -71,6 +71,16 @@ def test_no_such_name_and_no_address_are_answers(server: Nameserver) -> None:
     play(at(server), script)
 
 
+def test_addresses_are_bounded(server: Nameserver, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cares, "MAX_ADDRESSES", 2)
+    server.addresses["a.test"] = ["127.0.0.1", "127.0.0.2", "127.0.0.3"]
+
+    async def script(asked: Cares) -> None:
+        assert (await asked.ask("a.test", "v4")).addresses == ("127.0.0.1", "127.0.0.2")
+
+    play(at(server), script)
+
+
 @pytest.mark.parametrize("failure", ["SERVFAIL", "REFUSED", "NOTIMP"])
 def test_failures(server: Nameserver, failure: str) -> None:
     server.failure = failure

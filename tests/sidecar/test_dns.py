@@ -9,7 +9,7 @@ import pytest
 from tage.sidecar import dns
 from tage.sidecar.cares import Answer, Family, LookupFailed
 from tage.sidecar.dns import MAX_TTL, MIN_DELAY, Known, Refresh, Resolver, Watch
-from tage.sidecar.plan import Endpoint
+from tage.sidecar.plan import Endpoint, Endpoints, encode
 from tage.sidecar.translate.draft import Dns, DnsName, DnsPolicy, DnsServers
 
 WAIT = 10.0
@@ -377,6 +377,32 @@ def test_another_policy_starts_with_what_is_known() -> None:
         # By another question they might not have been found.
         game.set(c=simple("a", family="v6_only"))
         assert await game.next() == []
+
+    play(names, script)
+
+
+def test_what_a_former_agent_found_stays_until_there_is_an_answer() -> None:
+    names = Names(a=["127.0.0.7"])
+    names.failing["a"] = names.failing["b"] = names.failing["c"] = "SERVFAIL"
+    former = [
+        Endpoint("127.0.0.1", 80, hostname="a"),
+        Endpoint("::1", 80, hostname="a"),
+        Endpoint("127.0.0.2", 80, hostname="shown"),
+        Endpoint("127.0.0.3", 81, hostname="a"),  # of an entry that is gone
+        Endpoint("127.0.0.4", 80),
+    ]
+
+    async def script(game: Game) -> None:
+        game.resolver.remember([encode(Endpoints("one", former)), encode(Endpoints("two", [Endpoint("127.0.0.5", 1)]))])
+        entries = [DnsName("a", 80), DnsName("b", 80, hostname="shown"), DnsName("c", 80)]
+        game.set(one=Dns(entries, DnsPolicy("all")), two=simple("c", port=1))
+        told = dict([await game.told.get(), await game.told.get()])
+        assert told == {"one": former[:3], "two": []}
+        names.failing.clear()
+        for _ in range(4):
+            await game.again()
+        assert (await game.told.get()) == ("one", [Endpoint("127.0.0.7", 80, hostname="a"), former[2]])
+        assert (await game.told.get()) == ("one", [Endpoint("127.0.0.7", 80, hostname="a")])
 
     play(names, script)
 

@@ -158,7 +158,8 @@ class Coordinator:
     def agent_connected(self) -> list[Command]:
         self._agent = True
         self._reported = self._state()
-        self._to_agent(plan.Hello(self._version, self._slots))
+        endpoints = [blob for (kind, _), blob in self._sections.items() if kind == "endpoints"]
+        self._to_agent(plan.Hello(self._version, self._slots, endpoints))
         self._to_agent(self._reported)
         return self._commands()
 

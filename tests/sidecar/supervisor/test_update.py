@@ -350,6 +350,17 @@ def test_without_an_agent_a_replacement_gets_the_plan() -> None:
     assert book.machine.agent_connected() == [ToAgent(plan.Hello(7, 1)), ToAgent(plan.WorkerState(1, 7))]
 
 
+def test_a_new_agent_is_told_the_endpoints_in_force() -> None:
+    book = Book(1)
+    book.machine.update(plan.Update(7, True, [("cluster", "a", b"A"), ("endpoints", "a", b"E")]), book.now)
+    assert book.machine.agent_lost() == [ToWorker(0, plan.Abort(7))]
+    assert book.machine.agent_connected()[0] == ToAgent(plan.Hello(0, 1))  # it never was in force
+    book.machine.update(plan.Update(7, True, [("cluster", "a", b"A"), ("endpoints", "a", b"E")]), book.now)
+    book.prepared(0, 8)
+    book.machine.agent_lost()
+    assert book.machine.agent_connected()[0] == ToAgent(plan.Hello(7, 1, [b"E"]))
+
+
 def test_an_agent_that_dies_takes_its_updates_along() -> None:
     book = Book(1)
     book.in_force(7)
