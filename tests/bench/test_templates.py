@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from bench import templates
-from bench.certificates import Certificates, Tls
+from bench.certificates import Certificates, Tls, make_certificates
 from bench.templates import PEERS, render
 
 VALUES = {
@@ -50,8 +50,10 @@ def test_a_place_without_a_value_is_named(tmp_path):
         render("envoy.yaml", {key: value for key, value in values(Tls.NONE).items() if key != "ITEMS_PORT"}, tmp_path)
 
 
+@pytest.mark.parametrize("tls", Tls)
 @pytest.mark.parametrize("template", ["envoy.yaml", "dynamic.yaml"])
-def test_tage_supports_what_envoy_is_given(template, tmp_path):
+def test_tage_supports_what_envoy_is_given(template, tls, tmp_path):
     from tage.sidecar.translate import bootstrap
 
-    bootstrap.load(render(template, values(Tls.NONE), tmp_path))
+    certificates = make_certificates(tmp_path / "certificates")
+    bootstrap.load(render(template, VALUES | certificates.values(tls), tmp_path))
