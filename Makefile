@@ -16,6 +16,8 @@ BENCH ?=
 TARGET ?= all
 SECONDS ?= 60
 SOAK ?=
+CASES ?= 100000
+SEED ?= 1
 PYTEST ?=
 
 VENV := .venv
@@ -26,7 +28,7 @@ JOBS := $(shell nproc 2>/dev/null || echo 2)
 # Compiled are the modules of the data plane that have a .pxd (setup.py).
 REQUEST_PATH := $(shell find tage/dataplane -name '*.py' -o -name '*.pxd')
 
-.PHONY: help run test lint types layers unit fuzz build bench bench-table soak soak-table format clean
+.PHONY: help run test lint types layers unit fuzz differential build bench bench-table soak soak-table format clean
 
 help:  ## What can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
@@ -62,6 +64,9 @@ unit: $(VENV)/.installed-dev build/.compiled
 
 fuzz: $(VENV)/.installed-dev build/.compiled  ## Fuzz the parsers: make fuzz [TARGET=http1_request] [SECONDS=60]
 	@$(BIN)/python -m fuzz $(TARGET) --seconds $(SECONDS)
+
+differential: $(VENV)/.installed-dev build/.compiled  ## Odd messages through a sidecar: make differential [CASES=100000] [SEED=1]
+	@TAGE_DIFFERENTIAL=$(CASES) TAGE_DIFFERENTIAL_SEED=$(SEED) $(BIN)/python -m pytest tests/e2e/smuggling
 
 format: $(VENV)/.installed-dev  ## Format the tree (the data plane keeps its own layout)
 	@$(BIN)/ruff format -q . && $(BIN)/ruff check -q --fix .

@@ -267,7 +267,9 @@ class Http1DownstreamConnection(DownstreamConnection):
 
     def send_error(self, error, status, body):
         headers = [(b"server", self.listener.server_name)]
-        to_head: cython.bint = self.stream is not None and self.decoder.head.method == b"HEAD"
+        to_head: cython.bint = False
+        if self.stream is not None or self.decoder.begun:
+            to_head = self.decoder.head.method == b"HEAD"
         if error.flag != "-":
             headers.append((b"x-tage-response-flags", error.flag.encode()))
             body += b"\n"

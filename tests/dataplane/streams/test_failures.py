@@ -364,6 +364,28 @@ def test_a_request_that_is_malformed_further_on(world):
     assert client.closed
 
 
+HEAD_CHUNKED = CHUNKED_POST.replace(b"POST", b"HEAD").removesuffix(b"5\r\nhello\r\n")
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        [HEAD_CHUNKED + b"nonsense\r\n"],
+        [HEAD_CHUNKED, b"nonsense\r\n"],
+        [b"HEAD / HTTP/1.1\r\nhost: a\r\nexpect: tea\r\n\r\n"],
+        [b"HEAD / HTTP/1.1\r\nhost: a\r\nx : y\r\n\r\n"],
+    ],
+    ids=["body", "body, further on", "expectation", "header"],
+)
+def test_a_head_request_that_is_malformed_is_answered_without_a_body(world, sent):
+    client = world.client(*sent)
+    got = client.takes()
+    assert (status(got) // 100, flags(got)) == (4, "DPE")
+    assert got.endswith(b"\r\n\r\n")
+    client.end()
+    assert client.closed
+
+
 def test_a_request_that_is_malformed_while_it_waits(world):
     client = world.client(CHUNKED_POST, b"nonsense\r\n")
     assert status(client.takes()) == 400

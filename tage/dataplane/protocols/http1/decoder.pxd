@@ -34,6 +34,7 @@ cdef class Decoder:
     cdef public bytes payload
     cdef public bint keep_alive
     cdef public object error
+    cdef public bint begun
     cdef HeaderBlock block
     cdef bint _version_10
     cpdef feed(self, bytes data)

@@ -73,7 +73,7 @@ _MAX_POSITION = cython.declare(cython.Py_ssize_t, 0x7FFFFFFF)  # what a HeaderBl
 
 class Decoder:
     """What requests and responses share. `block`, and the heads with it, are reused: a head is valid until the next
-    `read_head` that answers READY."""
+    `read_head` that answers READY. `begun`, after an error: the start line at least is that of the message in error."""
 
     def __init__(self, max_head: cython.Py_ssize_t = 61_440, max_headers: cython.Py_ssize_t = 100) -> None:
         self.data = b""
@@ -93,6 +93,7 @@ class Decoder:
         self.payload = None
         self.keep_alive = True
         self.error = None
+        self.begun = False
         self._version_10 = False
 
     def feed(self, data):
@@ -142,7 +143,7 @@ class Decoder:
             return self._read_partial()
         data = self.data
         start = self.pos
-        # One empty line before a message is let pass (RFC 9112, 2.2).
+        # One empty line before a request is let pass (RFC 9112, 2.2), none before a response.
         if not self._skipped and self.end - start >= 2 and data[start] == 13 and data[start + 1] == 10:
             start += 2
             self.pos = start
@@ -204,13 +205,13 @@ class Decoder:
     def _parse_head(self, data, start, end):
         """data[start:end] is a whole head with its empty line."""
         at: cython.Py_ssize_t = self._start_line(data, start, end)
-        self._skipped = False
         self.content_length = 0
         if at < 0:
             return FAILED
-        if self._headers(data, at, end - 2) < 0:
+        if self._headers(data, at, end - 2) < 0 or self._framing() < 0:
+            self.begun = True
             return FAILED
-        return self._framing()
+        return READY
 
     def _start_line(self, data, start, end):
         raise NotImplementedError
@@ -376,7 +377,10 @@ class Decoder:
             return MORE
         if self._state == HEAD or self._state == BROKEN:
             return FAILED
-        return self._chunked()
+        if self._chunked() == FAILED:
+            self.begun = True
+            return FAILED
+        return READY if self._state == HEAD else MORE
 
     def finish(self):
         """The peer ended its side. READY: that was in order (between messages, or the end of a body that lasts until

@@ -46,6 +46,7 @@ class RequestDecoder(Decoder):
         at: cython.Py_ssize_t = start
         target: cython.Py_ssize_t
         head: Http1RequestHead = self.head
+        self._skipped = False
         # The line ends in CR LF, neither of which is of these classes.
         while cls[p[at]] & 1:
             at += 1

@@ -31,6 +31,7 @@ class ResponseDecoder(Decoder):
         self.head = Http1ResponseHead()
         self.block = self.head.block
         self.to_head = False
+        self._skipped = True  # for good: what stands before a status line is left over from something else
 
     def _start_line(self, data, start, end):
         p: cython.p_uchar = data

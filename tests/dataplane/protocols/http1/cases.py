@@ -415,6 +415,7 @@ REFUSED_RESPONSES: list[Refused] = [
     ],
     Refused("shorter than any", b"H\r\n\r\n", errors.BAD_STATUS_LINE),
     Refused("no line at all", b"\r\n\r\n\r\n", errors.BAD_STATUS_LINE),
+    Refused("an empty line before", b"\r\n" + response(OK, b"Content-Length: 0"), errors.BAD_STATUS_LINE),
     Refused("LF", b"HTTP/1.1 200 OK\nContent-Length: 0\r\n\r\n", errors.BAD_LINE_END),
     Refused("no status, short", b"HTTP/1.1 20\r\n\r\n", errors.BAD_STATUS_LINE),
     Refused("two lengths", response(OK, b"Content-Length: 1", b"Content-Length: 1", body=b"x"), errors.BAD_CONTENT_LENGTH),
