@@ -135,4 +135,9 @@ def _notes(row: RowFigures, host: dict[str, object], settings: Settings) -> list
             notes.append(
                 f"goal: at most {goal.ratio:.2f} of {TITLES[goal.peer]}'s CPU; measured {ratio:.2f}: {verdict}"
             )
+    p99 = {figure.name: _latency(figure, "p99_us") for figure in row.proxies}
+    if p99.get("tage") and p99.get("envoy"):
+        measured = p99["tage"] / p99["envoy"]
+        verdict = "met" if measured <= 1 else "missed"
+        notes.append(f"goal: p99 at most Envoy's; measured {measured:.2f} of it: {verdict}")
     return notes + tables.caveats(row.left_out, host)

@@ -36,6 +36,7 @@ def test_page_has_ratios_goals_and_what_is_missing(row, tmp_path, monkeypatch):
     assert "| tage | 1.0 | 20.0 | 990 | 0.40 | 1.05 |" in page
     assert "at most 0.40 of Envoy's CPU; measured 0.40: met" in page
     assert "at most 1.00 of HAProxy's CPU; measured 1.05: missed" in page
+    assert "p99 at most Envoy's; measured 1.00 of it: met" in page
     assert "left out: nginx" in page
     assert "used at most 30% of its core" in page
     assert "handshake" not in page
