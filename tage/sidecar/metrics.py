@@ -3,6 +3,7 @@
 ``istio_requests_total`` and ``istio_request_duration_milliseconds`` come from the clusters: every request that was
 given to one is counted there by exact status and response flags. Requests that no route took are in
 ``envoy_listener_no_route``. The duration has no status among its labels: a worker keeps one histogram a cluster.
+``istio_tcp_*`` come from the clusters that a TCP proxy relays to; as Istio has it, what is sent goes to the client.
 
 The text format: prometheus.io/docs/instrumenting/exposition_formats.
 """
@@ -23,6 +24,12 @@ _BOUNDS_US = [bound * 1000 for bound in BOUNDS_MS]
 
 _CODE = re.compile(r"upstream_rq_code_(?P<code>\d+)_(?P<flags>.+)")
 _CLASS = re.compile(r"(?P<name>.*rq)_(?P<class>\d)xx")
+_TCP = {
+    "tcp_cx_opened": "istio_tcp_connections_opened_total",
+    "tcp_cx_closed": "istio_tcp_connections_closed_total",
+    "tcp_cx_tx_bytes_total": "istio_tcp_sent_bytes_total",
+    "tcp_cx_rx_bytes_total": "istio_tcp_received_bytes_total",
+}
 _INVALID = re.compile(r"[^a-zA-Z0-9_:]")
 
 _OWNER_LABELS = {"cluster": "envoy_cluster_name", "listener": "envoy_listener_name", "route": "envoy_route"}
@@ -143,6 +150,9 @@ def prometheus(snapshot: Snapshot, workload: Workload) -> str:
             exposition.counter("istio_requests_total", labels, value)
             key = (owner, code["code"])
             by_code[key] = by_code.get(key, 0) + value
+            continue
+        if scope == "cluster" and name in _TCP:
+            exposition.counter(_TCP[name], {**workload.labels(owner), "request_protocol": "tcp"}, value)
             continue
         labels = _owner(scope, owner)
         if found := _CLASS.fullmatch(name):

@@ -254,6 +254,19 @@ class Http(msgspec.Struct, frozen=True, omit_defaults=True):
     access_logs: list[AccessLog] = []
 
 
+class Tcp(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Bytes relayed as they are. Source: envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy."""
+
+    clusters: list[WeightedCluster]
+    stat_prefix: str = ""
+    idle_timeout: int = 3_600_000
+    """Without a byte in either direction."""
+    max_duration: int = 0
+    """Of a connection, whatever it does (max_downstream_connection_duration)."""
+    max_connect_attempts: int = 1
+    access_logs: list[AccessLog] = []
+
+
 class ChainMatch(msgspec.Struct, frozen=True, omit_defaults=True):
     """Which connections a filter chain is for; what is not given matches all. Source: FilterChainMatch, whose fields
     are compared in this order, each time the most specific ones stay in the race."""

@@ -78,6 +78,8 @@ class FakeTransport:
     beyond that many bytes blocks within the write, as uvloop may.
     """
 
+    local: tuple[str, int] | None = None
+
     def __init__(self, loop: FakeLoop, peer: tuple[str, int] | None = ("10.1.2.3", 40_000)) -> None:
         self._loop = loop
         self._peer = peer
@@ -92,6 +94,8 @@ class FakeTransport:
         self.aborted = False
         self.lingers = True
         """False: closing is to reset the connection (SO_LINGER)."""
+        self.half_closes = True
+        """False: as TLS, whose directions end together."""
         self.wrote_eof = False
         self.lost = False
 
@@ -110,7 +114,11 @@ class FakeTransport:
                     self.capacity = None
                     self.block()
 
+    def can_write_eof(self) -> bool:
+        return self.half_closes
+
     def write_eof(self) -> None:
+        assert self.half_closes
         assert not self.given_up
         self.wrote_eof = True
 
@@ -136,7 +144,7 @@ class FakeTransport:
         self._loop.call_soon(self._deliver)
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
-        return self._peer if name == "peername" else self if name == "socket" else default
+        return {"peername": self._peer, "sockname": self.local, "socket": self}.get(name, default)
 
     def setsockopt(self, level: int, option: int, value: bytes) -> None:
         assert (level, option, value) == (socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

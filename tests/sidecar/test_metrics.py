@@ -56,6 +56,22 @@ def test_istio_requests_total() -> None:
     assert 'envoy_cluster_upstream_rq{envoy_response_code="503",envoy_cluster_name="out"} 2\n' in text
 
 
+def test_istio_tcp_metrics() -> None:
+    names = ("tcp_cx_opened", "tcp_cx_closed", "tcp_cx_rx_bytes_total", "tcp_cx_tx_bytes_total")
+    text = prometheus(Snapshot({("cluster", "out", name): n for n, name in enumerate(names)}), WORKLOAD)
+    lines = [line for line in text.splitlines() if not line.startswith("#")]
+    assert [(line.partition("{")[0], line[-1]) for line in lines] == [
+        ("istio_tcp_connections_closed_total", "1"),
+        ("istio_tcp_connections_opened_total", "0"),
+        ("istio_tcp_received_bytes_total", "2"),
+        ("istio_tcp_sent_bytes_total", "3"),
+    ]
+    for line in lines:
+        assert 'request_protocol="tcp"' in line
+        assert 'destination_service_name="reviews"' in line
+        assert "response_code" not in line
+
+
 def test_subsets_of_a_service_are_one_series() -> None:
     workload = Workload(NODE, lambda name: LABELS["out"], lambda name: False)
     snapshot = Snapshot(

@@ -10,7 +10,8 @@ more, as MSG_PEEK shows them. It keeps nothing between calls; `needed` says when
                  cannot use: datagrams, UNIX sockets, unspecified families. LOCAL's and UNSPEC's block is skipped unread
     attributes   v2's TLVs must add up to the header's length and are not kept; a CRC32C among them must be right
 
-Writing: `encode_v1`, `encode_v2`, and `encode_v1_unknown`, `encode_v2_local` for a connection of our own.
+Writing: `encode`, or one form of it: `encode_v1`, `encode_v2`, and `encode_v1_unknown`, `encode_v2_local` for a
+connection of our own.
 """
 
 import socket
@@ -238,6 +239,13 @@ def _port(text: bytes) -> int:
 
 
 # -- writing -----------------------------------------------------------------------------------------------------------
+
+
+def encode(version: int, source: tuple | None, destination: tuple | None) -> bytes:
+    """The header of version 1 or 2; without one of the addresses it is UNKNOWN's or LOCAL's."""
+    if source is None or destination is None:
+        return encode_v1_unknown() if version == 1 else encode_v2_local()
+    return encode_v1(source, destination) if version == 1 else encode_v2(source, destination)
 
 
 def encode_v1(source: tuple, destination: tuple) -> bytes:

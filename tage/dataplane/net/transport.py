@@ -21,8 +21,12 @@ class Transport:
         """Ignored once closed."""
         raise NotImplementedError
 
+    def half_closes(self):
+        """Whether one direction can end without the other: not on the event loop's TLS."""
+        raise NotImplementedError
+
     def write_eof(self):
-        """Nothing more will be written; the peer may go on."""
+        """Nothing more will be written; the peer may go on. Only where `half_closes`."""
         raise NotImplementedError
 
     def pause_reading(self):
@@ -68,6 +72,9 @@ class LoopTransport(Transport):
 
     def write(self, data):
         self._write(data)
+
+    def half_closes(self):
+        return self._transport.can_write_eof()
 
     def write_eof(self):
         self._transport.write_eof()

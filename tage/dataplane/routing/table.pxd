@@ -1,8 +1,8 @@
 cimport cython
 
 from tage.dataplane cimport native
-from tage.dataplane.native cimport Random
 from tage.dataplane.protocols.message cimport RequestHead
+from tage.dataplane.routing.destination cimport Destination
 from tage.dataplane.routing.policy cimport RetryPolicy
 from tage.dataplane.telemetry.store cimport StatGroup
 
@@ -30,14 +30,10 @@ cdef class HeaderMatcher:
     cpdef bint matches(self, RequestHead head)
 
 @cython.final
-cdef class Route:
+cdef class Route(Destination):
     cdef public str name
     cdef public StringMatcher path
     cdef public list headers
-    cdef public list clusters
-    cdef public list weights
-    cdef Py_ssize_t _total
-    cdef str _single
     cdef bint _begins
     cdef public int direct_status
     cdef public bytes direct_body
@@ -47,7 +43,6 @@ cdef class Route:
     cdef public bytes prefix_rewrite
     cdef public StatGroup stats
     cpdef bint matches(self, RequestHead head)
-    cpdef str pick_cluster(self, Random random)
     cpdef bytes rewrite(self, bytes path)
 
 @cython.final

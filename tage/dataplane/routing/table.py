@@ -7,6 +7,8 @@ route that matches wins.
 
 import cython
 
+from tage.dataplane.routing.destination import Destination
+
 if not cython.compiled:
     # Compiled, these names come from the .pxd.
     from tage.dataplane import native
@@ -90,15 +92,14 @@ class HeaderMatcher:
         return self.value.matches(text) != self.invert
 
 
-class Route:
+class Route(Destination):
     """One rule. `direct_status` 0: it leads to `clusters`, by `weights`. Times in ms, 0: no limit."""
 
     def __init__(self, path: StringMatcher, name: str = "") -> None:
+        Destination.__init__(self)
         self.path = path
         self.name = name
         self.headers = []
-        self.clusters = []
-        self.weights = []
         self.direct_status = 0
         self.direct_body = b""
         self.timeout = 15_000
@@ -106,21 +107,7 @@ class Route:
         self.retry = None
         self.prefix_rewrite = b""
         self.stats = None
-        self._total = 0
-        self._single = None
         self._begins = not path.ignore_case and path.kind == PREFIX and b"?" not in path.value
-
-    def lead_to(self, clusters: list, weights: list) -> None:
-        """Weights are relative; those of 0 are never chosen. Raises ValueError if all are, or one is negative."""
-        self.clusters = list(clusters)
-        self.weights = list(weights)
-        self._total = sum(weights)
-        if any(weight < 0 for weight in weights):
-            raise ValueError("the weight of a route's cluster is negative")
-        if self._total <= 0:
-            raise ValueError("the weights of a route's clusters add up to 0")
-        chosen = [cluster for cluster, weight in zip(clusters, weights, strict=True) if weight]
-        self._single = chosen[0] if len(chosen) == 1 else None
 
     def matches(self, head):
         path: StringMatcher = self.path
@@ -135,19 +122,6 @@ class Route:
                 if not matcher.matches(head):
                     return False
         return True
-
-    def pick_cluster(self, random):
-        """The name of a cluster, drawn by weight."""
-        drawn: cython.Py_ssize_t
-        i: cython.Py_ssize_t
-        if self._single is not None:
-            return self._single
-        drawn = random.below(self._total)
-        for i in range(len(self.clusters)):
-            drawn -= self.weights[i]
-            if drawn < 0:
-                return self.clusters[i]
-        raise AssertionError("weights do not add up to their total")
 
     def rewrite(self, path):
         """`path` with the matched prefix (or the whole exact path) replaced; None when the route rewrites nothing."""

@@ -7,5 +7,6 @@
 ``context``           what all streams of a worker share
 ``http1_downstream``  HTTP/1.1 connections of clients
 ``http1_upstream``    HTTP/1.1 connections of pools
-``tcp_upstream``      raw TCP connections: for tunnels and TCP proxies
+``tcp_downstream``    TCP connections of clients, relayed as they are
+``tcp_upstream``      raw TCP connections: for tunnels
 """

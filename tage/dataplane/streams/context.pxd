@@ -4,6 +4,7 @@ from tage.dataplane.native cimport Random
 from tage.dataplane.net.timers cimport TimerWheel
 from tage.dataplane.protocols.writer cimport ByteWriter
 from tage.dataplane.routing.table cimport RouteTable
+from tage.dataplane.routing.tcp cimport TcpRoute
 from tage.dataplane.telemetry.access_log.log cimport AccessLog
 from tage.dataplane.telemetry.access_log.record cimport Record
 from tage.dataplane.telemetry.store cimport StatGroup
@@ -15,6 +16,7 @@ cdef class Context:
     cdef public ByteWriter writer
     cdef public dict clusters
     cdef public bint draining
+    cdef public long long drain_time
 
 @cython.final
 cdef class ListenerState:
@@ -22,6 +24,7 @@ cdef class ListenerState:
     cdef public str name
     cdef public StatGroup stats
     cdef public RouteTable routes
+    cdef public TcpRoute tcp
     cdef public bint append_x_forwarded_for
     cdef public bint generate_request_id
     cdef public Py_ssize_t max_head_bytes

@@ -7,7 +7,8 @@ from tage.dataplane.telemetry.access_log.log import AccessLog
 
 
 class Context:
-    """One a worker. `clusters` maps names to `Cluster`; a new plan replaces the dict, streams under way keep theirs."""
+    """One a worker. `clusters` maps names to `Cluster`; a new plan replaces the dict, streams under way keep theirs.
+    `drain_time` (ms): of a removed listener's connections that cannot be told to end (Envoy's --drain-time-s)."""
 
     def __init__(self, wheel: TimerWheel) -> None:
         self.wheel = wheel
@@ -15,17 +16,20 @@ class Context:
         self.writer = ByteWriter()
         self.clusters = {}
         self.draining = False
+        self.drain_time = 600_000
 
 
 class ListenerState:
     """A listener as its connections see it. A new plan changes it in place, so that the next request on an open
-    connection meets the new routes. Times in ms, sizes in bytes. `access_logs` is None where there are none."""
+    connection meets the new routes. Times in ms, sizes in bytes. `tcp` is there where bytes are relayed as they are,
+    and nothing of HTTP counts then; `access_logs` is None where there are none."""
 
     def __init__(self, context: Context, name: str, stats) -> None:
         self.context = context
         self.name = name
         self.stats = stats
         self.routes = None
+        self.tcp = None
         self.append_x_forwarded_for = True
         self.generate_request_id = True
         self.max_head_bytes = 61_440

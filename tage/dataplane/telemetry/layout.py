@@ -92,6 +92,7 @@ CLUSTER = Layout(
         "ssl.connection_error",
         "ssl.fail_verify_error",
         "ssl.fail_verify_san",
+        "upstream_cx_connect_attempts_exceeded",
     ),
     gauges=(
         "upstream_cx_active",
@@ -129,6 +130,8 @@ LISTENER = Layout(
         "ssl.fail_verify_error",
         "ssl.fail_verify_no_cert",
         "ssl.fail_verify_san",
+        "downstream_cx_no_route",
+        "downstream_cx_max_duration_reached",
     ),
     gauges=("downstream_cx_active", "downstream_rq_active"),
     histogram="downstream_rq_time",
@@ -139,5 +142,12 @@ ROUTE = Layout(
     gauges=(),
     histogram="rq_time",
 )
-LAYOUTS = (CLUSTER, LISTENER, ROUTE)
+TCP = Layout(
+    scope="cluster",
+    counters=("tcp_cx_opened", "tcp_cx_closed", "tcp_cx_rx_bytes_total", "tcp_cx_tx_bytes_total"),
+    gauges=(),
+    histogram="upstream_cx_length_ms",
+)
+"""Of a cluster, what a TCP proxy relayed to it (rx: from clients, tx: to them): for Istio's metrics."""
+LAYOUTS = (CLUSTER, LISTENER, ROUTE, TCP)
 """Numbered by position: append only, or raise VERSION."""

@@ -38,6 +38,8 @@ cdef class Cluster:
     cdef public str name
     cdef public StatGroup stats
     cdef public Counts counts
+    cdef public StatGroup tcp_stats
+    cdef public int proxy_protocol
     cdef public TimerWheel wheel
     cdef object connect
     cdef dict dials

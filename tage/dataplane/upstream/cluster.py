@@ -253,6 +253,10 @@ class Cluster:
         self.name = name
         self.stats = stats
         self.counts = alone() if counts is None else counts
+        self.tcp_stats = None
+        """What a TCP proxy counts (`layout.TCP`), once there is one."""
+        self.proxy_protocol = 0
+        """The version of the PROXY protocol's header with which connections begin; 0: with none."""
         self.wheel = wheel
         self.connect = connect
         self.dials = {}

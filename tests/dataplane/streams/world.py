@@ -86,6 +86,38 @@ class End:
         return self.transport.reading
 
 
+class Dialling:
+    """A connection that one receiver asked for, neither accepted nor refused."""
+
+    def __init__(self, world: World, host: Any, dial: Any) -> None:
+        self.world = world
+        self.host = host
+        self.dial = dial
+        world.dialling.append(self)
+
+    def cancel(self) -> None:
+        self.world.dialling.remove(self)
+
+    def accept(self, capacity: int | None = None) -> End:
+        """It opens."""
+        self.world.dialling.remove(self)
+        transport = FakeTransport(self.world.loop, (self.host.address, self.host.port))
+        transport.capacity = capacity
+        connection = self.dial.make(self.host)
+        end = End(self.world, transport, connection)
+        self.world.servers.append(end)
+        transport.attach(connection)
+        self.host.dialled(self.dial, connection)
+        self.world.loop.settle()
+        return end
+
+    def refuse(self, failure: Failure = Failure.CONNECT_FAILURE, reason: str = "Connection refused") -> None:
+        """It does not come."""
+        self.world.dialling.remove(self)
+        self.host.dial_failed(self.dial, failure, reason)
+        self.world.loop.settle()
+
+
 class World:
     def __init__(self, path: Path, hosts: int = 1, **settings: Any) -> None:
         """`settings` are the cluster's."""
@@ -96,6 +128,7 @@ class World:
         self.listener = ListenerState(self.context, "l", self.store.group(layout.LISTENER, "l"))
         self.opening: list[Any] = []
         """Hosts to which a connection was asked for and neither accepted nor refused."""
+        self.dialling: list[Dialling] = []
         self.clients: list[End] = []
         self.servers: list[End] = []
         self.gone: list[Cluster] = []
@@ -110,12 +143,18 @@ class World:
     # -- configuration -------------------------------------------------------------------------------------------------
 
     def add_cluster(self, name: str, hosts: int = 1, **settings: Any) -> Cluster:
-        cluster = Cluster(name, self.store.group(layout.CLUSTER, name), self.wheel, self.opening.append)
+        cluster = Cluster(name, self.store.group(layout.CLUSTER, name), self.wheel, self._connect)
         for key, value in settings.items():
             setattr(cluster, key, value)
         cluster.set_hosts([(f"10.0.0.{i + 1}", 80, 1, True) for i in range(hosts)])
         self.context.clusters = {**self.context.clusters, name: cluster}
         return cluster
+
+    def _connect(self, host: Any, dial: Any = None) -> Dialling | None:
+        if dial is not None:
+            return Dialling(self, host, dial)
+        self.opening.append(host)
+        return None
 
     def remove_cluster(self, name: str) -> None:
         clusters = dict(self.context.clusters)
@@ -142,12 +181,15 @@ class World:
     def client(self, *sends: bytes, peer: tuple[str, int] | None = ("10.1.2.3", 40_000)) -> End:
         """A client connects, and sends."""
         transport = FakeTransport(self.loop, peer)
-        connection = Http1DownstreamConnection(self.listener)
+        connection = self._downstream()
         end = End(self, transport, connection)
         self.clients.append(end)
         transport.attach(connection)
         end.send(*sends)
         return end
+
+    def _downstream(self) -> Any:
+        return Http1DownstreamConnection(self.listener)
 
     def accept(self, index: int = 0, capacity: int | None = None) -> End:
         """A connection that was asked for opens."""
@@ -236,6 +278,7 @@ class World:
         self.check_quiet()
         while self.opening:
             self.refuse()
+        assert not self.dialling
         for server in self.servers:
             if not server.transport.closing:
                 server.end()

@@ -135,7 +135,7 @@ class Constant(Operator):
 
 class LongFlags(Operator):
     def value(self, record):
-        return FLAGS_LONG.get(record.flags, record.flags)
+        return ",".join([FLAGS_LONG.get(flag, flag) for flag in record.flags.split(",")])
 
 
 class Count(Operator):
