@@ -196,6 +196,8 @@ def _inbound_clusters(sections: Mapping[plan.SectionKey, plan.Section]) -> set[s
         if not isinstance(section, plan.Listener) or section.direction != "inbound":
             continue
         for chain in section.all_chains():
+            if chain.tcp is not None:
+                found.update(cluster.name for cluster in chain.tcp.clusters)
             routes = sections.get(("routes", chain.http.routes)) if chain.http is not None else None
             if isinstance(routes, plan.Routes):
                 found.update(

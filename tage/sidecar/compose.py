@@ -175,6 +175,8 @@ def _add_listeners(resources: Resources, result: Composition) -> set[str]:
         names = []
         for chain, routes, idle_timeout in chains:
             names.append("")
+            if chain.tcp is not None:
+                named.update(cluster.name for cluster in chain.tcp.clusters)
             if chain.http is not None and routes is not None:
                 names[-1] = _routes_name(chain.http.routes, name, (id(routes), idle_timeout), taken)
                 named |= routes.clusters

@@ -141,6 +141,9 @@ class Cluster(Section, frozen=True):
     logical: bool = False
     """LOGICAL_DNS: one host whose address moves. New connections go to the new address, open ones stay."""
     tls: UpstreamTls | None = None
+    proxy_protocol: Literal[0, 1, 2] = 0
+    """The version of the PROXY protocol with whose header each connection begins; 0: with none.
+    Source: envoy.extensions.transport_sockets.proxy_protocol.v3."""
     alt_stat_name: str = ""
     labels: dict[str, str] = {}
     """Istio's standard metric labels: destination_service, destination_service_name, destination_version, ..."""
@@ -293,6 +296,7 @@ class FilterChain(msgspec.Struct, frozen=True, omit_defaults=True):
     handshake_timeout: int = 0
     """transport_socket_connect_timeout: for the TLS handshake; 0: a minute."""
     http: Http | None = None
+    tcp: Tcp | None = None
 
 
 class ProxyProtocol(msgspec.Struct, frozen=True, omit_defaults=True):

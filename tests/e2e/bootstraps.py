@@ -45,6 +45,15 @@ def listener(name: str, port: int, virtual_hosts: list[Json], **manager: Any) ->
     }
 
 
+def tcp_listener(name: str, port: int, *clusters: str, **proxy: Any) -> Json:
+    """A TCP proxy to these clusters, with equal weights. `proxy`: its further fields."""
+    weights = [{"name": each, "weight": 1} for each in clusters]
+    leads_to = {"cluster": clusters[0]} if len(clusters) == 1 else {"weighted_clusters": {"clusters": weights}}
+    typed = {"@type": f"{_TYPE}.network.tcp_proxy.v3.TcpProxy", "stat_prefix": name, **leads_to, **proxy}
+    chain = {"filters": [{"name": "envoy.filters.network.tcp_proxy", "typed_config": typed}]}
+    return {"name": name, "address": address(LOOPBACK, port), "filter_chains": [chain]}
+
+
 def virtual_host(domain: str, *routes: Json) -> Json:
     return {"name": domain, "domains": [domain], "routes": list(routes)}
 

@@ -7,6 +7,7 @@
 ``listener``   Listener and its filter chains -> `draft.ListenerDraft`
 ``http``       a chain's HTTP connection manager -> `plan.Http`
 ``tls``        transport sockets -> `plan.DownstreamTls`, `plan.UpstreamTls` and what they need
+``tcp_proxy``  the TCP proxy filter of a chain -> `plan.Tcp`
 ``access_log`` the access logs of a listener -> `plan.AccessLog`
 ``route``      RouteConfiguration -> `plan.Routes`
 ``cluster``    Cluster -> `draft.ClusterDraft`

@@ -107,6 +107,9 @@ def translate(message: cluster_pb2.Cluster, path: str, problems: Problems) -> Cl
     policy = DnsPolicy()
     if by_dns:
         policy = (dns.of_dns_cluster if custom else dns.of_cluster)(message, dot, problems)
+    proxy_protocol, socket, socket_path = tls.behind_proxy_header(
+        message.transport_socket, f"{dot}transport_socket", problems
+    )
     cluster = plan.Cluster(
         name=message.name,
         endpoints=message.name,
@@ -119,7 +122,8 @@ def translate(message: cluster_pb2.Cluster, path: str, problems: Problems) -> Cl
         max_retries=limits[3],
         max_requests_per_connection=max_requests,
         logical=policy.logical,
-        tls=tls.upstream(message.transport_socket, f"{dot}transport_socket", problems, secrets),
+        tls=tls.upstream(socket, socket_path, problems, secrets),
+        proxy_protocol=proxy_protocol,
         alt_stat_name=message.alt_stat_name,
         labels=_labels(message),
     )

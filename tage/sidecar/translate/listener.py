@@ -5,16 +5,18 @@ from __future__ import annotations
 import ipaddress
 from typing import Any, Literal
 
+import msgspec
 from envoy.config.core.v3 import base_pb2
 from envoy.config.listener.v3 import listener_components_pb2, listener_pb2
 from envoy.extensions.filters.listener.http_inspector.v3 import http_inspector_pb2
 from envoy.extensions.filters.listener.proxy_protocol.v3 import proxy_protocol_pb2
 from envoy.extensions.filters.listener.tls_inspector.v3 import tls_inspector_pb2
 from envoy.extensions.filters.network.http_connection_manager.v3 import http_connection_manager_pb2
+from envoy.extensions.filters.network.tcp_proxy.v3 import tcp_proxy_pb2
 from google.protobuf.message import Message
 
 from tage.sidecar import plan
-from tage.sidecar.translate import http, tls
+from tage.sidecar.translate import http, tcp_proxy, tls
 from tage.sidecar.translate.draft import ChainDraft, ListenerDraft, SecretDraft
 from tage.sidecar.translate.problem import Problems
 from tage.sidecar.translate.shape import Extension, Only, Shape, leaf, type_name, unpack
@@ -39,7 +41,12 @@ _FILTER = Extension(
     "filter",
     Shape("envoy.config.listener.v3.Filter", ("name", "typed_config")),
     (http_connection_manager_pb2.HttpConnectionManager, http.CONNECTION_MANAGER),
+    (tcp_proxy_pb2.TcpProxy, tcp_proxy.TCP_PROXY),
 )
+_FILTERS: dict[str, type[Message]] = {
+    kind.DESCRIPTOR.full_name: kind
+    for kind in (http_connection_manager_pb2.HttpConnectionManager, tcp_proxy_pb2.TcpProxy)
+}
 _FILTER_CHAIN = Shape(
     "envoy.config.listener.v3.FilterChain",
     {
@@ -200,16 +207,17 @@ def _chain(
     )
     at = f"{path}.filters"
     if len(message.filters) != 1:
-        problems.add(at, f"{len(message.filters)} of them; exactly one, an HTTP connection manager, is supported")
-    if not message.filters or type_name(message.filters[0].typed_config) != http.HCM:
-        return chain, ChainDraft()
+        what = "exactly one, an HTTP connection manager or a TCP proxy, is supported"
+        problems.add(at, f"{len(message.filters)} of them; {what}")
+    kind = _FILTERS.get(type_name(message.filters[0].typed_config)) if message.filters else None
     at = f"{at}[0].typed_config"
-    kind = http_connection_manager_pb2.HttpConnectionManager
-    manager = unpack(message.filters[0].typed_config, kind, at, problems)
-    if manager is None:
+    config = unpack(message.filters[0].typed_config, kind, at, problems) if kind is not None else None
+    if config is None:
         return chain, ChainDraft()
-    found, draft = http.translate(manager, listener, at, problems, static=static)
-    return plan.FilterChain(chain.name, chain.match, chain.tls, chain.handshake_timeout, found), draft
+    if kind is tcp_proxy_pb2.TcpProxy:
+        return msgspec.structs.replace(chain, tcp=tcp_proxy.translate(config, at, problems)), ChainDraft()
+    found, draft = http.translate(config, listener, at, problems, static=static)
+    return msgspec.structs.replace(chain, http=found), draft
 
 
 def _match(message: listener_components_pb2.FilterChainMatch, path: str, problems: Problems) -> plan.ChainMatch | None:

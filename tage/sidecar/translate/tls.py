@@ -11,7 +11,8 @@ import hashlib
 from collections.abc import Iterable
 from typing import Any, Literal
 
-from envoy.config.core.v3 import base_pb2
+from envoy.config.core.v3 import base_pb2, proxy_protocol_pb2
+from envoy.extensions.transport_sockets.proxy_protocol.v3 import upstream_proxy_protocol_pb2
 from envoy.extensions.transport_sockets.raw_buffer.v3 import raw_buffer_pb2
 from envoy.extensions.transport_sockets.tls.v3 import common_pb2, tls_pb2
 
@@ -85,8 +86,19 @@ DOWNSTREAM_SOCKET = Extension(
     "transport socket", _SOCKET, (raw_buffer_pb2.RawBuffer, _RAW), (tls_pb2.DownstreamTlsContext, _DOWNSTREAM)
 )
 """The rule for a filter chain's field `transport_socket`."""
+_UPSTREAM_KINDS = ((raw_buffer_pb2.RawBuffer, _RAW), (tls_pb2.UpstreamTlsContext, _UPSTREAM))
+_PROXY_HEADER = Shape(
+    "envoy.extensions.transport_sockets.proxy_protocol.v3.ProxyProtocolUpstreamTransport",
+    {
+        "config": Shape("envoy.config.core.v3.ProxyProtocolConfig", ("version",)),
+        "transport_socket": Extension("transport socket", _SOCKET, *_UPSTREAM_KINDS),
+    },
+)
 UPSTREAM_SOCKET = Extension(
-    "transport socket", _SOCKET, (raw_buffer_pb2.RawBuffer, _RAW), (tls_pb2.UpstreamTlsContext, _UPSTREAM)
+    "transport socket",
+    _SOCKET,
+    *_UPSTREAM_KINDS,
+    (upstream_proxy_protocol_pb2.ProxyProtocolUpstreamTransport, _PROXY_HEADER),
 )
 """The rule for a cluster's field `transport_socket`."""
 
@@ -121,6 +133,20 @@ def downstream(
             f"{at}.require_client_certificate", "true needs common_tls_context.validation_context: whom to trust"
         )
     return plan.DownstreamTls(certificates, trust, context.require_client_certificate.value, alpn, parameters)
+
+
+def behind_proxy_header(
+    message: base_pb2.TransportSocket, path: str, problems: Problems
+) -> tuple[Literal[0, 1, 2], base_pb2.TransportSocket, str]:
+    """The version of the PROXY protocol's header with which connections begin (0: none), and the transport socket
+    behind it with its path."""
+    outer = _unpack(message, upstream_proxy_protocol_pb2.ProxyProtocolUpstreamTransport, path, problems)
+    if outer is None:
+        return 0, message, path
+    at = f"{path}.typed_config.transport_socket"
+    if not outer.HasField("transport_socket"):
+        problems.add(at, "is missing")
+    return 2 if outer.config.version == proxy_protocol_pb2.ProxyProtocolConfig.V2 else 1, outer.transport_socket, at
 
 
 def upstream(

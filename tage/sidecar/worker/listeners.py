@@ -1,7 +1,7 @@
 """Listeners of the plan -> what their sockets need: an `Entrance`, and a `ListenerState` for each filter chain.
 
 A chain is known by its name, or by its place where it has none. One that stays keeps its state, so that the next
-request on a connection that is open meets what is new.
+request on a connection that is open meets what is new; one that becomes a TCP proxy, or is none any more, does not.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from tage.dataplane.net.entrance import Entrance
 from tage.dataplane.net.tls import ServerTls
 from tage.dataplane.streams.context import Context, ListenerState
 from tage.dataplane.streams.http1_downstream import Http1DownstreamConnection
+from tage.dataplane.streams.tcp_downstream import TcpDownstreamConnection
 from tage.sidecar import plan
 
 HTTP1_PROTOCOLS = frozenset({"http/1.1", "http/1.0"})
@@ -42,7 +43,11 @@ class Listener:
         former, self.states = self.states, {}
         built = []
         for key, chain in keyed(section):
-            state = former.pop(key, None) or ListenerState(context, self.name, self.stats)
+            state = former.get(key)
+            if state is None or (state.tcp is None) != (chain.tcp is None):
+                state = ListenerState(context, self.name, self.stats)
+            else:
+                del former[key]
             fill(state, chain)
             self.states[key] = state
             built.append(
@@ -75,6 +80,8 @@ def keyed(section: plan.Listener) -> list[tuple[str, plan.FilterChain]]:
 
 
 def _maker(state: ListenerState) -> Callable[[], Any]:
+    if state.tcp is not None:
+        return lambda: TcpDownstreamConnection(state)
     return lambda: Http1DownstreamConnection(state)
 
 

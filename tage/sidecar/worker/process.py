@@ -38,6 +38,8 @@ class Worker:
         self._reactor = Reactor(loop)
         self._tables = Tables(self._context, stats, loop, self._reactor, limits)
         self._accepting: dict[str, AcceptingSocket] = {}
+        self._leaving: list[ListenerState] = []
+        """Of listeners and chains that are gone, as long as they have connections."""
         self._draft: Draft | None = None
         self._draft_sockets: dict[str, socket.socket] = {}
 
@@ -93,6 +95,7 @@ class Worker:
             self._stop_accepting(name)
         for state in swap.states:
             _drain_connections(state)
+        self._leaving = [state for state in self._leaving + swap.states if state.connections]
         for name, sock in sockets.items():
             self._stop_accepting(name)
             self._accept(name, sock)
@@ -111,16 +114,23 @@ class Worker:
             accepting.close()
 
     async def _drain(self, seconds: float) -> None:
-        """Accepts no more, answers what is under way, and says in each answer that the connection closes."""
+        """Accepts no more, answers what is under way, and says in each answer that the connection closes. Who is still
+        there at the end is reset: it was not the end for him."""
         self._context.draining = True
         for name in list(self._accepting):
             self._stop_accepting(name)
         states = [state for listener in self._tables.listeners.values() for state in listener.states.values()]
+        states += self._leaving
         for state in states:
             _drain_connections(state)
         deadline = self._loop.time() + seconds
         while any(state.connections for state in states) and self._loop.time() < deadline:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
+        if any(state.connections for state in states):
+            for state in states:
+                for connection in list(state.connections):
+                    connection.reset()
+            await asyncio.sleep(0.01)  # they hear of it, and are logged, in the loop's next turns
         self._tables.logs.close()
 
 

@@ -19,6 +19,7 @@ from tage.dataplane.net.reactor import Reactor
 from tage.dataplane.net.tls import ClientTls, ServerTls, TlsError
 from tage.dataplane.routing.build import build_in_steps
 from tage.dataplane.routing.table import RouteTable
+from tage.dataplane.routing.tcp import TcpRoute
 from tage.dataplane.streams.context import Context, ListenerState
 from tage.dataplane.streams.http1_upstream import Http1UpstreamConnection
 from tage.dataplane.telemetry import layout
@@ -51,6 +52,8 @@ class Draft:
         self.sections = sections
         self.routes: dict[str, RouteTable] = {}
         self.changed: set[plan.SectionKey] = set()
+        self.tcp: dict[tuple[str, str], TcpRoute] = {}
+        """By listener and chain."""
         self.access_logs: dict[tuple[str, str], list[AccessLog]] = {}
         """By listener and chain, of listeners that changed."""
         self.server_tls: dict[str, dict[str, ServerTls]] = {}
@@ -129,20 +132,30 @@ class Tables:
             except ValueError as error:
                 raise PlanRefused(str(error)) from None
             draft.routes[routes.name] = table
+        self._prepare_tcp(draft)
         await self._prepare_logs(draft, pause)
         await self._prepare_tls(draft, pause)
         await self._limits.prepare([cluster.name for cluster in _of_kind(draft.sections, "cluster", plan.Cluster)])
         return draft
+
+    @staticmethod
+    def _prepare_tcp(draft: Draft) -> None:
+        for listener in _of_kind(draft.sections, "listener", plan.Listener):
+            for key, chain in keyed(listener):
+                if chain.tcp is None:
+                    continue
+                try:
+                    draft.tcp[listener.name, key] = _tcp_route(chain.tcp)
+                except ValueError as error:
+                    raise PlanRefused(f"listener {listener.name!r}: filter chain {key!r}: {error}") from None
 
     async def _prepare_logs(self, draft: Draft, pause: _Slices) -> None:
         for listener in _of_kind(draft.sections, "listener", plan.Listener):
             if ("listener", listener.name) not in draft.changed:
                 continue
             for key, chain in keyed(listener):
-                if chain.http is None:
-                    continue
                 try:
-                    draft.access_logs[listener.name, key] = await self.logs.prepare(chain.http.access_logs)
+                    draft.access_logs[listener.name, key] = await self.logs.prepare(_access_logs(chain))
                 except LogRefused as error:
                     raise PlanRefused(f"listener {listener.name!r}: {error}") from None
                 await pause.between()
@@ -192,9 +205,9 @@ class Tables:
                 raise PlanRefused(f"{who}: it has no filter chain")
             for chain in listener.all_chains():
                 _check_secrets(who, chain.tls, draft)
-                if chain.http is None:
-                    raise PlanRefused(f"{who}: a filter chain says nothing of what to do with connections")
-                if ("routes", chain.http.routes) not in draft.sections:
+                if (chain.http is None) == (chain.tcp is None):
+                    raise PlanRefused(f"{who}: a filter chain has to say one thing to do with connections")
+                if chain.http is not None and ("routes", chain.http.routes) not in draft.sections:
                     raise PlanRefused(f"{who}: its routes {chain.http.routes!r} are not in the plan")
 
     # -- swapping ------------------------------------------------------------------------------------------------------
@@ -249,10 +262,11 @@ class Tables:
         keys = {id(chain): key for key, chain in keyed(listener)}
 
         def fill(state: ListenerState, chain: plan.FilterChain) -> None:
-            assert chain.http is not None
-            _configure_http(state, chain.http)
-            used_logs.update(log.path for log in chain.http.access_logs)
-            state.routes = draft.routes[chain.http.routes]  # type: ignore[assignment]
+            if chain.http is not None:
+                _configure_http(state, chain.http)
+                state.routes = draft.routes[chain.http.routes]  # type: ignore[assignment]
+            state.tcp = draft.tcp.get((listener.name, keys[id(chain)]))  # type: ignore[assignment]
+            used_logs.update(log.path for log in _access_logs(chain))
             logs = draft.access_logs.get((listener.name, keys[id(chain)]))
             if logs is not None:
                 state.access_logs = logs or None  # type: ignore[assignment]
@@ -279,7 +293,18 @@ def _configure(live: Cluster, cluster: plan.Cluster) -> None:
     live.max_requests = cluster.max_requests
     live.max_retries = cluster.max_retries
     live.max_requests_per_connection = cluster.max_requests_per_connection
+    live.proxy_protocol = cluster.proxy_protocol
     live.logical = cluster.logical
+
+
+def _access_logs(chain: plan.FilterChain) -> list[plan.AccessLog]:
+    return [*(chain.http.access_logs if chain.http is not None else ()), *(chain.tcp.access_logs if chain.tcp else ())]
+
+
+def _tcp_route(tcp: plan.Tcp) -> TcpRoute:
+    """Raises ValueError."""
+    names, weights = [each.name for each in tcp.clusters], [each.weight for each in tcp.clusters]
+    return TcpRoute(names, weights, tcp.idle_timeout, tcp.max_duration, tcp.max_connect_attempts)
 
 
 def _configure_http(state: ListenerState, http: plan.Http) -> None:

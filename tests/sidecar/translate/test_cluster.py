@@ -135,3 +135,56 @@ def test_refused(fields: dict[str, Any], path: str, message: str) -> None:
     [problem] = problems("cluster", {"name": "c", **fields})
     assert problem.path == path
     assert message in problem.message
+
+
+# -- a PROXY protocol header in front ----------------------------------------------------------------------------------
+
+PROXY = "type.googleapis.com/envoy.extensions.transport_sockets.proxy_protocol.v3.ProxyProtocolUpstreamTransport"
+RAW = {
+    "name": "raw",
+    "typed_config": {"@type": "type.googleapis.com/envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer"},
+}
+TLS = {
+    "name": "tls",
+    "typed_config": {
+        "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext",
+        "sni": "a.example",
+    },
+}
+
+
+def proxied(config: dict[str, Any] | None = None, **fields: Any) -> dict[str, Any]:
+    typed = {"@type": PROXY, "config": config or {}, "transport_socket": RAW, **fields}
+    typed = {key: value for key, value in typed.items() if value is not None}
+    return {"name": "c", "transport_socket": {"name": "proxy", "typed_config": typed}}
+
+
+@pytest.mark.parametrize(("config", "version"), [({}, 1), ({"version": "V1"}, 1), ({"version": "V2"}, 2)])
+def test_a_proxy_header_by_version(config: dict[str, Any], version: int) -> None:
+    cluster = translate("cluster", proxied(config)).cluster
+    assert (cluster.proxy_protocol, cluster.tls) == (version, None)
+
+
+def test_tls_behind_a_proxy_header() -> None:
+    cluster = translate("cluster", proxied(transport_socket=TLS)).cluster
+    assert cluster.proxy_protocol == 1
+    assert cluster.tls is not None
+    assert cluster.tls.sni == "a.example"
+
+
+@pytest.mark.parametrize(
+    ("content", "path", "words"),
+    [
+        (proxied(transport_socket=None), "transport_socket", "is missing"),
+        (proxied({"pass_through_tlvs": {"match_type": "INCLUDE_ALL"}}), "config.pass_through_tlvs", "not supported"),
+        (proxied(allow_unspecified_address=True), "allow_unspecified_address", "not supported"),
+        (
+            proxied(transport_socket={"name": "inner", "typed_config": {"@type": PROXY}}),
+            "transport_socket",
+            "'inner' is not supported",
+        ),
+    ],
+)
+def test_proxy_headers_that_are_refused(content: dict[str, Any], path: str, words: str) -> None:
+    found = problems("cluster", content)
+    assert [(each.path, words in each.message) for each in found] == [(f"transport_socket.typed_config.{path}", True)]

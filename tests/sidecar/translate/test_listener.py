@@ -143,15 +143,13 @@ def chain(**fields: Any) -> dict[str, Any]:
             chain(
                 filters=[
                     {
-                        "name": "tcp",
-                        "typed_config": {
-                            "@type": "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy"
-                        },
+                        "name": "echo",
+                        "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.network.echo.v3.Echo"},
                     }
                 ]
             ),
             "filter_chains[0].filters[0]",
-            "filter 'tcp' is not supported",
+            "filter 'echo' is not supported",
         ),
         ({"name": "l", "address": address()}, "filter_chains", "at least one"),
         ({**manager(), "listener_filters": [{"name": "x"}]}, "listener_filters[0]", "'x' has no typed_config"),

@@ -9,7 +9,9 @@ import pytest
 from tage.dataplane.net.timers import TimerWheel
 from tage.dataplane.protocols.http1.request import RequestDecoder
 from tage.dataplane.streams.context import Context
+from tage.dataplane.streams.tcp_downstream import TcpDownstreamConnection
 from tage.dataplane.telemetry import layout
+from tage.dataplane.telemetry.access_log.record import Record
 from tage.dataplane.telemetry.store import StatStore
 from tage.sidecar import plan
 from tage.sidecar.worker import tables
@@ -34,6 +36,14 @@ def routes(name="r", to="c", **fields):
 
 def listener(name="l", to="r", **fields):
     return plan.Listener(name, "127.0.0.1", 80, chains=[plan.FilterChain(http=plan.Http(to, **fields))])
+
+
+def chains(*chains):
+    return plan.Listener("l", "127.0.0.1", 80, chains=list(chains))
+
+
+def tcp(to="c", weight=1, **fields):
+    return chains(plan.FilterChain(tcp=plan.Tcp([plan.WeightedCluster(to, weight)], **fields)))
 
 
 WHOLE = (endpoints(), cluster(), routes(), listener())
@@ -250,6 +260,50 @@ def test_a_cluster_that_comes_back_counts_on(worker):
     assert worker.context.clusters["c"].stats.value("upstream_rq_total") == 3
 
 
+# -- TCP proxies -------------------------------------------------------------------------------------------------------
+
+
+def test_a_tcp_proxy(worker):
+    added = worker.apply(tcp(idle_timeout=1, max_duration=2, max_connect_attempts=3), full=True).added
+    [state] = added[0].states.values()
+    assert (state.tcp.clusters, state.tcp.weights) == (["c"], [1])
+    assert (state.tcp.idle_timeout, state.tcp.max_duration, state.tcp.max_connect_attempts) == (1, 2, 3)
+    assert isinstance(added[0].entrance.direct.make(), TcpDownstreamConnection)
+
+
+def test_a_tcp_proxy_leads_elsewhere_for_connections_to_come(worker):
+    worker.apply(tcp(), full=True)
+    [state] = worker.tables.listeners["l"].states.values()
+    before = state.tcp
+    swap = worker.apply(tcp("d"))
+    assert swap.states == []
+    assert before.clusters == ["c"]
+    assert state.tcp.clusters == ["d"]
+
+
+def test_what_becomes_a_tcp_proxy_leaves_its_connections_behind(worker):
+    worker.apply(*WHOLE, full=True)
+    [before] = worker.tables.listeners["l"].states.values()
+    assert worker.apply(tcp()).states == [before]
+    [state] = worker.tables.listeners["l"].states.values()
+    assert (before.tcp, state.routes) == (None, None)
+    assert worker.apply(*WHOLE).states == [state]
+
+
+def test_logs_of_a_tcp_proxy(tmp_path):
+    async def main():
+        loop = asyncio.get_running_loop()
+        made = Tables(Context(TimerWheel(loop.call_later)), StatStore(tmp_path / "stats"), loop, None)
+        section = tcp(access_logs=[plan.AccessLog(str(tmp_path / "log"), "line\n")])
+        made.commit(await made.prepare(plan.Prepare(1, True, [("listener", "l", plan.encode(section))])))
+        [state] = made.listeners["l"].states.values()
+        state.write_logs(Record())
+        made.logs.close()
+
+    asyncio.run(main())
+    assert (tmp_path / "log").read_text() == "line\n"
+
+
 # -- refusals ----------------------------------------------------------------------------------------------------------
 
 
@@ -261,7 +315,15 @@ def test_a_cluster_that_comes_back_counts_on(worker):
         ((plan.Listener("l", "127.0.0.1", 80),), "listener 'l': it has no filter chain"),
         (
             (plan.Listener("l", "127.0.0.1", 80, chains=[plan.FilterChain()]),),
-            "listener 'l': a filter chain says nothing of what to do with connections",
+            "listener 'l': a filter chain has to say one thing to do with connections",
+        ),
+        (
+            (tcp(weight=0),),
+            "listener 'l': filter chain '#0': the weights of the clusters add up to 0",
+        ),
+        (
+            (routes(), chains(plan.FilterChain(http=plan.Http("r"), tcp=plan.Tcp([plan.WeightedCluster("c")])))),
+            "listener 'l': a filter chain has to say one thing to do with connections",
         ),
         (
             (routes(retry=plan.RetryPolicy(["x"])),),
