@@ -124,6 +124,22 @@ class UpstreamTls(msgspec.Struct, frozen=True, omit_defaults=True):
 # -- clusters ----------------------------------------------------------------------------------------------------------
 
 
+class RetryBudget(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How many requests may be in retry: so many percent of those under way, or `min_concurrency` if that is more."""
+
+    percent: float = 20.0
+    min_concurrency: int = 3
+
+
+class TcpKeepalive(msgspec.Struct, frozen=True, omit_defaults=True):
+    """SO_KEEPALIVE, see tcp(7). 0: as the system has it."""
+
+    probes: int = 0
+    time: int = 0
+    """In seconds, as `interval`."""
+    interval: int = 0
+
+
 class Cluster(Section, frozen=True):
     """Source: envoy.config.cluster.v3.Cluster."""
 
@@ -132,11 +148,20 @@ class Cluster(Section, frozen=True):
     connect_timeout: int = 5_000
     idle_timeout: int = 3_600_000
     """Of a pooled upstream connection."""
+    max_connection_duration: int = 0
+    """After it a pooled connection is not used again; a request that it carries is completed."""
     max_connections: int = 1024
     """Circuit breakers are the sidecar's: all workers together."""
     max_pending: int = 1024
     max_requests: int = 1024
     max_retries: int = 3
+    retry_budget: RetryBudget | None = None
+    """Counts in place of `max_retries`."""
+    per_upstream_preconnect: float = 1.0
+    """So many connections for each request that a host has, opened ahead. Both ratios: from 1 (none ahead) to 3."""
+    predictive_preconnect: float = 1.0
+    """The same over all hosts, to those that are picked next."""
+    tcp_keepalive: TcpKeepalive | None = None
     max_requests_per_connection: int = 0
     logical: bool = False
     """LOGICAL_DNS: one host whose address moves. New connections go to the new address, open ones stay."""

@@ -18,7 +18,10 @@ cdef class Http1UpstreamConnection(UpstreamConnection):
     cdef bint _in_body
     cdef bint _chunked
     cdef bint _request_ended
+    cdef long long _opened_at
     cdef long long _free_since
+    cdef bint _aged
     cdef _read(self)
+    cdef _watch(self)
     cdef _complete(self, Receiver receiver)
     cdef _break(self, int failure, str reason)

@@ -10,7 +10,7 @@ from tage.dataplane.protocols.http1.encoder import LAST_CHUNK
 from tage.dataplane.protocols.http1.response import ResponseDecoder
 from tage.dataplane.protocols.writer import ByteWriter
 from tage.dataplane.telemetry.layout import CLUSTER
-from tage.dataplane.upstream.cluster import Host
+from tage.dataplane.upstream.cluster import Cluster, Host
 from tage.dataplane.upstream.connection import Receiver, UpstreamConnection
 
 if not cython.compiled:
@@ -22,6 +22,7 @@ if not cython.compiled:
 _RX_BYTES = cython.declare(cython.Py_ssize_t, CLUSTER.offset("upstream_cx_rx_bytes_total"))
 _TX_BYTES = cython.declare(cython.Py_ssize_t, CLUSTER.offset("upstream_cx_tx_bytes_total"))
 _IDLE_TIMEOUT = cython.declare(cython.Py_ssize_t, CLUSTER.offset("upstream_cx_idle_timeout"))
+_MAX_DURATION = cython.declare(cython.Py_ssize_t, CLUSTER.offset("upstream_cx_max_duration_reached"))
 _PROTOCOL_ERROR = cython.declare(cython.Py_ssize_t, CLUSTER.offset("upstream_cx_protocol_error"))
 
 
@@ -35,7 +36,9 @@ class Http1UpstreamConnection(UpstreamConnection):
         self._in_body = False
         self._chunked = False
         self._request_ended = True
+        self._opened_at = 0
         self._free_since = 0
+        self._aged = False
 
     # -- from the stream -----------------------------------------------------------------------------------------------
 
@@ -80,9 +83,9 @@ class Http1UpstreamConnection(UpstreamConnection):
     # -- from the transport --------------------------------------------------------------------------------------------
 
     def opened(self):
-        self._free_since = self.cluster.wheel.now()
-        if self.cluster.idle_timeout:
-            self.cluster.wheel.arm(self, self.cluster.idle_timeout)
+        self._opened_at = self.cluster.wheel.now()
+        self._free_since = self._opened_at
+        self._watch()
 
     def received(self, data):
         self.cluster.stats.add(_RX_BYTES, len(data))
@@ -148,7 +151,13 @@ class Http1UpstreamConnection(UpstreamConnection):
             return  # the stream cancels it
         self.receiver = None
         self.resume_reading()
-        if self.decoder.keep_alive and not self.decoder.buffered() and not self.write_paused and not self.closing:
+        if (
+            self.decoder.keep_alive
+            and not self.decoder.buffered()
+            and not self.write_paused
+            and not self.closing
+            and not self._aged
+        ):
             self._free_since = self.cluster.wheel.now()
             self.host.release(self)
         else:
@@ -194,14 +203,33 @@ class Http1UpstreamConnection(UpstreamConnection):
             receiver.upstream_drained()
 
     def expire(self):
-        """The idle timeout is looked at when it is due, and counted from the last answer. A connection for which there
-        is no limit by then is not looked at again."""
-        limit: cython.longlong = self.cluster.idle_timeout
-        idle: cython.longlong = self.cluster.wheel.now() - self._free_since
-        if limit == 0:
-            return
-        if self.receiver is not None or idle < limit:
-            self.cluster.wheel.arm(self, limit if self.receiver is not None else limit - idle)
-        else:
-            self.cluster.stats.up(_IDLE_TIMEOUT)
-            self.close()
+        self._watch()
+
+    def _watch(self):
+        """Ends what has idled or lived too long, and looks again when the next of the two may be due. Idle time is
+        counted from the last answer. A connection for which there is no limit by then is not looked at again."""
+        cluster: Cluster = self.cluster
+        now: cython.longlong = cluster.wheel.now()
+        due: cython.longlong = 0
+        left: cython.longlong
+        if cluster.max_connection_duration and not self._aged:
+            due = self._opened_at + cluster.max_connection_duration - now
+            if due <= 0:
+                self._aged = True
+                cluster.stats.up(_MAX_DURATION)
+                if self.receiver is None:
+                    self.close()
+                    return
+                due = 0
+        if cluster.idle_timeout:
+            left = cluster.idle_timeout
+            if self.receiver is None:
+                left += self._free_since - now
+            if left <= 0:
+                cluster.stats.up(_IDLE_TIMEOUT)
+                self.close()
+                return
+            if due == 0 or left < due:
+                due = left
+        if due:
+            cluster.wheel.arm(self, due)

@@ -229,12 +229,14 @@ class Stream(Receiver):
             connection = self.host.take()
         if connection is not None:
             self._dispatch(connection)
-            return
-        failure = self.host.enqueue(self)
-        if failure:
-            self._fail(_ERRORS[failure], "")
-            return
-        self.waiting = True
+        else:
+            failure = self.host.enqueue(self)
+            if failure:
+                self._fail(_ERRORS[failure], "")
+                return
+            self.waiting = True
+        if self.cluster.preconnects:
+            self.cluster.preconnect(self.host, self.context.random)
 
     def upstream_ready(self, connection):
         self.waiting = False

@@ -83,6 +83,7 @@ CLUSTER = Layout(
         "upstream_cx_destroy",
         "upstream_cx_idle_timeout",
         "upstream_cx_max_requests",
+        "upstream_cx_max_duration_reached",
         "upstream_cx_overflow",
         "upstream_cx_protocol_error",
         "upstream_cx_rx_bytes_total",

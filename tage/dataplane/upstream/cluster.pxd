@@ -27,6 +27,7 @@ cdef class Host:
     cdef release(self, UpstreamConnection connection)
     cdef lost(self, UpstreamConnection connection)
     cdef _open(self)
+    cdef bint _open_ahead(self, double ratio, Py_ssize_t anticipated)
     cpdef opening(self)
     cdef _waited(self)
     cdef _offer(self, UpstreamConnection connection)
@@ -51,13 +52,23 @@ cdef class Cluster:
     cdef int _lb
     cdef public long long connect_timeout
     cdef public long long idle_timeout
+    cdef public long long max_connection_duration
+    cdef public tuple tcp_keepalive
     cdef public Py_ssize_t max_connections
     cdef public Py_ssize_t max_pending
     cdef public Py_ssize_t max_requests
     cdef public Py_ssize_t max_retries
+    cdef readonly double retry_budget
+    cdef readonly Py_ssize_t min_retries
+    cdef readonly double per_upstream_preconnect
+    cdef readonly double predictive_preconnect
+    cdef public bint preconnects
+    cdef list _drawn
     cdef public long long max_requests_per_connection
     cdef public bint logical
     cpdef Host pick(self, Random random, Host avoid)
+    cpdef preconnect(self, Host host, Random random)
+    cdef Host _peek(self, Py_ssize_t ahead, Random random)
     cdef bint admit(self)
     cdef leave(self)
     cdef bint admit_retry(self)

@@ -45,6 +45,7 @@ LEAST_REQUEST = cython.declare(cython.int, 2)
 
 _LB = {"round_robin": 0, "random": 1, "least_request": 2}
 _MAX_SCHEDULE = 10_000
+_AHEAD = cython.declare(cython.Py_ssize_t, 3)
 
 
 class Dial:
@@ -125,6 +126,20 @@ class Host:
         self.connecting += 1
         self.opening()
         cluster.connect(self)
+
+    def _open_ahead(self, ratio, anticipated):
+        """A connection, unless there are enough for the requests of this host and `anticipated` more, times `ratio`, or
+        as many as the limit allows. Whether one was opened."""
+        cluster: Cluster = self.cluster
+        if (len(self._waiting) + self.active + anticipated) * ratio <= self.connections:
+            return False
+        if not cluster.counts.below(CONNECTIONS, cluster.max_connections):
+            cluster.stats.up(_CX_OVERFLOW)
+            return False
+        self.connecting += 1
+        self.opening()
+        cluster.connect(self)
+        return True
 
     def opening(self):
         """Counts a connection in that is being opened."""
@@ -269,10 +284,18 @@ class Cluster:
         self._lb = ROUND_ROBIN
         self.connect_timeout = 5_000
         self.idle_timeout = 3_600_000
+        self.max_connection_duration = 0
+        self.tcp_keepalive = None
         self.max_connections = 1024
         self.max_pending = 1024
         self.max_requests = 1024
         self.max_retries = 3
+        self.retry_budget = -1
+        self.min_retries = 0
+        self.per_upstream_preconnect = 1
+        self.predictive_preconnect = 1
+        self.preconnects = False
+        self._drawn = []
         self.max_requests_per_connection = 0
         self.logical = False
 
@@ -280,6 +303,17 @@ class Cluster:
         """round_robin, random or least_request."""
         self._lb = _LB[lb]
         self.lb = lb
+
+    def set_retry_budget(self, percent: cython.double, min_concurrency: cython.Py_ssize_t) -> None:
+        """Retries are limited by how many requests are under way, not by `max_retries`. Negative: by `max_retries`."""
+        self.retry_budget = percent
+        self.min_retries = min_concurrency
+
+    def set_preconnect(self, per_upstream: cython.double, predictive: cython.double) -> None:
+        """How many connections there are to be for each request, see `preconnect`; 1: none ahead."""
+        self.per_upstream_preconnect = per_upstream
+        self.predictive_preconnect = predictive
+        self.preconnects = per_upstream > 1 or predictive > 1
 
     def set_hosts(self, endpoints) -> None:
         """Makes these (address, port, weight, healthy) the cluster's hosts. Hosts that stay keep their connections; of
@@ -305,6 +339,7 @@ class Cluster:
             hosts.append(host)
         self.hosts = hosts
         self.schedule = _schedule([host for host in hosts if host.healthy])
+        self._drawn = []
         self.stats.put(_MEMBERS, len(hosts))
         self.stats.put(_MEMBERS_HEALTHY, sum(1 for host in hosts if host.healthy))
         for host in known.values():
@@ -326,7 +361,7 @@ class Cluster:
                 host = self.schedule[self._next]
                 self._next += 1
             else:
-                host = self.schedule[random.below(n)]
+                host = self._drawn.pop(0) if self._drawn else self.schedule[random.below(n)]
                 if self._lb == LEAST_REQUEST:
                     # Power of two choices.
                     other = self.schedule[random.below(n)]
@@ -338,6 +373,36 @@ class Cluster:
             if other is not avoid:
                 return other
         return host
+
+    def preconnect(self, host, random):
+        """Opens connections ahead, as Envoy's preconnect_policy says, when `host` has got a request (it has the
+        connection, or waits): `host` is to have its ratio of connections to requests, and the cluster its own, at the
+        hosts that are picked next. At most `_AHEAD` of each kind at a time, and none because another failed.
+        Envoy: ConnPoolImplBase::shouldConnect and tryCreateNewConnections, ClusterManagerImpl::maybePreconnect."""
+        other: Host
+        ahead: cython.Py_ssize_t = 0
+        if self.per_upstream_preconnect > 1 and host.healthy:
+            while ahead < _AHEAD and host._open_ahead(self.per_upstream_preconnect, 0):
+                ahead += 1
+        if self.predictive_preconnect <= 1:
+            return
+        ahead = 0
+        while ahead < _AHEAD and self.counts.own(REQUESTS) * self.predictive_preconnect > self.counts.own(CONNECTIONS):
+            other = self._peek(ahead, random)
+            if other is None or not other._open_ahead(self.predictive_preconnect, 1):
+                return
+            ahead += 1
+
+    def _peek(self, ahead, random):
+        """The host that will be picked after `ahead` others, if that can be told: a least busy one cannot."""
+        n: cython.Py_ssize_t = len(self.schedule)
+        if n == 0 or self._lb == LEAST_REQUEST:
+            return None
+        if self._lb == ROUND_ROBIN or n == 1:
+            return self.schedule[(self._next + ahead) % n]
+        while len(self._drawn) <= ahead:
+            self._drawn.append(self.schedule[random.below(n)])
+        return self._drawn[ahead]
 
     def admit(self):
         """Counts a request in, unless the limit is reached."""
@@ -354,7 +419,12 @@ class Cluster:
 
     def admit_retry(self):
         """Counts a request in that is tried again, unless the limit is reached."""
-        if not self.counts.below(RETRIES, self.max_retries):
+        allowed: cython.Py_ssize_t = self.max_retries
+        if self.retry_budget >= 0:
+            allowed = cython.cast(cython.Py_ssize_t, self.retry_budget / 100 * self.counts.total(REQUESTS))
+            if allowed < self.min_retries:
+                allowed = self.min_retries
+        if not self.counts.below(RETRIES, allowed):
             self.stats.up(_RETRY_OVERFLOW)
             return False
         self.counts.up(RETRIES)

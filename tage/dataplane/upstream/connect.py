@@ -79,6 +79,8 @@ class Connector:
         family = socket.AF_INET6 if ":" in host.address else socket.AF_INET
         sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         try:
+            if host.cluster.tcp_keepalive is not None:
+                _keep_alive(sock, *host.cluster.tcp_keepalive)
             await self._loop.sock_connect(sock, (host.address, host.port))
             if preface:
                 await self._loop.sock_sendall(sock, preface)
@@ -108,3 +110,15 @@ class Connector:
 
 class _Unexpected(Exception):
     """The server is trusted, but not one that is expected here."""
+
+
+def _keep_alive(sock: socket.socket, probes: int, time: int, interval: int) -> None:
+    """tcp(7). Times in seconds; 0 leaves what the system has."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in (
+        (socket.TCP_KEEPCNT, probes),
+        (socket.TCP_KEEPIDLE, time),
+        (socket.TCP_KEEPINTVL, interval),
+    ):
+        if value:
+            sock.setsockopt(socket.IPPROTO_TCP, option, value)

@@ -11,6 +11,7 @@
 ``access_log`` the access logs of a listener -> `plan.AccessLog`
 ``route``      RouteConfiguration -> `plan.Routes`
 ``cluster``    Cluster -> `draft.ClusterDraft`
+``pool``       a cluster's limits, preconnecting and keepalive -> fields of `plan.Cluster`
 ``dns``        how the names of a cluster are resolved -> `draft.DnsPolicy`
 ``endpoint``   ClusterLoadAssignment -> `plan.Endpoints`, or the names to resolve
 

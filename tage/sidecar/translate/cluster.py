@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 from envoy.config.cluster.v3 import cluster_pb2
-from envoy.config.core.v3 import base_pb2
 from envoy.extensions.clusters.dns.v3 import dns_cluster_pb2
 from envoy.extensions.upstreams.http.v3 import http_protocol_options_pb2
 
 from tage.sidecar import plan
-from tage.sidecar.translate import dns, endpoint, tls
+from tage.sidecar.translate import dns, endpoint, pool, tls
 from tage.sidecar.translate.draft import ClusterDraft, Dns, DnsPolicy, SecretDraft
 from tage.sidecar.translate.problem import Problems
 from tage.sidecar.translate.shape import AnyOf, Extension, Only, Shape, leaf, unpack
@@ -18,7 +17,10 @@ from tage.sidecar.translate.values import ADS, ads_source, milliseconds
 
 _HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 _HTTP1 = Shape("envoy.config.core.v3.Http1ProtocolOptions")
-_COMMON_HTTP = Shape("envoy.config.core.v3.HttpProtocolOptions", ("idle_timeout", "max_requests_per_connection"))
+_COMMON_HTTP = Shape(
+    "envoy.config.core.v3.HttpProtocolOptions",
+    ("idle_timeout", "max_connection_duration", "max_requests_per_connection"),
+)
 HTTP_OPTIONS = Shape(
     _HTTP_OPTIONS,
     {
@@ -32,19 +34,6 @@ HTTP_OPTIONS = Shape(
         ),
     },
 )
-
-_THRESHOLDS = Shape(
-    "envoy.config.cluster.v3.CircuitBreakers.Thresholds",
-    ("priority", "max_connections", "max_pending_requests", "max_requests", "max_retries"),
-    harmless={"track_remaining": "only adds statistics"},
-)
-
-
-def _thresholds(field: Any, value: Any, path: str, problems: Problems) -> None:
-    # No request can have priority HIGH, for RouteAction.priority is refused: its limits are never reached.
-    if value.priority != base_pb2.HIGH:
-        _THRESHOLDS.check(value, path, problems)
-
 
 CLUSTER = Shape(
     "envoy.config.cluster.v3.Cluster",
@@ -70,7 +59,7 @@ CLUSTER = Shape(
         "common_lb_config": Shape("envoy.config.cluster.v3.Cluster.CommonLbConfig"),
         "load_assignment": endpoint.LOAD_ASSIGNMENT,
         "max_requests_per_connection": leaf,
-        "circuit_breakers": Shape("envoy.config.cluster.v3.CircuitBreakers", {"thresholds": _thresholds}),
+        **pool.FIELDS,
         "common_http_protocol_options": _COMMON_HTTP,
         "http_protocol_options": _HTTP1,
         "typed_extension_protocol_options": AnyOf((http_protocol_options_pb2.HttpProtocolOptions, HTTP_OPTIONS)),
@@ -97,8 +86,7 @@ def translate(message: cluster_pb2.Cluster, path: str, problems: Problems) -> Cl
     connect_timeout = 5_000
     if message.HasField("connect_timeout"):
         connect_timeout = milliseconds(message.connect_timeout, f"{dot}connect_timeout", problems, zero=False)
-    idle_timeout, max_requests = _http_options(message, dot, problems)
-    limits = _limits(message)
+    idle_timeout, max_duration, max_requests = _http_options(message, dot, problems)
     secrets: dict[plan.SectionKey, SecretDraft] = {}
     eds = message.eds_cluster_config
     custom = message.HasField("cluster_type")
@@ -116,16 +104,14 @@ def translate(message: cluster_pb2.Cluster, path: str, problems: Problems) -> Cl
         lb=_LB.get(message.lb_policy, "round_robin"),
         connect_timeout=connect_timeout,
         idle_timeout=idle_timeout,
-        max_connections=limits[0],
-        max_pending=limits[1],
-        max_requests=limits[2],
-        max_retries=limits[3],
+        max_connection_duration=max_duration,
         max_requests_per_connection=max_requests,
         logical=policy.logical,
         tls=tls.upstream(socket, socket_path, problems, secrets),
         proxy_protocol=proxy_protocol,
         alt_stat_name=message.alt_stat_name,
         labels=_labels(message),
+        **pool.fields(message, dot, problems),
     )
     if by_eds:
         if message.HasField("load_assignment"):
@@ -147,21 +133,9 @@ def translate(message: cluster_pb2.Cluster, path: str, problems: Problems) -> Cl
     return ClusterDraft(cluster, endpoints=endpoints, secrets=list(secrets.values()))
 
 
-def _limits(message: cluster_pb2.Cluster) -> tuple[int, int, int, int]:
-    """Of the default priority; of several, the first, as in Envoy. 4294967295 stands as it is: never reached."""
-    for found in message.circuit_breakers.thresholds:
-        if found.priority == base_pb2.DEFAULT:
-            return (
-                found.max_connections.value if found.HasField("max_connections") else 1024,
-                found.max_pending_requests.value if found.HasField("max_pending_requests") else 1024,
-                found.max_requests.value if found.HasField("max_requests") else 1024,
-                found.max_retries.value if found.HasField("max_retries") else 3,
-            )
-    return 1024, 1024, 1024, 3
-
-
-def _http_options(message: cluster_pb2.Cluster, dot: str, problems: Problems) -> tuple[int, int]:
-    """Idle timeout of pooled connections (ms; Envoy's default is an hour) and requests per connection (0: no limit).
+def _http_options(message: cluster_pb2.Cluster, dot: str, problems: Problems) -> tuple[int, int, int]:
+    """Of pooled connections: idle timeout (ms; Envoy's default is an hour), longest life (ms; 0: no limit), how many
+    requests each may carry (0: no limit).
 
     They stand in typed_extension_protocol_options or, the old way, in the cluster itself; not in both.
     """
@@ -189,9 +163,13 @@ def _http_options(message: cluster_pb2.Cluster, dot: str, problems: Problems) ->
         common, where = options.common_http_protocol_options, f"{path}.common_http_protocol_options"
     if common.HasField("max_requests_per_connection"):
         max_requests = common.max_requests_per_connection.value
+    idle_timeout, max_duration = 3_600_000, 0
     if common.HasField("idle_timeout"):
-        return milliseconds(common.idle_timeout, f"{where}.idle_timeout", problems), max_requests
-    return 3_600_000, max_requests
+        idle_timeout = milliseconds(common.idle_timeout, f"{where}.idle_timeout", problems)
+    if common.HasField("max_connection_duration"):
+        at = f"{where}.max_connection_duration"
+        max_duration = milliseconds(common.max_connection_duration, at, problems, zero=False)
+    return idle_timeout, max_duration, max_requests
 
 
 def _labels(message: cluster_pb2.Cluster) -> dict[str, str]:

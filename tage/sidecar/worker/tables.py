@@ -288,10 +288,19 @@ def _configure(live: Cluster, cluster: plan.Cluster) -> None:
     live.set_lb(cluster.lb)
     live.connect_timeout = cluster.connect_timeout
     live.idle_timeout = cluster.idle_timeout
+    live.max_connection_duration = cluster.max_connection_duration
     live.max_connections = cluster.max_connections
     live.max_pending = cluster.max_pending
     live.max_requests = cluster.max_requests
     live.max_retries = cluster.max_retries
+    budget = cluster.retry_budget
+    live.set_retry_budget(*(budget.percent, budget.min_concurrency) if budget is not None else (-1.0, 0))
+    live.set_preconnect(cluster.per_upstream_preconnect, cluster.predictive_preconnect)
+    keepalive = cluster.tcp_keepalive
+    if keepalive is None:
+        live.tcp_keepalive = None
+    else:
+        live.tcp_keepalive = (keepalive.probes, keepalive.time, keepalive.interval)  # type: ignore[assignment]
     live.max_requests_per_connection = cluster.max_requests_per_connection
     live.proxy_protocol = cluster.proxy_protocol
     live.logical = cluster.logical

@@ -129,6 +129,29 @@ def test_an_unknown_policy(make):
         make(1).set_lb("maglev")
 
 
+@pytest.mark.parametrize("lb", ["round_robin", "random"])
+def test_connections_are_opened_ahead_where_they_will_be_used(store, lb):
+    asked = []
+    loop = FakeLoop()
+    wheel = TimerWheel(loop.call_later, loop.clock)
+    cluster = Cluster("c", store.group(layout.CLUSTER, "c"), wheel, asked.append)
+    cluster.set_lb(lb)
+    cluster.set_hosts(endpoints(*[1] * 40))
+    cluster.set_preconnect(1, 3)
+    random = Random(7)
+    host = cluster.pick(random, None)
+    cluster.counts.up(Limit.REQUESTS)
+    host.active += 1
+    host.opening()
+    cluster.preconnect(host, random)
+    assert len(asked) == 2
+    cluster.preconnect(host, random)
+    assert len(asked) == 2, "three for one request are there"
+    assert [cluster.pick(random, None) for _ in asked] == asked
+    cluster.set_hosts(endpoints(1))
+    assert cluster.pick(random, None) is cluster.hosts[0]
+
+
 # -- what failed is avoided --------------------------------------------------------------------------------------------
 
 

@@ -99,6 +99,24 @@ def test_one_that_does_not(store, listening, address, port):
     uvloop.run(run())
 
 
+@pytest.mark.parametrize("keepalive", [None, (0, 0, 0), (3, 60, 5), (0, 61, 0)])
+def test_keepalive(store, listening, keepalive):
+    options = (socket.TCP_KEEPCNT, socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL)
+
+    async def run():
+        loop = asyncio.get_running_loop()
+        cluster = Cluster("c", store.group(layout.CLUSTER, "c"), TimerWheel(loop.call_later), None)
+        cluster.tcp_keepalive = keepalive
+        cluster.set_hosts([(*listening.getsockname(), 1, True)])
+        return await Connector(loop, Reactor(loop), None)._connect(cluster.hosts[0], b"")
+
+    with uvloop.run(run()) as sock, socket.socket() as other:
+        assert (sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) != 0) == (keepalive is not None)
+        systems = [other.getsockopt(socket.IPPROTO_TCP, option) for option in options]
+        expected = [ours or system for ours, system in zip(keepalive or (0, 0, 0), systems, strict=True)]
+        assert [sock.getsockopt(socket.IPPROTO_TCP, option) for option in options] == expected
+
+
 def test_one_that_takes_too_long(store):
     with socket.socket() as full:
         full.bind(("127.0.0.1", 0))

@@ -100,8 +100,8 @@ def test_settings() -> None:
         ({"common_lb_config": {"healthy_panic_threshold": {}}}, "common_lb_config.healthy_panic_threshold", "not supp"),
         ({"least_request_lb_config": {"choice_count": 3}}, "least_request_lb_config.choice_count", "only 2"),
         (
-            {"circuit_breakers": {"thresholds": [{"retry_budget": {}}]}},
-            "circuit_breakers.thresholds[0].retry_budget",
+            {"circuit_breakers": {"thresholds": [{"max_connection_pools": 1}]}},
+            "circuit_breakers.thresholds[0].max_connection_pools",
             "not supported",
         ),
         (

@@ -8,7 +8,7 @@ import pytest
 from envoy.config.cluster.v3 import cluster_pb2
 from google.protobuf import any_pb2, descriptor_pool
 
-from tage.sidecar.translate import bootstrap, cluster, endpoint, listener, match, route
+from tage.sidecar.translate import bootstrap, cluster, endpoint, listener, match, pool, route
 from tage.sidecar.translate.problem import Problem, Problems
 from tage.sidecar.translate.shape import AnyOf, Extension, Shape, leaf, unpack
 
@@ -32,7 +32,7 @@ ALL = {
         bootstrap._BOOTSTRAP,
         bootstrap._CONTROL_CLUSTER,
         cluster.CLUSTER,
-        cluster._THRESHOLDS,
+        pool._THRESHOLDS,
         endpoint.LOAD_ASSIGNMENT,
         listener.LISTENER,
         match.ROUTE_MATCH,

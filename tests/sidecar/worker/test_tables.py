@@ -121,17 +121,48 @@ def test_everything_about_a_cluster_is_carried_over(worker):
         max_requests=5,
         max_retries=6,
         max_requests_per_connection=7,
+        max_connection_duration=8,
+        retry_budget=plan.RetryBudget(9.5, 10),
+        per_upstream_preconnect=1.25,
+        predictive_preconnect=1.5,
+        tcp_keepalive=plan.TcpKeepalive(11, 12, 13),
     )
     given = plan.Endpoints("c", [plan.Endpoint("10.0.0.1", 81, 2, False), plan.Endpoint("10.0.0.2", 82)])
     worker.apply(given, section, routes(), listener(), full=True)
     live = worker.context.clusters["c"]
     for field in section.__struct_fields__:
-        if field not in ("endpoints", "tls", "alt_stat_name", "labels"):  # tls: test_tls.py
+        if field not in ("endpoints", "tls", "alt_stat_name", "labels", "retry_budget", "tcp_keepalive"):
             assert getattr(live, field) == getattr(section, field), field
+    # tls: test_tls.py
+    assert (live.retry_budget, live.min_retries) == (9.5, 10)
+    assert live.preconnects
+    assert live.tcp_keepalive == (11, 12, 13)
     assert [(h.address, h.port, h.weight, h.healthy) for h in live.hosts] == [
         ("10.0.0.1", 81, 2, False),
         ("10.0.0.2", 82, 1, True),
     ]
+
+
+def test_what_a_cluster_does_not_say_any_more(worker):
+    """Back to the defaults."""
+    worker.apply(*WHOLE, full=True)
+    live = worker.context.clusters["c"]
+    before = {
+        name: getattr(live, name) for name in dir(live) if name.startswith(("max_", "min_", "retry_", "tcp_", "p"))
+    }
+    worker.apply(
+        cluster(
+            max_connection_duration=8,
+            retry_budget=plan.RetryBudget(),
+            per_upstream_preconnect=2.0,
+            tcp_keepalive=plan.TcpKeepalive(),
+        )
+    )
+    assert live.preconnects
+    worker.apply(cluster())
+    assert {name: getattr(live, name) for name in before if not callable(before[name])} == {
+        name: value for name, value in before.items() if not callable(value)
+    }
 
 
 def test_everything_about_a_listener_is_carried_over(worker):
