@@ -381,6 +381,7 @@ class AdsState:
                 resolved=self._resolved,
                 in_force=self._clusters_in_force,
                 given_up=frozenset(self._given_up),
+                replacing=not self._complete,
                 renewed=self._renewed,
             )
         )

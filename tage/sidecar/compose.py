@@ -133,6 +133,8 @@ class Resources:
     """Clusters of the plan in force: one that is no longer in `clusters` stays while a route names it."""
     given_up: frozenset[tuple[str, str]] = frozenset()
     """(kind, name) of what did not come in time: it counts as empty."""
+    replacing: bool = False
+    """A former agent's plan is in force: a name that need not be waited for has addresses there, so it is."""
     renewed: Mapping[plan.SectionKey, SecretRecord] = field(default_factory=dict)
     """Secrets whose files have changed since listener or cluster came."""
 
@@ -217,7 +219,7 @@ def _endpoints(name: str, cluster: ClusterRecord, resources: Resources, result: 
     source = cluster.draft.eds
     if source is None:
         found = resources.resolved.get(name)
-        if found is None and cluster.draft.dns is not None and not cluster.draft.dns.wait:
+        if found is None and cluster.draft.dns is not None and not cluster.draft.dns.wait and not resources.replacing:
             return EMPTY_ENDPOINTS
         if found is None:
             result.missing.add(Need("dns", name))

@@ -263,6 +263,8 @@ class Resolver:
                 watch = self._watches[host, policy] = Watch(host, policy, self._asks[policy.servers], known)
                 watch.task = asyncio.create_task(self._keep(watch), name=f"dns {host}")
                 watch.task.add_done_callback(self._ended)
+            elif not watch.tried and not watch.addresses():
+                watch.known = self._remembered(cluster, dns, host)
             watch.clusters.add(cluster)
 
     def _remembered(self, cluster: str, dns: Dns, host: str) -> Known:

@@ -227,19 +227,24 @@ def test_a_plan_need_not_wait_for_names(start: Start, server: Nameserver, port: 
         until(lambda: client.get("dns").status == 200, "the name is known")
 
 
-def test_a_new_agent_that_cannot_resolve_keeps_the_last_addresses(start: Start, server: Nameserver, port: int) -> None:
-    with start() as running, Load(port, "dns") as load:
-        server.failure = "SERVFAIL"
-        asked_more(server)
-        running.wait_replaced(AGENT, running.kill(AGENT))
-        until(lambda: name(running)["error"], "the new agent has tried")
-        asked_more(server)
-        load.wait_more(200)
-        assert addresses(running) == [ONE]
-        server.addresses[NAME] = [TWO]
-        server.failure = ""
-        wait_addresses(running, TWO)
-        until(lambda: load.answers[TWO], "answers of the second")
+@pytest.mark.parametrize("waits", [True, False])
+def test_a_new_agent_that_cannot_resolve_keeps_the_last_addresses(
+    start: Start, server: Nameserver, port: int, waits: bool
+) -> None:
+    with start(wait_for_warm_on_init=waits) as running:
+        wait_addresses(running, ONE)
+        with Load(port, "dns") as load:
+            server.failure = "SERVFAIL"
+            asked_more(server)
+            running.wait_replaced(AGENT, running.kill(AGENT))
+            until(lambda: name(running)["error"], "the new agent has tried")
+            asked_more(server)
+            load.wait_more(200)
+            assert addresses(running) == [ONE]
+            server.addresses[NAME] = [TWO]
+            server.failure = ""
+            wait_addresses(running, TWO)
+            until(lambda: load.answers[TWO], "answers of the second")
     assert load.failures == []
 
 

@@ -421,6 +421,19 @@ def test_dns() -> None:
     assert play.commit().upserts == update.upserts
 
 
+def test_names_that_need_not_be_waited_for() -> None:
+    a = ClusterDraft(plan.Cluster("a", "a"), dns=Dns([DnsName("host", 80)], wait=False))
+    play = Play(subscribe=(), clusters=[a])
+    play.commit()
+    assert play.plan["endpoints", "a"].endpoints == []
+    # A former agent's plan has addresses: nothing takes their place unasked.
+    play = Play(subscribe=(), clusters=[a], in_force=3)
+    assert not play.updates
+    play.seen(play.state.resolved("a", [plan.Endpoint("127.0.0.1", 80)], play.now))
+    assert play.commit().full
+    assert len(play.plan["endpoints", "a"].endpoints) == 1
+
+
 def test_a_static_name_cannot_be_sent() -> None:
     a = ClusterDraft(plan.Cluster("a", "a"), endpoints=endpoints("a", 1))
     play = Play(clusters=[a])

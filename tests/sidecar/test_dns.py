@@ -395,9 +395,12 @@ def test_what_a_former_agent_found_stays_until_there_is_an_answer() -> None:
     async def script(game: Game) -> None:
         game.resolver.remember([encode(Endpoints("one", former)), encode(Endpoints("two", [Endpoint("127.0.0.5", 1)]))])
         entries = [DnsName("a", 80), DnsName("b", 80, hostname="shown"), DnsName("c", 80)]
-        game.set(one=Dns(entries, DnsPolicy("all")), two=simple("c", port=1))
-        told = dict([await game.told.get(), await game.told.get()])
+        shared = simple("a", port=9, family="all")  # new, and the first to ask for it
+        game.set(new=shared, one=Dns(entries, DnsPolicy("all")), two=simple("c", port=1))
+        told = dict([await game.told.get() for _ in range(3)])
+        assert hosts(told.pop("new")) == ["127.0.0.1", "::1"]
         assert told == {"one": former[:3], "two": []}
+        game.set(one=Dns(entries, DnsPolicy("all")), two=simple("c", port=1))
         names.failing.clear()
         for _ in range(4):
             await game.again()
