@@ -2,6 +2,10 @@
 
 A connection goes back only from a clean state: request sent whole, answer read whole, nothing left over, both sides
 willing. Bytes that nobody asked for close it.
+
+An end, or bytes, that the kernel has and that were not read yet are not looked for when a connection is taken, which
+would be a system call a request. The reactor reads in the order of arrival, so only what comes after the request is
+missed, as what is still on its way would be; `Stream` then sends an idempotent request again.
 """
 
 import cython
