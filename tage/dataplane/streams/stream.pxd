@@ -55,6 +55,7 @@ cdef class Stream(Receiver):
     cdef downstream_congested(self)
     cdef downstream_drained(self)
     cdef _try(self, bint fresh)
+    cdef int _dial(self)
     cdef _dispatch(self, UpstreamConnection connection)
     cdef _keep(self, bytes data)
     cdef _ended_request(self)

@@ -24,6 +24,7 @@ waits for a connection is bounded by `REPLAY_BYTES` and then the client is read 
 
 import cython
 
+from tage.dataplane.net.proxy_protocol import encode
 from tage.dataplane.routing.policy import RetryPolicy
 from tage.dataplane.routing.table import Route
 from tage.dataplane.streams import errors
@@ -217,7 +218,7 @@ class Stream(Receiver):
     def _try(self, fresh):
         """`fresh`: not on a connection that lies in the pool."""
         connection: UpstreamConnection = None
-        failure: cython.int
+        failure: cython.int = 0
         self.host = self.cluster.pick(self.context.random, self.avoid)
         if self.host is None:
             self.cluster.stats.up(_C_NONE_HEALTHY)
@@ -225,18 +226,27 @@ class Stream(Receiver):
             return
         self.tries += 1
         self.cluster.stats.up(_C_TOTAL)
-        if not fresh:
-            connection = self.host.take()
+        if self.cluster.proxy_protocol:
+            failure = self._dial()
+        else:
+            if not fresh:
+                connection = self.host.take()
+            if connection is None:
+                failure = self.host.enqueue(self)
+        if failure:
+            self._fail(_ERRORS[failure], "")
+            return
         if connection is not None:
             self._dispatch(connection)
         else:
-            failure = self.host.enqueue(self)
-            if failure:
-                self._fail(_ERRORS[failure], "")
-                return
             self.waiting = True
-        if self.cluster.preconnects:
+        if self.cluster.preconnects and not self.cluster.proxy_protocol:
             self.cluster.preconnect(self.host, self.context.random)
+
+    def _dial(self):
+        """A connection that begins with the client's addresses: no other client's will do, and it joins no pool."""
+        source = self.downstream.peer_address()
+        return self.host.dial(self, None, encode(self.cluster.proxy_protocol, source, self.downstream.local_address()))
 
     def upstream_ready(self, connection):
         self.waiting = False
@@ -492,6 +502,7 @@ class Stream(Receiver):
         if self.waiting:
             self.waiting = False
             self.host.forget(self)
+            self.host.undial(self)
         if connection is not None:
             self._part()
             if connection.receiver is self:

@@ -10,7 +10,9 @@ of it, and the client is read no further.
 
 Ends. Each direction ends on its own: the end of one side is passed on to the other behind the bytes, and the other
 direction goes on. When both have ended both connections close, once the peers have taken what was written. A reset is
-passed on as a reset, in either direction: neither side may take what it has got for the whole.
+passed on as a reset, in either direction: neither side may take what it has got for the whole. TLS ends in both
+directions at once; and as many end it without saying so (no close_notify), which looks like a reset here, a reset of a
+TLS connection is passed on as an end.
 
 Time. One timer a connection, at the earlier of idle timeout and maximum duration. Idle time is looked at when it is
 due; a peer that has taken something of what waits for it since the last look is not idle.
@@ -63,6 +65,7 @@ class TcpDownstreamConnection(DownstreamConnection):
         self._early = None
         self._ended = False
         self._over = False
+        self._cut_off = False
         self._draining = False
         self._attempts = 0
         self.started = 0
@@ -120,7 +123,7 @@ class TcpDownstreamConnection(DownstreamConnection):
             self._log()
         if upstream is not None:
             self.upstream = None
-            upstream.leave(self._over)
+            upstream.leave(self._over or not (self._cut_off or self.half_closes()))
         elif self._dialer is not None:
             self._host.undial(self._dialer)
             self._cluster.leave()
@@ -157,13 +160,13 @@ class TcpDownstreamConnection(DownstreamConnection):
         if not cluster.admit():
             self._fail("UO")
             return
-        self._host = host
         if self._dialer is None:
             self._dialer = Dialer(self)
         if host.dial(self._dialer, self._make, self._preface(cluster)):
             cluster.leave()
             self._fail("UO")
             return
+        self._host = host
         self._attempts += 1
         cluster.stats.up(_C_RQ_TOTAL)
 
@@ -225,14 +228,22 @@ class TcpDownstreamConnection(DownstreamConnection):
         else:
             self.write_eof()
 
-    def _upstream_lost(self):
+    def _upstream_lost(self, error, halves):
+        """`halves`: it was a connection whose directions end on their own, and did not end so."""
         self.upstream = None
-        if not self._over:
+        if not halves:
+            self._over = True
+            self.close()
+            self._rearm(self.wheel.now())
+        elif not self._over and not self.closing:
+            self._cut_off = True
+            self._flags = "UR" if isinstance(error, (ConnectionResetError, BrokenPipeError)) else "UC"
             self.reset()
 
     def _cut(self, why):
         """For a reason of our own; `why` stands in the access log."""
         self._over = False
+        self._cut_off = True
         if self._record is not None:
             self._record.termination_details = why
         self.reset()
@@ -387,7 +398,7 @@ class RelayedConnection(UpstreamConnection):
         self.tcp_stats.record(self.wheel.now_us() - self._opened_at)
         self.host.lost(self)
         if downstream is not None:
-            downstream._upstream_lost()
+            downstream._upstream_lost(error, self.half_closes())
 
     def congested(self):
         if self.downstream is not None:
@@ -405,6 +416,7 @@ class RelayedConnection(UpstreamConnection):
         if not orderly:
             self.reset()
         elif self.open:
+            self.close()
             self._unsent = self.transport.unsent()
             self.wheel.arm(self, _STUCK_MS)
 

@@ -227,6 +227,8 @@ class Host:
         if limit and connection.requests >= limit:
             self.cluster.stats.up(_CX_MAX_REQUESTS)
             connection.close()
+        elif self.cluster.proxy_protocol:
+            connection.close()  # it speaks for one client
         else:
             self._offer(connection)
 

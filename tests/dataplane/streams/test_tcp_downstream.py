@@ -243,12 +243,14 @@ def test_without_an_idle_timeout_an_hour_has_to_do(make_world):
 
 @pytest.mark.parametrize("who", ["client", "server"])
 def test_a_reset_is_passed_on(world, who):
+    lines = log(world, LINE)
     client, server = world.pair()
     client.send(b"1")
     server.send(b"2")
     first, second = (client, server) if who == "client" else (server, client)
     first.reset()
     assert is_reset(second)
+    assert lines == [f"{'-' if who == 'client' else 'UR'} 1 1 c 10.0.0.1:80 1"]
 
 
 @pytest.mark.parametrize("who", ["client", "server"])
@@ -273,6 +275,27 @@ def test_ends_that_cannot_be_halved(world, monkeypatch):
     client.end()
     assert is_closed(client)
     assert is_closed(server)
+
+
+@pytest.mark.parametrize("who", ["client", "server"])
+def test_tls_that_ends_without_saying_so(world, monkeypatch, who):
+    monkeypatch.setattr(FakeTransport, "can_write_eof", lambda self: False)
+    lines = log(world, LINE)
+    client, server = world.pair(b"x")
+    server.send(b"y")
+    first, second = (client, server) if who == "client" else (server, client)
+    first.reset()
+    assert is_closed(second)
+    assert lines == ["- 1 1 c 10.0.0.1:80 1"]
+
+
+def test_tls_that_is_cut_off_by_us_is_no_end(make_world, monkeypatch):
+    monkeypatch.setattr(FakeTransport, "can_write_eof", lambda self: False)
+    world = make_world(route={"idle_timeout": 1_000})
+    client, server = world.pair()
+    world.pass_time(1_000)
+    assert is_reset(client)
+    assert is_reset(server)
 
 
 # -- back-pressure -----------------------------------------------------------------------------------------------------
@@ -376,7 +399,7 @@ def test_no_more_than_the_cluster_may_have(make_world, limit):
     first, server = world.pair()
     second = world.client(b"x")
     assert is_reset(second)
-    assert lines == ["UO 0 0 c - 0" if limit == "max_requests" else "UO 0 0 c 10.0.0.1:80 0"]
+    assert lines == ["UO 0 0 c - 0"]
     assert world.up("cx_overflow" if limit == "max_connections" else "rq_pending_overflow") == 1
     first.end()
     server.end()

@@ -103,7 +103,7 @@ class Dialling:
         self.world.dialling.remove(self)
         transport = FakeTransport(self.world.loop, (self.host.address, self.host.port))
         transport.capacity = capacity
-        connection = self.dial.make(self.host)
+        connection = (self.dial.make or self.world.upstream)(self.host)
         end = End(self.world, transport, connection)
         self.world.servers.append(end)
         transport.attach(connection)
@@ -188,6 +188,10 @@ class World:
         end.send(*sends)
         return end
 
+    def upstream(self, host: Any) -> Any:
+        """A pool's connection."""
+        return Http1UpstreamConnection(host, self.context.writer)
+
     def _downstream(self) -> Any:
         return Http1DownstreamConnection(self.listener)
 
@@ -196,7 +200,7 @@ class World:
         host = self.opening.pop(index)
         transport = FakeTransport(self.loop, (host.address, host.port))
         transport.capacity = capacity
-        connection = Http1UpstreamConnection(host, self.context.writer)
+        connection = self.upstream(host)
         end = End(self, transport, connection)
         self.servers.append(end)
         transport.attach(connection)
