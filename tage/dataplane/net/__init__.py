@@ -1,10 +1,12 @@
 """Connections, whatever is spoken on them.
 
-``timers``       one timer wheel a worker
-``transport``    the seam under a connection; uvloop's transport behind it
-``reactor``      plain TCP on an epoll descriptor of our own
-``connection``   `Connection`: a byte stream to a peer, with back-pressure
-``listener``     accepting sockets, their limits and their end
+``timers``         one timer wheel a worker
+``transport``      the seam under a connection
+``reactor``        plain TCP on an epoll descriptor of our own
+``tls_transport``  TLS on it, by OpenSSL; ``tls``: contexts, trust, which certificate; ``greeting``: who is let in
+``connection``     `Connection`: a byte stream to a peer, with back-pressure
+``listener``       accepting sockets, their limits and their end
+``entrance``       from `accept` to the filter chain; ``chains``: which one
 
 A connection's first bytes, looked at with MSG_PEEK before a transport exists; parsers without sockets, that share the
 answers of ``verdict`` and the reasons of ``errors``:

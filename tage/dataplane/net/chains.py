@@ -55,13 +55,13 @@ class Chain:
     """`make()` gives the connection that speaks the chain's protocol, not open yet."""
 
     def __init__(
-        self, match: Match, make: Callable[[], Any], tls: ServerTls | None = None, handshake_timeout: float = 60.0
+        self, match: Match, make: Callable[[], Any], tls: ServerTls | None = None, handshake_timeout: int = 60_000
     ) -> None:
         self.match = match
         self.make = make
         self.tls = tls
         self.handshake_timeout = handshake_timeout
-        """Seconds."""
+        """ms"""
 
 
 Rank = Callable[[Match, Facts], int]

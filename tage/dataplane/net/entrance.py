@@ -16,7 +16,6 @@ from __future__ import annotations
 import asyncio
 import select
 import socket
-import ssl
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -25,11 +24,12 @@ from tage.dataplane.net.chains import EVERYTHING, Chain, Facts
 from tage.dataplane.net.chains import select as select_chain
 from tage.dataplane.net.client_hello import ClientHelloParser
 from tage.dataplane.net.errors import Violation
-from tage.dataplane.net.greeter import Greeter
+from tage.dataplane.net.greeting import greeting
 from tage.dataplane.net.proxy_protocol import ProxyHeaderParser
 from tage.dataplane.net.reactor import Reactor
 from tage.dataplane.net.timers import Timer, TimerWheel
 from tage.dataplane.net.tls import ServerTls
+from tage.dataplane.net.tls_transport import attach_tls
 from tage.dataplane.net.verdict import Verdict
 from tage.dataplane.telemetry.store import StatGroup
 
@@ -108,7 +108,8 @@ class Arrival(Timer):
         self._looks_again = False
         self._left = False
         self._deadline = 0
-        self._handshakes: set[asyncio.Task[None]] = set()
+        self._tls: Any = None
+        """The transport, during the handshake."""
         self._steps = self._inspect()
         self._server_name = ""
         self._transport = "raw_buffer"
@@ -227,6 +228,9 @@ class Arrival(Timer):
             self._close()
 
     def expire(self) -> None:
+        if self._tls is not None:
+            self._tls.abort()  # the handshake takes too long
+            return
         left = self._deadline - self._wheel.now()
         if self._looks_again and (left > 0 or not self._deadline):
             self._looks_again = False
@@ -279,27 +283,21 @@ class Arrival(Timer):
             self._gone()
             self._reactor.attach(self._sock, connection)
         else:
-            task = self._loop.create_task(self._handshake(chain.tls, chain, connection, facts.server_name))
-            self._handshakes.add(task)
-            task.add_done_callback(self._handshakes.discard)
+            self._handshake(chain.tls, chain, connection, facts.server_name)
 
-    async def _handshake(self, tls: ServerTls, chain: Chain, connection: Any, server_name: str) -> None:
-        stats = self._entrance.stats
+    def _handshake(self, tls: ServerTls, chain: Chain, connection: Any, server_name: str) -> None:
+        self._wheel.arm(self, chain.handshake_timeout)
+        greet = greeting(tls.trust, self._entrance.stats, self._handshaken)
         try:
-            await self._loop.connect_accepted_socket(
-                lambda: Greeter(connection, tls.trust, stats),
-                self._sock,
-                ssl=tls.context(server_name),
-                ssl_handshake_timeout=chain.handshake_timeout,
+            self._tls = attach_tls(
+                self._reactor, self._sock, connection, tls.context(server_name), greet, server=True
             )
-        except OSError as error:  # so are ssl.SSLError and TimeoutError
-            stats.count("ssl.connection_error", 1)
-            if isinstance(error, ssl.SSLCertVerificationError):
-                stats.count("ssl.fail_verify_error", 1)
-            elif isinstance(error, ssl.SSLError) and error.reason == "PEER_DID_NOT_RETURN_A_CERTIFICATE":
-                stats.count("ssl.fail_verify_no_cert", 1)
-        finally:
-            self._gone()  # the transport owns the socket, and closes it where there was an error
+        except OSError:
+            self._close()  # the client went away
+
+    def _handshaken(self, reason: str) -> None:
+        self._wheel.disarm(self)
+        self._gone()
 
     def _refuse(self, violation: Violation, facts: Facts | None = None) -> None:
         self._entrance.stats.count("downstream_cx_refused", 1)

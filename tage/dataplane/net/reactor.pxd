@@ -21,7 +21,6 @@ cdef class Reactor:
     cdef died(self, SocketTransport transport)
     cdef failed(self, SocketTransport transport, object error)
 
-@cython.final
 cdef class SocketTransport(Transport):
     cdef Reactor reactor
     cdef Connection connection
@@ -39,6 +38,10 @@ cdef class SocketTransport(Transport):
     cdef Py_ssize_t _sent
     cdef Py_ssize_t _unsent
     cdef ready(self, unsigned int mask)
+    cdef Py_ssize_t receive(self) except -1000
+    cdef Py_ssize_t send(self, bytes data, Py_ssize_t start, Py_ssize_t size) except -1000
+    cdef failure(self, Py_ssize_t number)
+    cdef farewell(self)
     cdef _read(self)
     cdef _flush(self)
     cdef _watch(self)

@@ -148,7 +148,7 @@ class SocketTransport(Transport):
                 self.reactor.unregister(self)
 
     def _read(self):
-        count: cython.Py_ssize_t = native.receive(self.descriptor, self.reactor.buffer, _READ)
+        count: cython.Py_ssize_t = self.receive()
         data: bytes
         if count > 0:
             if cython.compiled:
@@ -165,7 +165,22 @@ class SocketTransport(Transport):
             self._watch()
             self.connection.eof_received()
         elif count != _EAGAIN:
-            self._die(OSError(-count, os.strerror(-count)))
+            self._die(self.failure(-count))
+
+    def receive(self):
+        """Into the reactor's buffer: how many bytes; 0 at the peer's end; -errno."""
+        return native.receive(self.descriptor, self.reactor.buffer, _READ)
+
+    def send(self, data, start, size):
+        """data[start : start+size]: how many bytes were taken, fewer where it would block; -errno."""
+        return native.send(self.descriptor, data, start, size)
+
+    def failure(self, number):
+        """The error behind a negative result."""
+        return OSError(number, os.strerror(number))
+
+    def farewell(self):
+        """What is still said before the socket is closed in order."""
 
     def _flush(self):
         data: bytes
@@ -174,10 +189,10 @@ class SocketTransport(Transport):
         while self._unsent:
             data = self._backlog[0]
             left = len(data) - self._sent
-            count = native.send(self.descriptor, data, self._sent, left)
+            count = self.send(data, self._sent, left)
             if count < 0:
                 if count != _EAGAIN:
-                    self._die(OSError(-count, os.strerror(-count)))
+                    self._die(self.failure(-count))
                     return
                 break
             self._unsent -= count
@@ -191,6 +206,7 @@ class SocketTransport(Transport):
             if self._ending:
                 self._shut()
             if self._closing:
+                self.farewell()
                 self._die(None)
         if self._unsent <= LOW_WATER and not self._dead and self.connection.write_paused:
             self.connection.resume_writing()
@@ -211,12 +227,12 @@ class SocketTransport(Transport):
         if self._closing or self._ending or self._dead:
             return
         if self._unsent == 0:
-            count = native.send(self.descriptor, data, 0, size)
+            count = self.send(data, 0, size)
             if count == size:
                 return
             if count < 0:
                 if count != _EAGAIN:
-                    self._die(OSError(-count, os.strerror(-count)))
+                    self._die(self.failure(-count))
                     return
                 count = 0
             self._sent = count
@@ -271,6 +287,7 @@ class SocketTransport(Transport):
         if not self._closing:
             self._closing = True
             if self._unsent == 0:
+                self.farewell()
                 self._die(None)
             else:
                 self._watch()

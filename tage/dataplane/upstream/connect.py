@@ -5,17 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-import ssl
 from collections.abc import Callable
 from typing import Any
 
-from tage.dataplane.net.greeter import Greeter
+from tage.dataplane.net.greeting import greeting
 from tage.dataplane.net.reactor import Reactor
-from tage.dataplane.net.tls import words
+from tage.dataplane.net.tls_transport import attach_tls
 from tage.dataplane.upstream.connection import Failure
-
-_NO_LIMIT = 3600.0
-"""Seconds for a TLS handshake of a cluster without a connect timeout; 0 would mean a default of the event loop's."""
 
 
 class Connector:
@@ -51,13 +47,7 @@ class Connector:
         except TimeoutError:
             cluster.stats.count("upstream_cx_connect_timeout", 1)
             failure, reason = Failure.CONNECT_TIMEOUT, "connection timeout"
-        except ssl.SSLError as error:
-            reason = f"TLS error: {words(error)}"
-            cluster.stats.count("ssl.connection_error", 1)
-            if isinstance(error, ssl.SSLCertVerificationError):
-                cluster.stats.count("ssl.fail_verify_error", 1)
-                reason = f"TLS error: {error.verify_message}"
-        except _Unexpected as error:
+        except _NotSecured as error:
             reason = f"TLS error: {error}"
         except OSError as error:
             # The loop puts words of its own in `strerror`.
@@ -90,26 +80,32 @@ class Connector:
         return sock
 
     async def _secure(self, host: Any, sock: socket.socket, connection: Any) -> None:
-        """From here on the transport owns the socket."""
         tls = host.cluster.tls
-        greeter = Greeter(connection, tls.trust, host.cluster.stats)
+        done: asyncio.Future[str] = self._loop.create_future()
+
+        def told(reason: str) -> None:
+            if not done.done():
+                done.set_result(reason)
+
+        greet = greeting(tls.trust, host.cluster.stats, told)
         try:
-            await self._loop.create_connection(
-                lambda: greeter,
-                sock=sock,
-                ssl=tls.context,
-                server_hostname=tls.sni,
-                ssl_handshake_timeout=host.cluster.connect_timeout / 1000 or _NO_LIMIT,
+            transport = attach_tls(
+                self._reactor, sock, connection, tls.context, greet, server=False, server_name=tls.sni
             )
-        except BaseException:
+        except OSError:
             sock.close()
             raise
-        if greeter.refusal:
-            raise _Unexpected(greeter.refusal)
+        try:
+            reason = await done
+        except asyncio.CancelledError:
+            transport.abort()
+            raise
+        if reason:
+            raise _NotSecured(reason)
 
 
-class _Unexpected(Exception):
-    """The server is trusted, but not one that is expected here."""
+class _NotSecured(Exception):
+    """The handshake failed, or the server is not one that is expected here."""
 
 
 def _keep_alive(sock: socket.socket, probes: int, time: int, interval: int) -> None:

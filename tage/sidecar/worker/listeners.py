@@ -51,9 +51,7 @@ class Listener:
             fill(state, chain)
             self.states[key] = state
             built.append(
-                chains.Chain(
-                    _match(chain.match), _maker(state), tls.get(key), (chain.handshake_timeout or 60_000) / 1000
-                )
+                chains.Chain(_match(chain.match), _maker(state), tls.get(key), chain.handshake_timeout or 60_000)
             )
         count = len(section.chains)
         self.entrance = Entrance(
