@@ -138,11 +138,18 @@ class ClientTls:
 def load_pair(context: ssl.SSLContext, pair: KeyPair) -> None:
     """Raises `TlsError`."""
     with _as_file(pair.chain) as chain, _as_file(pair.key) as key:
+        if not _pem(pair.chain, b"CERTIFICATE-----"):
+            raise TlsError("there is no PEM certificate")
+        if not _pem(pair.key, b"PRIVATE KEY-----"):
+            raise TlsError("there is no PEM key")
         try:
             # A password is always given, or OpenSSL would ask for one on the terminal.
             context.load_cert_chain(chain, key, password=lambda: pair.password)
         except ssl.SSLError as error:
-            raise TlsError(words(error)) from None
+            mismatch = error.reason == "KEY_VALUES_MISMATCH"
+            if not mismatch and b"ENCRYPTED" in pair.key:
+                raise TlsError("the key's password is wrong or missing") from None
+            raise TlsError("the key is not that of the certificate" if mismatch else words(error)) from None
         except (ValueError, OSError) as error:
             raise TlsError(str(error)) from None
 
@@ -214,19 +221,13 @@ def _as_file(content: bytes) -> Iterator[str]:
         os.close(descriptor)
 
 
-_REASONS = {
-    "KEY_VALUES_MISMATCH": "the key is not that of the certificate",
-    "NO_START_LINE": "there is no PEM in it",
-    "BAD_DECRYPT": "the key's password is wrong or missing",
-    "BAD_PASSWORD_READ": "the key's password is wrong or missing",
-    "NO_CERTIFICATE_OR_CRL_FOUND": "there is no PEM certificate in it",
-}
-
-
 def words(error: ssl.SSLError) -> str:
-    """For people; OpenSSL's own word where there is no better one."""
-    reason = error.reason or ""
-    return _REASONS.get(reason) or reason.replace("_", " ").lower() or "certificate or key is not valid PEM"
+    """What OpenSSL says, in lower case."""
+    return (error.reason or "not valid PEM").replace("_", " ").lower()
+
+
+def _pem(content: bytes, label: bytes) -> bool:
+    return b"-----BEGIN " in content and label in content
 
 
 def matcher(kind: str, value: str, ignore_case: bool = False) -> Callable[[str], bool]:

@@ -29,6 +29,7 @@ class DownstreamConnection(Connection):
         record.remote = self.peer_address()
         record.local = self.local_address()
         record.server_name = self.server_name
+        record.tls = self.tls()
         record.protocol = self.protocol()
         return record
 

@@ -2,7 +2,7 @@
 
 x-request-id        made where there is none (a version 4 UUID), kept where the client sent one
 x-forwarded-for     the peer's address appended, where the listener says so
-x-forwarded-proto   added where it is missing
+x-forwarded-proto   the scheme, added where it is missing
 """
 
 import cython
@@ -61,6 +61,8 @@ def request_edits(listener, head, peer):
         out.put(peer)
         out.put(b"\r\n")
     if not proto_there:
-        out.put(b"x-forwarded-proto: http\r\n")
+        out.put(b"x-forwarded-proto: ")
+        out.put(head.scheme)
+        out.put(b"\r\n")
     edits.extra = out.take()
     return edits

@@ -69,6 +69,8 @@ class Http1DownstreamConnection(DownstreamConnection):
         self.listener.stats.up(_CX_TOTAL)
         self.listener.stats.up(_CX_ACTIVE)
         self.forwarded_for = self.peer_host().encode()
+        if self.tls() is not None:
+            self.decoder.head.scheme = b"https"
         self._quiet_since = self.listener.context.wheel.now()
         if self.listener.idle_timeout:
             self.listener.context.wheel.arm(self, self.listener.idle_timeout)

@@ -37,3 +37,6 @@ cdef class Count(Operator):
 
 cdef class ResponseSending(Operator):
     pass
+
+cdef class Tls(Operator):
+    cdef object _of

@@ -9,6 +9,7 @@ have are refused, not printed as "-", for who wrote one counts on it.
 """
 
 import difflib
+import hashlib
 import re
 import socket
 
@@ -156,7 +157,57 @@ class ResponseSending(Operator):
         return (record.duration - record.response_duration) // 1000 if record.response_duration >= 0 else None
 
 
+class Tls(Operator):
+    """What `of` says of the downstream connection's `ssl` object; None without TLS, and where it is not to be had."""
+
+    def __init__(self, of) -> None:
+        self._of = of
+
+    def value(self, record):
+        try:
+            return self._of(record.tls) or None if record.tls is not None else None
+        except (ValueError, OSError):
+            return None  # the connection is over
+
+
+def _names(kind):
+    """The peer's names of one kind, comma-separated, as Envoy has them."""
+
+    def of(tls):
+        found = (tls.getpeercert() or {}).get("subjectAltName", ())
+        return ",".join(name for each, name in found if each == kind)
+
+    return of
+
+
+def _distinguished(field):
+    """RFC 2253 writes the most specific part first; `ssl` gives it last."""
+
+    def of(tls):
+        parts = [pair for part in (tls.getpeercert() or {}).get(field, ()) for pair in part]
+        return ",".join(f"{_ATTRIBUTES.get(name, name)}={value}" for name, value in reversed(parts))
+
+    return of
+
+
+def _fingerprint(tls):
+    der = tls.getpeercert(binary_form=True)
+    return hashlib.sha256(der).hexdigest() if der else None
+
+
+_ATTRIBUTES = {
+    "commonName": "CN", "organizationName": "O", "organizationalUnitName": "OU", "countryName": "C",
+    "stateOrProvinceName": "ST", "localityName": "L", "domainComponent": "DC",
+}  # fmt: skip
+
 _PLAIN = {
+    "DOWNSTREAM_TLS_VERSION": Tls(lambda tls: tls.version()),
+    "DOWNSTREAM_TLS_CIPHER": Tls(lambda tls: tls.cipher()[0]),
+    "DOWNSTREAM_PEER_URI_SAN": Tls(_names("URI")),
+    "DOWNSTREAM_PEER_DNS_SAN": Tls(_names("DNS")),
+    "DOWNSTREAM_PEER_SUBJECT": Tls(_distinguished("subject")),
+    "DOWNSTREAM_PEER_ISSUER": Tls(_distinguished("issuer")),
+    "DOWNSTREAM_PEER_FINGERPRINT_256": Tls(_fingerprint),
     "PROTOCOL": Attribute("protocol"),
     "RESPONSE_CODE": Attribute("code"),
     "RESPONSE_CODE_DETAILS": Attribute("details"),

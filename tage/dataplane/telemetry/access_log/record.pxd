@@ -21,5 +21,6 @@ cdef class Record:
     cdef public str cluster
     cdef public str route
     cdef public str termination_details
+    cdef public object tls
     cpdef bytes request_header(self, bytes name)
     cpdef bytes response_header(self, bytes name)

@@ -41,6 +41,8 @@ class Record:
         self.cluster = None
         self.route = None
         self.termination_details = None
+        self.tls = None
+        """The downstream connection's `ssl` object, where there is TLS."""
 
     def request_header(self, name):
         """`name` in lower case; pseudo-headers by `:name`. None: there is none. Several are joined by ","."""
