@@ -16,7 +16,7 @@ import pytest
 
 from tage.dataplane.net.proxy_protocol import ProxyHeaderParser
 from tage.dataplane.net.verdict import Verdict
-from tests.e2e.bootstraps import Json, bootstrap, cluster, tcp_listener
+from tests.e2e.bootstraps import Json, bootstrap, cluster, listener, route, tcp_listener, virtual_host
 from tests.e2e.ports import LOOPBACK, PATIENCE, free_port, until
 from tests.e2e.processes import Memory
 from tests.e2e.raw import Origin, Receiving, Sending, connect, ending, read, reset
@@ -210,28 +210,35 @@ frontend f
 """
 
 
-@pytest.mark.parametrize("version", [1, 2])
-def test_haproxy_reads_it(tmp_path, version):
-    port, behind = free_port(), free_port()
-    config = tmp_path / "haproxy.cfg"
-    config.write_text(HAPROXY.format(host=LOOPBACK, port=behind))
+@pytest.fixture(scope="module")
+def behind(tmp_path_factory: Any) -> Iterator[int]:
+    """The port of a HAProxy that answers with the addresses it was told."""
+    port = free_port()
+    config = tmp_path_factory.mktemp("haproxy") / "haproxy.cfg"
+    config.write_text(HAPROXY.format(host=LOOPBACK, port=port))
     try:
         haproxy = subprocess.Popen(["haproxy", "-db", "-f", str(config)], stderr=subprocess.DEVNULL)
     except FileNotFoundError:
         pytest.skip("no haproxy on PATH")
     try:
-        until(lambda: listens(behind), "HAProxy listens")
-        listeners = [tcp_listener("l", port, "app")]
-        with (
-            sidecar(tmp_path, bootstrap(free_port(), listeners, [proxied("app", behind, f"V{version}")])),
-            connect(port) as client,
-        ):
-            client.sendall(b"GET / HTTP/1.0\r\n\r\n")
-            body = read(client, 10_000).partition(b"\r\n\r\n")[2].decode()
-            assert body == f"{LOOPBACK} {client.getsockname()[1]} {LOOPBACK} {port}"
+        until(lambda: listens(port), "HAProxy listens")
+        yield port
     finally:
         haproxy.terminate()
         haproxy.wait(PATIENCE)
+
+
+@pytest.mark.parametrize("kind", ["tcp", "http"])
+@pytest.mark.parametrize("version", [1, 2])
+def test_haproxy_reads_it(tmp_path, behind, kind, version):
+    port = free_port()
+    made = tcp_listener("l", port, "app") if kind == "tcp" else listener("l", port, [virtual_host("*", route("app"))])
+    with sidecar(tmp_path, bootstrap(free_port(), [made], [proxied("app", behind, f"V{version}")])):
+        for _ in range(3):
+            with connect(port) as client:
+                client.sendall(b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")
+                body = read(client, 10_000).partition(b"\r\n\r\n")[2].decode()
+                assert body == f"{LOOPBACK} {client.getsockname()[1]} {LOOPBACK} {port}"
 
 
 def listens(port: int) -> bool:
