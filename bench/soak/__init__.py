@@ -8,6 +8,7 @@ and control plane and agents are killed. Not one request may fail.
 ``load``        the load generator, a process of its own: open loop at a rate, or closed loop
 ``mesh``        the running mesh: its processes, by their role; its sidecars' state; its end
 ``changes``     a new weight every second, and when it took effect
+``rude``        clients that misbehave meanwhile, and what the workers take
 ``run``         the schedule: capacity, load, what is killed when, what is checked afterwards
 ``verdict``     what a run has shown, and what of it is a failure
 ``report``      the table, and `results/soak.md`

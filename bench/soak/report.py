@@ -92,6 +92,18 @@ def rows(run: Run) -> list[tuple[str, str]]:
             f"in {sum(window.follows for window in checked)} of {len(checked)} times between two changes; "
             f"v1's share at most {worst:.1f} points off",
         ),
+        ("clients that misbehaved meanwhile", f"{run.rude:,}"),
+        *_footprint_rows(run),
+    ]
+
+
+def _footprint_rows(run: Run) -> list[tuple[str, str]]:
+    if run.footprints is None:
+        return []
+    before, after = run.footprints
+    return [
+        ("descriptors of all workers, before / after", f"{before.descriptors} / {after.descriptors}"),
+        ("their private memory, before / after", f"{before.private_kib:,} / {after.private_kib:,} KiB"),
     ]
 
 

@@ -29,6 +29,7 @@ from bench.processes import BenchError
 from bench.soak.changes import Changer
 from bench.soak.load import Outcome, Plan
 from bench.soak.mesh import CLIENT, SoakMesh, wait_until
+from bench.soak.rude import Footprint, Rude
 from bench.soak.verdict import Capacity, Kill, Load, Run
 
 CAPACITY_SECONDS = 4.0
@@ -85,16 +86,20 @@ def _capacity(mesh: SoakMesh, settings: Settings, say: Say) -> Capacity:
 
 def _disturbed(mesh: SoakMesh, settings: Settings, rate: float, capacity: Capacity | None, say: Say) -> Run:
     workers = mesh.worker_pids()
+    before = Footprint.of(workers)
     begin = time.monotonic() + LEAD
     generators = _start(mesh, settings, rate, begin, settings.seconds)
     changer = Changer(mesh.control, mesh.client, begin, settings.seconds, settings.seed)
+    rude = Rude(mesh.client, Plan.service, settings.seed)
     changer.start()
+    rude.start()
     try:
         kills = _kill(mesh, begin, settings.seconds, say)
         load = _collect(generators, settings.seconds)
     finally:
-        changer.stop()
-        changer.join()
+        for thread in (changer, rude):
+            thread.stop()
+            thread.join()
         for generator in generators:
             generator.kill()
             generator.wait()
@@ -117,6 +122,7 @@ def _disturbed(mesh: SoakMesh, settings: Settings, rate: float, capacity: Capaci
     )
     if wait_until(lambda: not mesh.out_of_sync(), SYNC_SECONDS) is None:
         run.wrong.append(f"not in sync {SYNC_SECONDS:g} s after the end: {mesh.out_of_sync()}")
+    run.rude, run.footprints = rude.count, (before, Footprint.of(mesh.worker_pids()))
     if mesh.worker_pids() != workers:
         run.wrong.append(f"workers were replaced: {sorted(workers)} became {sorted(mesh.worker_pids())}")
     return run

@@ -8,9 +8,14 @@ from dataclasses import dataclass, field
 
 from bench.soak.changes import Change, Probes
 from bench.soak.load import SLOT
+from bench.soak.rude import Footprint
 
 SIGMAS = 5.0
 """A split this far from its weights is a failure; by chance it is one in a million windows."""
+DESCRIPTORS_A_CONNECTION = 4
+"""What pools may keep for each connection of the load: one in every sidecar that its requests pass, and its peer's."""
+GROWTH_KIB = 16_384
+"""Of all workers. Statistics of clusters that were renamed are kept."""
 LISTED = 10
 """Failed requests named."""
 
@@ -69,6 +74,10 @@ class Run:
     kills: list[Kill]
     retries: int = 0
     replays: int = 0
+    rude: int = 0
+    """Clients that misbehaved beside the load."""
+    footprints: tuple[Footprint, Footprint] | None = None
+    """Of the workers, before the load and after it."""
     wrong: list[str] = field(default_factory=list)
     """What else went wrong, in words."""
 
@@ -141,7 +150,7 @@ def next_effect(run: Run, kill: Kill) -> float | None:
 
 def failures(run: Run) -> list[str]:
     """In words; none: the run has shown what it is to show."""
-    return [*_requests(run), *_changes(run), *_kills(run), *run.wrong]
+    return [*_requests(run), *_changes(run), *_kills(run), *_footprints(run), *run.wrong]
 
 
 def _requests(run: Run) -> Iterator[str]:
@@ -172,6 +181,16 @@ def _kills(run: Run) -> Iterator[str]:
             yield f"{kill.what}, killed at {at:.1f} s, was not replaced"
         if next_effect(run, kill) is None:
             yield f"no change took effect after the kill of {kill.what} at {at:.1f} s"
+
+
+def _footprints(run: Run) -> Iterator[str]:
+    if run.footprints is None:
+        return
+    before, after = run.footprints
+    if after.descriptors - before.descriptors > DESCRIPTORS_A_CONNECTION * run.connections:
+        yield f"the workers had {before.descriptors} descriptors before the load and {after.descriptors} after it"
+    if after.private_kib - before.private_kib > GROWTH_KIB:
+        yield f"the workers' memory grew from {before.private_kib:,} KiB to {after.private_kib:,} KiB"
 
 
 def quantile(values: Sequence[float], q: float) -> float:

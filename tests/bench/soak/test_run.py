@@ -17,3 +17,6 @@ def test_no_request_fails_while_weights_change_and_processes_are_killed() -> Non
     assert run.load.requests == pytest.approx(8 * 250, rel=0.15)
     assert [kill.what for kill in run.kills] == ["the control plane", "the caller's agent", "a callee's agent"]
     assert len(windows(run)) >= 3
+    assert run.rude > 20
+    assert run.footprints is not None
+    assert min(run.footprints[0].descriptors, run.footprints[0].private_kib) > 0

@@ -6,6 +6,7 @@ import pytest
 
 from bench.soak.changes import Change, Probes
 from bench.soak.load import SLOT
+from bench.soak.rude import Footprint
 from bench.soak.verdict import Capacity, Kill, Load, Run, effect_ms, failures, longest_refusal, next_effect, windows
 
 BEGIN = 1000.0
@@ -111,3 +112,11 @@ def test_what_fails(fields, said):
 
 def test_replays_of_idempotent_requests_are_shown_and_are_no_failure():
     assert failures(made(replays=3)) == []
+
+
+def test_what_workers_keep():
+    assert failures(made(footprints=(Footprint(100, 50_000), Footprint(140, 60_000)))) == []
+    (descriptors,) = failures(made(footprints=(Footprint(100, 50_000), Footprint(229, 50_000))))
+    assert "100 descriptors before the load and 229 after" in descriptors
+    (memory,) = failures(made(footprints=(Footprint(100, 50_000), Footprint(100, 70_000))))
+    assert "grew from 50,000 KiB to 70,000 KiB" in memory
