@@ -23,7 +23,9 @@ def lane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lane]:
     port = free_port()
     lane = Lane()
     everything = {"name": "any", "domains": ["*"], "routes": [route("origin", "", timeout="0s")]}
-    content = bootstrap(free_port(), [listener("l", port, [everything])], [cluster("origin", lane.port)])
+    # A long run on a busy machine may be kept waiting.
+    origin = cluster("origin", lane.port, connect_timeout="20s")
+    content = bootstrap(free_port(), [listener("l", port, [everything])], [origin])
     try:
         with sidecar(tmp_path_factory.mktemp("differential"), content) as running:
             worker = running.worker
