@@ -187,10 +187,12 @@ class HeaderMatch(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class RouteMatch(msgspec.Struct, frozen=True, omit_defaults=True):
-    """`path` with kind exact or regex is matched without the query string; prefix "/" matches all."""
+    """`path` with kind exact or regex is matched without the query string; prefix "/" matches all.
+    A CONNECT request meets only rules with `connect`, for which the path does not count, and no other request does."""
 
     path: StringMatch
     headers: list[HeaderMatch] = []
+    connect: bool = False
 
 
 class WeightedCluster(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -229,6 +231,11 @@ class Route(msgspec.Struct, frozen=True, omit_defaults=True):
     """Of the stream: no byte in either direction."""
     retry: RetryPolicy | None = None
     prefix_rewrite: str = ""
+    upgrades: dict[str, bool] = {}
+    """By protocol (Upgrade's word, or `connect`), in lower case: whether a request may switch to it, whatever the
+    listener says. Source: RouteAction.upgrade_configs."""
+    connect_terminates: bool = False
+    """CONNECT ends here and the cluster gets the tunnel's bytes; otherwise it gets the CONNECT request."""
 
 
 class VirtualHost(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -280,6 +287,8 @@ class Http(msgspec.Struct, frozen=True, omit_defaults=True):
     server_name: str = "tage"
     """`server` of answers that the sidecar makes itself."""
     access_logs: list[AccessLog] = []
+    upgrades: list[str] = []
+    """Protocols to which requests may switch, in lower case; `connect` is the method. Source: upgrade_configs."""
 
 
 class Tcp(msgspec.Struct, frozen=True, omit_defaults=True):

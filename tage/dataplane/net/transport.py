@@ -26,7 +26,7 @@ class Transport:
         raise NotImplementedError
 
     def write_eof(self):
-        """Nothing more will be written; the peer may go on. Only where `half_closes`."""
+        """Nothing more will be written; the peer may go on, where the transport `half_closes`."""
         raise NotImplementedError
 
     def pause_reading(self):
@@ -77,7 +77,11 @@ class LoopTransport(Transport):
         return self._transport.can_write_eof()
 
     def write_eof(self):
-        self._transport.write_eof()
+        """Over TLS the loop cannot end one direction alone: both end, after what was written has gone out."""
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
+        else:
+            self._transport.close()
 
     def pause_reading(self):
         self._transport.pause_reading()

@@ -46,6 +46,7 @@ cdef class RequestHead:
     cdef readonly HeaderBlock block
     cdef public long long body_length
     cdef public bint expects_continue
+    cdef public bytes upgrade
     cpdef bytes header(self, bytes name)
     cpdef bytes path_only(self)
 

@@ -165,8 +165,9 @@ class HeaderBlock:
 
 
 class RequestHead:
-    """`path` includes the query. `authority` is the target's authority, else the Host header, as it came.
-    `body_length` is bytes, 0 without a body, -1 when only the end will tell."""
+    """`path` includes the query; of CONNECT it is the target. `authority` is the target's authority, else the Host
+    header, as it came. `body_length` is bytes, 0 without a body, -1 when only the end will tell. `upgrade` is None but
+    where the client asks for another protocol on this connection: what Upgrade says, or CONNECT for that method."""
 
     def __init__(self) -> None:
         self.method = b""
@@ -176,6 +177,7 @@ class RequestHead:
         self.block = HeaderBlock()
         self.body_length = 0
         self.expects_continue = False
+        self.upgrade = None
 
     def header(self, name):
         """Pseudo-headers by `:name`, else the header's value; None when absent. `name` in lower case."""

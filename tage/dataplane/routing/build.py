@@ -60,6 +60,9 @@ def build_route(rule: Any) -> Route:
             retry.on, retry.attempts, retry.per_try_timeout, retry.statuses, retry.backoff_base, retry.backoff_max
         )
     route.prefix_rewrite = rule.prefix_rewrite.encode()
+    route.connect = rule.match.connect
+    route.terminates = rule.connect_terminates
+    route.upgrades = {name.encode(): enabled for name, enabled in rule.upgrades.items()}
     return route
 
 

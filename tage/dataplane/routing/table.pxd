@@ -41,6 +41,9 @@ cdef class Route(Destination):
     cdef public long long idle_timeout
     cdef public RetryPolicy retry
     cdef public bytes prefix_rewrite
+    cdef public bint connect
+    cdef public bint terminates
+    cdef public dict upgrades
     cdef public StatGroup stats
     cpdef bint matches(self, RequestHead head)
     cpdef bytes rewrite(self, bytes path)
@@ -49,6 +52,8 @@ cdef class Route(Destination):
 cdef class VirtualHost:
     cdef public str name
     cdef public list routes
+    cdef list _plain
+    cdef list _connect
     cpdef Route match(self, RequestHead head)
 
 @cython.final

@@ -93,7 +93,12 @@ class HeaderMatcher:
 
 
 class Route(Destination):
-    """One rule. `direct_status` 0: it leads to `clusters`, by `weights`. Times in ms, 0: no limit."""
+    """One rule. `direct_status` 0: it leads to `clusters`, by `weights`. Times in ms, 0: no limit.
+
+    `connect`: it is for CONNECT requests, whatever their target, and for no other; `terminates`: those end here, and
+    the cluster's hosts get the bytes of the tunnel (RouteAction.UpgradeConfig.connect_config). `upgrades` tells of
+    protocols, in lower case, whether a request may switch to them; of others the listener does.
+    """
 
     def __init__(self, path: StringMatcher, name: str = "") -> None:
         Destination.__init__(self)
@@ -106,6 +111,9 @@ class Route(Destination):
         self.idle_timeout = 300_000
         self.retry = None
         self.prefix_rewrite = b""
+        self.connect = False
+        self.terminates = False
+        self.upgrades = {}
         self.stats = None
         self._begins = not path.ignore_case and path.kind == PREFIX and b"?" not in path.value
 
@@ -137,11 +145,16 @@ class VirtualHost:
     def __init__(self, name: str, routes: list) -> None:
         self.name = name
         self.routes = routes
+        self._plain = [route for route in routes if not route.connect]
+        self._connect = [route for route in routes if route.connect]
 
     def match(self, head):
         """The first route that matches, or None."""
         route: Route
-        for route in self.routes:
+        routes: list = self._plain
+        if head.upgrade is not None and head.method == b"CONNECT":
+            routes = self._connect
+        for route in routes:
             if route.matches(head):
                 return route
         return None

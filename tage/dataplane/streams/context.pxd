@@ -34,4 +34,5 @@ cdef class ListenerState:
     cdef public bytes server_name
     cdef public set connections
     cdef public list access_logs
+    cdef public frozenset upgrades
     cpdef write_logs(self, Record record)

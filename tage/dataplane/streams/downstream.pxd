@@ -12,6 +12,7 @@ cdef class DownstreamConnection(Connection):
     cdef str protocol(self)
     cdef send_interim(self, ResponseHead head)
     cdef send_response(self, ResponseHead head, bytes data, bint end)
+    cdef open_tunnel(self, ResponseHead head, bytes data)
     cdef send_data(self, bytes data, bint end)
     cdef send_error(self, object error, int status, bytes body)
     cdef reset_stream(self)

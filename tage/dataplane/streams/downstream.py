@@ -44,6 +44,11 @@ class DownstreamConnection(Connection):
     def send_response(self, head, data, end):
         raise NotImplementedError
 
+    def open_tunnel(self, head, data):
+        """The answer to a request to switch protocols, which agrees, and the first of the tunnel's bytes (or None).
+        From here on both bodies are raw, the request's goes on, and each ends when its side does."""
+        raise NotImplementedError
+
     def send_data(self, data, end):
         """More of the answer's body."""
         raise NotImplementedError

@@ -42,6 +42,7 @@ REQUEST_IDLE = ProxyError(
 )
 MALFORMED = ProxyError("DPE", 400, "malformed request", "codec_error")
 HEAD_TIMEOUT = ProxyError("DT", 408, "the request's head did not arrive in time", "request_header_timeout")
+NO_CONNECT = ProxyError("DPE", 501, "CONNECT is not enabled here", "upgrade_failed")
 CLIENT_GONE = ProxyError("DC", 0, "downstream connection termination", "downstream_remote_disconnect")
 """Nobody is left to answer; counted and logged."""
 DIRECT = ProxyError("-", 200, "direct response", "direct_response")

@@ -1,11 +1,15 @@
 from tage.dataplane.native cimport Random
 from tage.dataplane.protocols.http1.encoder cimport HeaderEdits
 from tage.dataplane.protocols.message cimport (
-    FORWARDED_FOR, FORWARDED_PROTO, REQUEST_ID,
+    CONTENT_LENGTH, FORWARDED_FOR, FORWARDED_PROTO, REQUEST_ID,
     HeaderBlock, RequestHead,
 )
 from tage.dataplane.protocols.writer cimport ByteWriter
+from tage.dataplane.routing.table cimport Route
 from tage.dataplane.streams.context cimport ListenerState
 
 cdef put_uuid(ByteWriter out, Random random)
 cdef HeaderEdits request_edits(ListenerState listener, RequestHead head, bytes peer)
+cdef bint settle_upgrade(ListenerState listener, Route route, RequestHead head)
+cdef bint _enabled(ListenerState listener, Route route, bytes protocol)
+cdef ask_upgrade(HeaderEdits edits, RequestHead head)

@@ -3,6 +3,8 @@
 x-request-id        made where there is none (a version 4 UUID), kept where the client sent one
 x-forwarded-for     the peer's address appended, where the listener says so
 x-forwarded-proto   the scheme, added where it is missing
+
+And those of a request that asks for another protocol (RFC 9110, 7.8): Connection and Upgrade, for what is enabled.
 """
 
 import cython
@@ -13,7 +15,9 @@ from tage.dataplane.protocols.writer import ByteWriter
 
 if not cython.compiled:
     # Compiled, these names come from the .pxd.
-    from tage.dataplane.protocols.message import FORWARDED_FOR, FORWARDED_PROTO, REQUEST_ID
+    from tage.dataplane.protocols.message import CONTENT_LENGTH, FORWARDED_FOR, FORWARDED_PROTO, REQUEST_ID
+
+_MAX_UPGRADES = cython.declare(cython.Py_ssize_t, 16)  # protocols of one request that are looked at
 
 
 def put_uuid(out, random):
@@ -66,3 +70,30 @@ def request_edits(listener, head, peer):
         out.put(b"\r\n")
     edits.extra = out.take()
     return edits
+
+
+def settle_upgrade(listener, route, head):
+    """What of the head's `upgrade` is enabled stays there: one protocol, the first, or none. False: it is CONNECT and
+    not enabled. h2c is never switched to (RFC 9113, 3.1). `route` is None where there is none."""
+    asked: bytes = head.upgrade
+    if head.method == b"CONNECT":
+        return _enabled(listener, route, b"connect")
+    head.upgrade = None
+    for each in asked.split(b",", _MAX_UPGRADES)[:_MAX_UPGRADES]:
+        protocol: bytes = each.strip(b" \t")
+        if protocol.lower() not in (b"h2c", b"connect") and _enabled(listener, route, protocol.lower()):
+            head.upgrade = protocol
+            break
+    return True
+
+
+def _enabled(listener, route, protocol):
+    enabled = route.upgrades.get(protocol) if route is not None else None
+    return protocol in listener.upgrades if enabled is None else enabled
+
+
+def ask_upgrade(edits, head):
+    if head.method == b"CONNECT":
+        edits.drop |= 1 << CONTENT_LENGTH
+    else:
+        edits.extra += b"connection: upgrade\r\nupgrade: " + head.upgrade + b"\r\n"

@@ -3,7 +3,7 @@ cimport cython
 from tage.dataplane.protocols.http1.decoder cimport FAILED, MORE, READY
 from tage.dataplane.protocols.http1.request cimport RequestDecoder
 from tage.dataplane.protocols.http1.encoder cimport HeaderEdits, write_chunk, write_response
-from tage.dataplane.protocols.message cimport ResponseHead
+from tage.dataplane.protocols.message cimport CONTENT_LENGTH, ResponseHead
 from tage.dataplane.protocols.writer cimport ByteWriter
 from tage.dataplane.streams.downstream cimport DownstreamConnection
 from tage.dataplane.streams.record cimport StreamRecord
@@ -22,10 +22,12 @@ cdef class Http1DownstreamConnection(DownstreamConnection):
     cdef bint _lingering
     cdef bint _draining
     cdef bint _ended
+    cdef bint _tunnel
     cdef long long _quiet_since
     cdef _advance(self)
     cdef _next_request(self)
     cdef _more_body(self)
+    cdef _end_tunnel(self)
     cdef _refuse(self, object error)
     cdef _send(self, bytes data)
     cdef _finish_writing(self)

@@ -7,6 +7,10 @@ The end. A client that was told `connection: close`, or ended its side, is left 
 that may still be sending is heard out for `_LINGER_MS`, for closing on unread bytes would reset the connection and take
 the answer with it. Either way the client has to go on taking what was written, or the connection is aborted.
 
+A tunnel (RFC 9110, 7.8 and 9.3.6). Where the answer agrees to switch protocols, what the client sends from then on, and
+what it sent early, is the request's body again, raw; its end and the answer's are those of the two sides. The client
+waited for that answer unread, so that bytes behind a request that was refused are still the next request.
+
 Draining. A request under way is answered with `connection: close`. Where the answer's head is out already, and between
 requests, the client cannot be told to send no further one, and a request that meets the end fails; so such a connection
 is kept until it has been quiet for `_DRAIN_QUIET_MS`.
@@ -28,6 +32,7 @@ if not cython.compiled:
     # Compiled, these names come from the .pxd.
     from tage.dataplane.protocols.http1.decoder import FAILED, MORE, READY
     from tage.dataplane.protocols.http1.encoder import write_chunk, write_response
+    from tage.dataplane.protocols.message import CONTENT_LENGTH
 
 _CX_TOTAL = cython.declare(cython.Py_ssize_t, LISTENER.offset("downstream_cx_total"))
 _CX_ACTIVE = cython.declare(cython.Py_ssize_t, LISTENER.offset("downstream_cx_active"))
@@ -60,6 +65,7 @@ class Http1DownstreamConnection(DownstreamConnection):
         self._lingering = False
         self._draining = False
         self._ended = False
+        self._tunnel = False
         self._quiet_since = 0
 
     # -- from the transport --------------------------------------------------------------------------------------------
@@ -85,6 +91,9 @@ class Http1DownstreamConnection(DownstreamConnection):
     def ended(self):
         """The client sends no more; what it asked for completely is still answered."""
         self._ended = True
+        if self._tunnel and self.stream is not None:
+            self._end_tunnel()
+            return not self.closing
         if self._lingering or (self.stream is not None and not self._request_ended):
             return False
         if self.decoder.buffered():
@@ -178,6 +187,8 @@ class Http1DownstreamConnection(DownstreamConnection):
         decoder: RequestDecoder = self.decoder
         stream: Stream = self.stream
         if not decoder.buffered():
+            if self._tunnel and self._ended:
+                self._end_tunnel()
             return False
         progress: cython.int = decoder.read_body()
         if progress == FAILED:
@@ -187,6 +198,13 @@ class Http1DownstreamConnection(DownstreamConnection):
         if decoder.payload is not None or self._request_ended:
             stream.request_data(decoder.payload, self._request_ended)
         return True
+
+    def _end_tunnel(self):
+        """The client's side of it has ended, and this is behind all that it sent."""
+        stream: Stream = self.stream
+        if not self._request_ended and not self.decoder.buffered():
+            self._request_ended = True
+            stream.request_data(None, True)
 
     def _refuse(self, error):
         """Malformed: one answer, if none has begun, and the end. What follows cannot be trusted."""
@@ -254,6 +272,26 @@ class Http1DownstreamConnection(DownstreamConnection):
             out.put(data)
         self._send(out.take())
 
+    def open_tunnel(self, head, data):
+        out: ByteWriter = self.listener.context.writer
+        edits: HeaderEdits = HeaderEdits()
+        protocol: bytes = self.decoder.head.upgrade
+        edits.drop = 1 << CONTENT_LENGTH
+        if head.status == 101:
+            edits.extra = b"connection: upgrade\r\nupgrade: " + protocol + b"\r\n"
+        out.clear()
+        write_response(out, head, edits, False, False, False)
+        if data is not None:
+            out.put(data)
+        self._tunnel = True
+        self._close_after = True
+        self._request_ended = False
+        self._chunked = False
+        self.decoder.switch()
+        self._send(out.take())
+        self.resume_reading()
+        self._advance()
+
     def send_data(self, data, end):
         out: ByteWriter
         if self._chunked:
@@ -266,6 +304,8 @@ class Http1DownstreamConnection(DownstreamConnection):
             data = out.take()
         if data:
             self._send(data)
+        if end and self._tunnel:
+            self.write_eof()
 
     def send_error(self, error, status, body):
         headers = [(b"server", self.listener.server_name)]
@@ -282,7 +322,10 @@ class Http1DownstreamConnection(DownstreamConnection):
 
     def reset_stream(self):
         self._close_after = True
-        self.abort()
+        if self._tunnel:
+            self.reset()  # what came must not pass for all there was
+        else:
+            self.abort()
 
     def stream_ended(self):
         self.stream = None

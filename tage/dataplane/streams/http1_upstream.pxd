@@ -19,9 +19,14 @@ cdef class Http1UpstreamConnection(UpstreamConnection):
     cdef bint _chunked
     cdef bint _request_ended
     cdef long long _opened_at
+    cdef bint _response_ended
+    cdef bint _tunnel
+    cdef bytes _upgrade
     cdef long long _free_since
     cdef bint _aged
     cdef _read(self)
     cdef _watch(self)
+    cdef _switch(self, Receiver receiver)
+    cdef bint _end_tunnel(self)
     cdef _complete(self, Receiver receiver)
     cdef _break(self, int failure, str reason)

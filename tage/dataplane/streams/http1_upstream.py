@@ -6,6 +6,9 @@ willing. Bytes that nobody asked for close it.
 An end, or bytes, that the kernel has and that were not read yet are not looked for when a connection is taken, which
 would be a system call a request. The reactor reads in the order of arrival, so only what comes after the request is
 missed, as what is still on its way would be; `Stream` then sends an idempotent request again.
+
+Where the answer agrees to switch to the protocol that the request asked for, the connection is a tunnel from then on:
+raw bytes both ways, each direction ending on its own. It never goes back.
 """
 
 import cython
@@ -41,6 +44,9 @@ class Http1UpstreamConnection(UpstreamConnection):
         self._chunked = False
         self._request_ended = True
         self._opened_at = 0
+        self._response_ended = False
+        self._tunnel = False
+        self._upgrade = None
         self._free_since = 0
         self._aged = False
 
@@ -52,6 +58,8 @@ class Http1UpstreamConnection(UpstreamConnection):
         self.requests += 1
         self.received_any = False
         self.decoder.to_head = head.method == b"HEAD"
+        self._upgrade = head.upgrade
+        self.decoder.to_connect = head.upgrade is not None and head.method == b"CONNECT"
         self._in_body = False
         self._request_ended = end
         self._chunked = head.body_length < 0
@@ -79,10 +87,19 @@ class Http1UpstreamConnection(UpstreamConnection):
         if data:
             self.cluster.stats.add(_TX_BYTES, len(data))
             self.write(data)
+        if end and self._tunnel:
+            if self._response_ended:
+                self.receiver = None
+                self.close_flushing(self.cluster.wheel)
+            else:
+                self.write_eof()
 
     def cancel(self):
         self.receiver = None
-        self.abort()
+        if self._tunnel:
+            self.reset()  # what came must not pass for all there was
+        else:
+            self.abort()
 
     # -- from the transport --------------------------------------------------------------------------------------------
 
@@ -115,13 +132,19 @@ class Http1UpstreamConnection(UpstreamConnection):
                 if progress == FAILED:
                     self._break(PROTOCOL_ERROR, "")
                     return
-                if decoder.head.status == 101:
-                    self._break(PROTOCOL_ERROR, "a protocol switch that nobody asked for")
-                    return
                 if decoder.head.status < 200:
+                    if decoder.head.status == 101:
+                        if self._upgrade is not None and decoder.switches_to(self._upgrade):
+                            self._switch(receiver)
+                        else:
+                            self._break(PROTOCOL_ERROR, "a protocol switch that nobody asked for")
+                        return
                     receiver.interim(decoder.head)
                     decoder.read_body()
                     continue
+                if decoder.to_connect and decoder.head.status < 300:
+                    self._switch(receiver)
+                    return
                 progress = decoder.read_body()
                 if progress == FAILED:
                     self._break(PROTOCOL_ERROR, "")
@@ -146,6 +169,26 @@ class Http1UpstreamConnection(UpstreamConnection):
                 if data is not None:
                     receiver.response_data(data, False)
                 return
+
+    def _switch(self, receiver):
+        """The answer's head agrees."""
+        decoder: ResponseDecoder = self.decoder
+        decoder.read_body()  # which it has none of
+        decoder.switch()
+        decoder.read_body()
+        self._tunnel = self._in_body = True
+        self._request_ended = False
+        receiver.response(decoder.head, decoder.payload, False)
+
+    def _end_tunnel(self):
+        """The server's side of it has ended; whether ours goes on."""
+        receiver: Receiver = self.receiver
+        self._response_ended = True
+        if self._request_ended:
+            self.receiver = None
+            self.close_flushing(self.cluster.wheel)
+        receiver.response_data(None, True)
+        return not self.closing
 
     def _complete(self, receiver):
         """The answer is whole. The connection is free before the stream hears of it, so that the next request on the
@@ -182,6 +225,8 @@ class Http1UpstreamConnection(UpstreamConnection):
         receiver: Receiver = self.receiver
         if receiver is None:
             return False
+        if self._tunnel:
+            return self._end_tunnel()
         if self._in_body and self.decoder.finish() == READY:
             self.receiver = None
             self.abort()
@@ -207,7 +252,10 @@ class Http1UpstreamConnection(UpstreamConnection):
             receiver.upstream_drained()
 
     def expire(self):
-        self._watch()
+        if self.closing:
+            self.expire_closing(self.cluster.wheel)
+        else:
+            self._watch()
 
     def _watch(self):
         """Ends what has idled or lived too long, and looks again when the next of the two may be due. Idle time is

@@ -6,7 +6,7 @@ from tage.dataplane.routing.policy cimport CONNECT_FAILURE as RETRY_CONNECT_FAIL
 from tage.dataplane.routing.table cimport Route
 from tage.dataplane.streams.context cimport Context, ListenerState
 from tage.dataplane.streams.downstream cimport DownstreamConnection
-from tage.dataplane.streams.forwarding cimport request_edits
+from tage.dataplane.streams.forwarding cimport ask_upgrade, request_edits, settle_upgrade
 from tage.dataplane.streams.record cimport StreamRecord
 from tage.dataplane.upstream.cluster cimport Cluster, Host
 from tage.dataplane.upstream.connection cimport (
@@ -37,6 +37,9 @@ cdef class Stream(Receiver):
     cdef bint replayable
     cdef bint replayed
     cdef bint held
+    cdef bint terminates
+    cdef bint tunnel
+    cdef bint response_ended
     cdef list body
     cdef Py_ssize_t body_size
     cdef int tries
@@ -57,6 +60,8 @@ cdef class Stream(Receiver):
     cdef _try(self, bint fresh)
     cdef int _dial(self)
     cdef _dispatch(self, UpstreamConnection connection)
+    cdef bint _agrees(self, int status)
+    cdef _open_tunnel(self, ResponseHead head, bytes data)
     cdef _keep(self, bytes data)
     cdef _ended_request(self)
     cdef bint _may_retry(self)
@@ -71,4 +76,5 @@ cdef class Stream(Receiver):
     cdef _complete(self, bint answered)
     cdef _rearm(self, long long now)
     cdef _begin_record(self, bytes data, bint end)
+    cdef _record_answer(self, ResponseHead head, bytes data)
     cdef _log(self, long long took)

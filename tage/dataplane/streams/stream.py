@@ -18,6 +18,11 @@ Time. One timer a stream, at the earliest of: the route's timeout (from the requ
 try's timeout (from the request's end, or the try's begin if that is later, to the answer's head), the idle timeout, the
 next try. Idle time is looked at when the timer is due, not moved at each byte.
 
+Tunnels. A request may ask to switch protocols (RFC 9110, 7.8, or CONNECT, 9.3.6); what route and listener do not enable
+is not asked for. An upstream that agrees makes the exchange a tunnel: the request goes on, raw as the answer is, the
+route's timeout and retries are over, and the stream is over when both directions have ended. A route that terminates
+CONNECT leads to a raw connection, dialled for it.
+
 Back-pressure. The answer is read no faster than the client takes it, the request no faster than the upstream does; what
 waits for a connection is bounded by `REPLAY_BYTES` and then the client is read no further.
 """
@@ -30,6 +35,7 @@ from tage.dataplane.routing.table import Route
 from tage.dataplane.streams import errors
 from tage.dataplane.streams.downstream import DownstreamConnection
 from tage.dataplane.streams.record import StreamRecord
+from tage.dataplane.streams.tcp_upstream import TcpUpstreamConnection
 from tage.dataplane.telemetry import layout
 from tage.dataplane.upstream.connection import Receiver, UpstreamConnection
 
@@ -37,7 +43,7 @@ if not cython.compiled:
     # Compiled, these names come from the .pxd.
     from tage.dataplane.routing.policy import CONNECT_FAILURE as RETRY_CONNECT_FAILURE
     from tage.dataplane.routing.policy import RESET as RETRY_RESET
-    from tage.dataplane.streams.forwarding import request_edits
+    from tage.dataplane.streams.forwarding import ask_upgrade, request_edits, settle_upgrade
     from tage.dataplane.upstream.connection import (
         CONNECT_FAILURE,
         CONNECT_TIMEOUT,
@@ -103,6 +109,9 @@ class Stream(Receiver):
         self.replayable = True
         self.replayed = False
         self.held = False
+        self.terminates = False
+        self.tunnel = False
+        self.response_ended = False
         self.body = None
         self.body_size = 0
         self.tries = 0
@@ -134,11 +143,15 @@ class Stream(Receiver):
         route = self.listener.routes.route(head) if self.listener.routes is not None else None
         if route is None:
             self.listener.stats.up(_L_NO_ROUTE)
-            self._fail(errors.NO_ROUTE, "")
+            refused = head.upgrade is not None and not settle_upgrade(self.listener, None, head)
+            self._fail(errors.NO_CONNECT if refused else errors.NO_ROUTE, "")
             return
         self.route = route
         if route.stats is not None:
             route.stats.up(_R_TOTAL)
+        if head.upgrade is not None and not settle_upgrade(self.listener, route, head):
+            self._fail(errors.NO_CONNECT, "")
+            return
         if route.direct_status:
             self._answer(errors.DIRECT, route.direct_status, route.direct_body)
             return
@@ -153,6 +166,9 @@ class Stream(Receiver):
         self.edits = request_edits(self.listener, head, self.downstream.forwarded_for)
         if route.prefix_rewrite:
             self.edits.path = route.rewrite(head.path)
+        if head.upgrade is not None:
+            self.terminates = route.terminates and head.method == b"CONNECT"
+            ask_upgrade(self.edits, head)
         if end:
             self._start_clock()
         self._rearm(self.last_activity)
@@ -226,7 +242,7 @@ class Stream(Receiver):
             return
         self.tries += 1
         self.cluster.stats.up(_C_TOTAL)
-        if self.cluster.proxy_protocol:
+        if self.cluster.proxy_protocol or self.terminates:
             failure = self._dial()
         else:
             if not fresh:
@@ -240,16 +256,22 @@ class Stream(Receiver):
             self._dispatch(connection)
         else:
             self.waiting = True
-        if self.cluster.preconnects and not self.cluster.proxy_protocol:
+        if self.cluster.preconnects and not self.cluster.proxy_protocol and not self.terminates:
             self.cluster.preconnect(self.host, self.context.random)
 
     def _dial(self):
-        """A connection that begins with the client's addresses: no other client's will do, and it joins no pool."""
-        source = self.downstream.peer_address()
-        return self.host.dial(self, None, encode(self.cluster.proxy_protocol, source, self.downstream.local_address()))
+        """A connection that joins no pool: its bytes are a tunnel's, or it begins with the client's addresses and no
+        other client's will do."""
+        preface: bytes = b""
+        if self.cluster.proxy_protocol:
+            source = self.downstream.peer_address()
+            preface = encode(self.cluster.proxy_protocol, source, self.downstream.local_address())
+        return self.host.dial(self, TcpUpstreamConnection if self.terminates else None, preface)
 
     def upstream_ready(self, connection):
         self.waiting = False
+        if self.terminates:
+            self.request_ended = False  # the tunnel is open, and the client has not closed its end of it
         self._dispatch(connection)
 
     def upstream_failed(self, failure, reason):
@@ -308,6 +330,10 @@ class Stream(Receiver):
             self._rearm(now)
 
     def _ended_request(self):
+        if self.tunnel:
+            if self.response_ended:
+                self._finish()
+            return
         self._start_clock()
         if self.upstream is not None and not self.responded:
             self._start_try_clock(self.last_activity)
@@ -322,6 +348,9 @@ class Stream(Receiver):
     def response(self, head, data, end):
         policy: RetryPolicy = self.route.retry
         status: cython.int = head.status
+        if self.head.upgrade is not None and self._agrees(status):
+            self._open_tunnel(head, data)
+            return
         if policy is not None and policy.retries_status(status) and self._may_retry():
             self.cluster.stats.up_class(_C_1XX, status)
             self.cluster.stats.record(self.context.wheel.now_us() - self.try_started)
@@ -338,17 +367,30 @@ class Stream(Receiver):
         self.body = None
         self.replayable = False
         if self.record is not None:
-            self.record.answer = head
-            self.record.details = "via_upstream"
-            self.record.response_duration = self.context.wheel.now_us() - self.started
-            self.record.upstream_duration = self.record.response_duration + self.started - self.try_started
-            if data is not None:
-                self.record.bytes_sent += len(data)
+            self._record_answer(head, data)
         if not end:
             self.last_activity = self.context.wheel.now_us() // 1000
         self.downstream.send_response(head, data, end)
         if end and not self.over:
             self._finish()
+
+    def _agrees(self, status):
+        """An upstream connection gives a 101 only where it was asked for."""
+        return status == 101 or (self.head.method == b"CONNECT" and 200 <= status < 300)
+
+    def _open_tunnel(self, head, data):
+        if self.retrying:
+            self.cluster.stats.up(_C_RETRY_SUCCESS)
+        self.cluster.stats.up_class(_C_1XX, head.status)
+        self.status = head.status
+        self.responded = self.tunnel = True
+        self.request_ended = self.replayable = False
+        self.route_deadline = self.try_deadline = 0
+        self.body = None
+        if self.record is not None:
+            self._record_answer(head, data)
+        self.last_activity = self.context.wheel.now_us() // 1000
+        self.downstream.open_tunnel(head, data)
 
     def response_data(self, data, end):
         if self.over:
@@ -363,6 +405,9 @@ class Stream(Receiver):
 
     def _finish(self):
         if not self.request_ended:
+            if self.tunnel:
+                self.response_ended = True  # the client's direction goes on
+                return
             # Answered before the request was complete: its connection can carry no other.
             self._leave_upstream()
         else:
@@ -573,6 +618,14 @@ class Stream(Receiver):
             self.record.bytes_received = len(data)
         if end:
             self.record.request_duration = 0
+
+    def _record_answer(self, head, data):
+        self.record.answer = head
+        self.record.details = "via_upstream"
+        self.record.response_duration = self.context.wheel.now_us() - self.started
+        self.record.upstream_duration = self.record.response_duration + self.started - self.try_started
+        if data is not None:
+            self.record.bytes_sent += len(data)
 
     def _log(self, took):
         """The heads are still as they were: the downstream connection reads on, and the upstream one is given a new

@@ -72,6 +72,7 @@ def _listener(
     direction: base_pb2.TrafficDirection.ValueType,
     manager: hcm_pb2.HttpConnectionManager,
 ) -> listener_pb2.Listener:
+    manager.upgrade_configs.add(upgrade_type="websocket")
     manager.http_filters.add(name="envoy.filters.http.router", typed_config=_packed(router_pb2.Router()))
     chain = listener_components_pb2.FilterChain(
         filters=[

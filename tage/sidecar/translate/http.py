@@ -7,7 +7,7 @@ from typing import Any
 from envoy.extensions.filters.http.router.v3 import router_pb2
 
 from tage.sidecar import plan
-from tage.sidecar.translate import access_log, route
+from tage.sidecar.translate import access_log, route, upgrade
 from tage.sidecar.translate.draft import ChainDraft
 from tage.sidecar.translate.problem import Problems
 from tage.sidecar.translate.shape import Extension, Only, Shape, leaf, type_name
@@ -57,6 +57,7 @@ CONNECTION_MANAGER = Shape(
         "normalize_path": Only(False),
         "path_with_escaped_slashes_action": Only("KEEP_UNCHANGED"),
         "stream_error_on_invalid_http_message": Only(False),
+        "upgrade_configs": upgrade.OF_MANAGER,
     },
     harmless={
         "drain_timeout": "the time between two GOAWAY frames of HTTP/2; listeners take HTTP/1.1 only",
@@ -108,6 +109,7 @@ def _http(manager: Any, routes: str, path: str, problems: Problems) -> plan.Http
     headers = common.max_headers_count.value if common.HasField("max_headers_count") else default.max_headers
     if headers < 1:
         problems.add(f"{at}.max_headers_count", "must be at least 1")
+    upgrades = upgrade.translate(manager.upgrade_configs, f"{path}.upgrade_configs", problems)
     return plan.Http(
         routes=routes,
         stat_prefix=manager.stat_prefix,
@@ -119,6 +121,7 @@ def _http(manager: Any, routes: str, path: str, problems: Problems) -> plan.Http
         head_timeout=_timeout(manager, "request_headers_timeout", default.head_timeout, path, problems),
         server_name=manager.server_name or default.server_name,
         access_logs=access_log.translate(manager.access_log, f"{path}.access_log", problems),
+        upgrades=[name for name, enabled in upgrades.items() if enabled],
     )
 
 

@@ -43,6 +43,7 @@ ROUTE_MATCH = Shape(
         "path": leaf,
         "safe_regex": REGEX,
         "path_separated_prefix": leaf,
+        "connect_matcher": Shape("envoy.config.route.v3.RouteMatch.ConnectMatcher"),
         "case_sensitive": leaf,
         "headers": _HEADER,
     },
@@ -56,6 +57,8 @@ def translate(route: route_components_pb2.Route, path: str, problems: Problems) 
         return plan.RouteMatch(plan.StringMatch("prefix", "/"))
     message, at = route.match, f"{path}.match"
     headers = [_header(header, f"{at}.headers[{i}]", problems) for i, header in enumerate(message.headers)]
+    if message.WhichOneof("path_specifier") == "connect_matcher":
+        return plan.RouteMatch(plan.StringMatch("prefix", ""), headers, connect=True)
     return plan.RouteMatch(_path(message, at, problems), headers)
 
 
@@ -71,7 +74,7 @@ def _path(message: route_components_pb2.RouteMatch, path: str, problems: Problem
     if kind == "path_separated_prefix":
         return _separated_prefix(message.path_separated_prefix, ignore_case, path, problems)
     if kind is None:
-        problems.add(path, "needs one of prefix, path, safe_regex and path_separated_prefix")
+        problems.add(path, "needs one of prefix, path, safe_regex, path_separated_prefix and connect_matcher")
     return plan.StringMatch("prefix", "/")
 
 

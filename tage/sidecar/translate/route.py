@@ -9,7 +9,7 @@ from envoy.config.route.v3 import route_components_pb2, route_pb2
 from envoy.extensions.retry.host.previous_hosts.v3 import previous_hosts_pb2
 
 from tage.sidecar import plan
-from tage.sidecar.translate import match
+from tage.sidecar.translate import match, upgrade
 from tage.sidecar.translate.draft import INHERIT
 from tage.sidecar.translate.problem import Problems
 from tage.sidecar.translate.shape import Extension, Only, Shape, leaf
@@ -60,6 +60,7 @@ _ACTION = Shape(
         "retry_policy": _RETRY_POLICY,
         "prefix_rewrite": leaf,
         "auto_host_rewrite": Only(False),
+        "upgrade_configs": upgrade.OF_ROUTE,
         # No limit; any other is refused.
         "max_stream_duration": Shape(
             "envoy.config.route.v3.RouteAction.MaxStreamDuration", {"max_stream_duration": Only(0)}
@@ -160,6 +161,8 @@ def _route(
     found = match.translate(message, path, problems)
     if message.HasField("direct_response"):
         direct = _direct(message.direct_response, body_limit, f"{path}.direct_response", problems)
+        if found.connect and 200 <= direct.status < 300:
+            problems.add(f"{path}.direct_response.status", "would tell the client of CONNECT that its tunnel is open")
         return plan.Route(found, message.name, direct=direct, idle_timeout=INHERIT)
     if not message.HasField("route"):
         if message.WhichOneof("action") is None:
@@ -181,7 +184,19 @@ def _route(
         idle_timeout=_timeout(action, "idle_timeout", INHERIT, at, problems),
         retry=retry,
         prefix_rewrite=action.prefix_rewrite,
+        upgrades=upgrade.translate(action.upgrade_configs, f"{at}.upgrade_configs", problems),
+        connect_terminates=_terminates(action, f"{at}.upgrade_configs", problems),
     )
+
+
+def _terminates(action: route_components_pb2.RouteAction, path: str, problems: Problems) -> bool:
+    result = False
+    for i, config in enumerate(action.upgrade_configs):
+        if config.HasField("connect_config"):
+            result = True
+            if config.upgrade_type.upper() != "CONNECT":
+                problems.add(f"{path}[{i}].connect_config", "only an upgrade_type CONNECT may have it")
+    return result
 
 
 def _timeout(message: Any, field: str, default: int, path: str, problems: Problems) -> int:

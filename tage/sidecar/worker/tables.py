@@ -324,6 +324,7 @@ def _configure_http(state: ListenerState, http: plan.Http) -> None:
     state.idle_timeout = http.idle_timeout
     state.head_timeout = http.head_timeout
     state.server_name = http.server_name.encode()
+    state.upgrades = frozenset(name.encode() for name in http.upgrades)
 
 
 class _Slices:

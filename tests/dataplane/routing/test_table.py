@@ -27,6 +27,25 @@ def table(*hosts):
     return result
 
 
+def test_connect_meets_only_the_rules_for_it():
+    clusters = [plan.WeightedCluster("c")]
+    every = [plan.StringMatch("prefix", ""), plan.StringMatch("regex", ".*"), plan.StringMatch("exact", "a:443")]
+    rules = [plan.Route(plan.RouteMatch(path), str(i), clusters) for i, path in enumerate(every)]
+    anything = plan.StringMatch("prefix", "")
+    marked = plan.RouteMatch(anything, [plan.HeaderMatch("x")], connect=True)
+    rules += [plan.Route(marked, "marked", clusters)]
+    plain = build(plan.Routes("r", [plan.VirtualHost("v", ["*"], rules)]))
+    connect = request("a:443", "a:443", "CONNECT")
+    assert plain.route(connect) is None
+    assert plain.route(request("a:443", "a:443", "CONNECT", [("x", "y")])).name == "marked"
+    rules.insert(0, plan.Route(plan.RouteMatch(anything, connect=True), "connect", clusters, connect_terminates=True))
+    both = build(plan.Routes("r", [plan.VirtualHost("v", ["*"], rules)]))
+    assert both.route(connect).name == "connect"
+    assert both.route(connect).terminates
+    assert both.route(request("/")).name == "0"
+    assert both.route(request("/", headers=[("connection", "upgrade"), ("upgrade", "CONNECT")])).name == "0"
+
+
 # -- domains -----------------------------------------------------------------------------------------------------------
 
 DOMAINS = [

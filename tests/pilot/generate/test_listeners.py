@@ -46,5 +46,12 @@ def test_inbound():
     assert route.route.timeout.ToMilliseconds() == 0
 
 
+def test_websocket_is_enabled_on_both():
+    for listener in listeners.listeners(NODE):
+        (upgrade,) = manager(listener).upgrade_configs
+        assert upgrade.upgrade_type == "websocket"
+        assert not upgrade.HasField("enabled")
+
+
 def test_no_inbound_without_an_application():
     assert [listener.name for listener in listeners.listeners(dataclasses.replace(NODE, service=""))] == ["http_proxy"]

@@ -53,6 +53,12 @@ def test_skip_xff_append() -> None:
     assert not draft.listener.chains[0].http.append_x_forwarded_for
 
 
+def test_upgrades() -> None:
+    configs = [{"upgrade_type": "WebSocket"}, {"upgrade_type": "a/1", "enabled": False}, {"upgrade_type": "CONNECT"}]
+    draft = translate("listener", manager(upgrade_configs=configs))
+    assert draft.listener.chains[0].http.upgrades == ["websocket", "connect"]
+
+
 def test_inline_routes() -> None:
     draft = translate("listener", manager(route_config=routes()))
     assert draft.chains[0].rds is None
@@ -90,7 +96,19 @@ def chain(**fields: Any) -> dict[str, Any]:
         (manager(http_filters=[{**ROUTER, "disabled": True}]), f"{M}.http_filters[0].disabled", "not supported"),
         (manager(access_log=[{"name": "x"}]), f"{M}.access_log[0]", "has no typed_config"),
         (manager(tracing={}), f"{M}.tracing", "not supported"),
-        (manager(upgrade_configs=[{"upgrade_type": "websocket"}]), f"{M}.upgrade_configs", "not supported"),
+        (manager(upgrade_configs=[{"upgrade_type": "h2c"}]), f"{M}.upgrade_configs[0].upgrade_type", "not supported"),
+        (manager(upgrade_configs=[{}]), f"{M}.upgrade_configs[0].upgrade_type", "is missing"),
+        (manager(upgrade_configs=[{"upgrade_type": "a b"}]), f"{M}.upgrade_configs[0].upgrade_type", "not a protocol"),
+        (
+            manager(upgrade_configs=[{"upgrade_type": "a"}, {"upgrade_type": "A", "enabled": False}]),
+            f"{M}.upgrade_configs[1].upgrade_type",
+            "twice",
+        ),
+        (
+            manager(upgrade_configs=[{"upgrade_type": "a", "filters": [ROUTER]}]),
+            f"{M}.upgrade_configs[0].filters",
+            "not supported",
+        ),
         (manager(codec_type="HTTP2"), f"{M}.codec_type", "HTTP2 is not supported (only HTTP1)"),
         (manager(request_timeout="1s"), f"{M}.request_timeout", "only 0"),
         (manager(normalize_path=True), f"{M}.normalize_path", "true is not supported (only false)"),

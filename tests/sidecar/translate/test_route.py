@@ -57,6 +57,28 @@ def test_header(header: dict[str, Any], expected: HeaderMatch) -> None:
     assert only(rule(prefix="/", headers=[header])).match.headers == [expected]
 
 
+def test_connect() -> None:
+    route = only(
+        routes(
+            {
+                "match": {"connect_matcher": {}, "headers": [{"name": "x"}]},
+                "route": {"cluster": "c", "upgrade_configs": [{"upgrade_type": "CONNECT", "connect_config": {}}]},
+            }
+        )
+    )
+    assert route.match == RouteMatch(StringMatch("prefix", ""), [HeaderMatch("x")], connect=True)
+    assert route.upgrades == {"connect": True}
+    assert route.connect_terminates
+
+
+def test_upgrades() -> None:
+    configs = [{"upgrade_type": "WebSocket", "enabled": False}, {"upgrade_type": "CONNECT"}]
+    route = only(action(upgrade_configs=configs))
+    assert route.upgrades == {"websocket": False, "connect": True}
+    assert not route.connect_terminates
+    assert not route.match.connect
+
+
 def test_action_defaults() -> None:
     assert only(action()) == Route(
         RouteMatch(StringMatch("prefix", "/")),
@@ -186,6 +208,31 @@ R = "virtual_hosts[0].routes[0]"
             action(retry_policy={"retry_host_predicate": [{"name": "omit_canary"}]}),
             f"{R}.route.retry_policy.retry_host_predicate[0]",
             "retry host predicate 'omit_canary' has no typed_config",
+        ),
+        (
+            routes({"match": {"connect_matcher": {}}, "direct_response": {"status": 200}}),
+            f"{R}.direct_response.status",
+            "tunnel",
+        ),
+        (
+            routes({"match": {"connect_matcher": {}}, "route": {"cluster": "c", "prefix_rewrite": "/"}}),
+            f"{R}.route.prefix_rewrite",
+            "not supported",
+        ),
+        (
+            action(upgrade_configs=[{"upgrade_type": "websocket", "connect_config": {}}]),
+            f"{R}.route.upgrade_configs[0].connect_config",
+            "CONNECT",
+        ),
+        (
+            action(upgrade_configs=[{"upgrade_type": "CONNECT", "connect_config": {"allow_post": True}}]),
+            f"{R}.route.upgrade_configs[0].connect_config.allow_post",
+            "not supported",
+        ),
+        (
+            action(upgrade_configs=[{"upgrade_type": "CONNECT", "connect_config": {"proxy_protocol_config": {}}}]),
+            f"{R}.route.upgrade_configs[0].connect_config.proxy_protocol_config",
+            "not supported",
         ),
         (
             routes({"match": {"safe_regex": {"regex": "/a"}}, "route": {"cluster": "c", "prefix_rewrite": "/"}}),

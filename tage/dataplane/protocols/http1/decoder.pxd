@@ -37,6 +37,7 @@ cdef class Decoder:
     cdef public bint begun
     cdef HeaderBlock block
     cdef bint _version_10
+    cdef bint switches
     cpdef feed(self, bytes data)
     cpdef bint buffered(self)
     cpdef bint incomplete(self)
@@ -45,6 +46,7 @@ cdef class Decoder:
     cdef int _read_partial(self)
     cdef void _begin_body(self) noexcept
     cpdef int read_body(self)
+    cpdef switch(self)
     cpdef int finish(self)
     cdef Py_ssize_t _find_head_end(self, const unsigned char* p, Py_ssize_t start, Py_ssize_t end)
     cdef int _parse_head(self, bytes data, Py_ssize_t start, Py_ssize_t end)

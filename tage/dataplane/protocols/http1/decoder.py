@@ -64,6 +64,7 @@ LAST_LF = cython.declare(cython.int, 14)
 
 _CLOSE = cython.declare(cython.int, 1)
 _KEEP_ALIVE = cython.declare(cython.int, 2)
+_UPGRADE = cython.declare(cython.int, 4)
 _MAX_LENGTH_DIGITS = cython.declare(cython.int, 18)
 _MAX_CHUNK_DIGITS = cython.declare(cython.int, 15)
 _MAX_EXTRA = cython.declare(cython.int, 16_384)  # bytes of trailers, and of chunk extensions beyond those of data
@@ -95,6 +96,7 @@ class Decoder:
         self.error = None
         self.begun = False
         self._version_10 = False
+        self.switches = False
 
     def feed(self, data):
         """More bytes. What was fed before and not read yet stays in front; after an error nothing is kept."""
@@ -299,7 +301,8 @@ class Decoder:
         return READY
 
     def _connection(self):
-        """The Connection headers: persistence, and the names of further headers that end here (section 7.6.1)."""
+        """The Connection headers: persistence, the `upgrade` option (`switches`), and the names of further headers that
+        end here (section 7.6.1)."""
         block: HeaderBlock = self.block
         i: cython.Py_ssize_t
         options: cython.int = 0
@@ -311,11 +314,12 @@ class Decoder:
                     return FAILED
                 options |= found
         self.keep_alive = not options & _CLOSE and (not self._version_10 or options & _KEEP_ALIVE != 0)
+        self.switches = options & _UPGRADE != 0
         return READY
 
     def _options(self, start, end):
-        """One Connection header's list: _CLOSE | _KEEP_ALIVE. What else it names is dropped; but framing, Host and
-        forwarding headers cannot be taken away by naming them."""
+        """One Connection header's list: _CLOSE | _KEEP_ALIVE | _UPGRADE. What else it names is dropped; but framing,
+        Host and forwarding headers cannot be taken away by naming them."""
         block: HeaderBlock = self.block
         i: cython.Py_ssize_t
         found: cython.int = 0
@@ -332,6 +336,8 @@ class Decoder:
                 found |= _CLOSE
             elif token == b"keep-alive":
                 found |= _KEEP_ALIVE
+            elif token == b"upgrade":
+                found |= _UPGRADE
             elif token:
                 if any(c not in TOKEN_CHARS for c in token):
                     return self.fail(errors.BAD_CONNECTION)
@@ -381,6 +387,13 @@ class Decoder:
             self.begun = True
             return FAILED
         return READY if self._state == HEAD else MORE
+
+    def switch(self):
+        """Between two messages: another protocol begins. What follows, with what was fed already, is read as one body
+        that lasts until the connection's end."""
+        self.body = UNTIL_CLOSE
+        self._state = BODY
+        self.keep_alive = False
 
     def finish(self):
         """The peer ended its side. READY: that was in order (between messages, or the end of a body that lasts until

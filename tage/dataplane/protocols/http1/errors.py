@@ -36,5 +36,5 @@ BAD_CHUNK = Violation(400, "http1.bad_chunk", "a chunk of the body is malformed"
 BAD_EXPECT = Violation(417, "http1.bad_expect", "an expectation other than 100-continue is not supported")
 HEAD_TOO_LARGE = Violation(431, "http1.head_too_large", "the header section is larger than the limit")
 TOO_MANY_HEADERS = Violation(431, "http1.too_many_headers", "there are more headers than the limit")
-NO_CONNECT = Violation(501, "http1.connect", "CONNECT is not supported")
+CONNECT_WITH_BODY = Violation(400, "http1.connect_with_body", "a CONNECT request has no body")
 TRUNCATED = Violation(400, "http1.truncated", "the connection ended within a message")

@@ -4,7 +4,7 @@ from tage.dataplane cimport native
 from tage.dataplane.protocols.http1.characters cimport CLASS
 from tage.dataplane.protocols.http1.decoder cimport CHUNKED, FAILED, NO_BODY, READY, Decoder
 from tage.dataplane.protocols.message cimport (
-    CONNECTION, CONTENT_LENGTH, EXPECT, HOST, PLAIN, TRANSFER_ENCODING,
+    CONNECTION, CONTENT_LENGTH, EXPECT, HOST, PLAIN, TRANSFER_ENCODING, UPGRADE,
     HeaderBlock, RequestHead,
 )
 
@@ -20,3 +20,4 @@ cdef class RequestDecoder(Decoder):
     cdef Py_ssize_t _authority_form(self, bytes data, Py_ssize_t start, Py_ssize_t end) except -2
 
 cdef bint _valid_host(bytes value) noexcept
+cdef bint _valid_authority(bytes value) noexcept

@@ -18,6 +18,7 @@ if not cython.compiled:
         HOST,
         PLAIN,
         TRANSFER_ENCODING,
+        UPGRADE,
     )
 
 
@@ -45,6 +46,7 @@ class RequestDecoder(Decoder):
         cls: cython.p_uchar = CLASS
         at: cython.Py_ssize_t = start
         target: cython.Py_ssize_t
+        connect: cython.bint = False
         head: Http1RequestHead = self.head
         self._skipped = False
         # The line ends in CR LF, neither of which is of these classes.
@@ -58,9 +60,7 @@ class RequestDecoder(Decoder):
             head.method = b"GET"
         else:
             head.method = p[start:at]
-            if size == 7 and head.method == b"CONNECT":
-                self.fail(errors.NO_CONNECT)
-                return -1
+            connect = size == 7 and head.method == b"CONNECT"
         target = at + 1
         at = target
         while cls[p[at]] & 4:
@@ -79,17 +79,26 @@ class RequestDecoder(Decoder):
         head.line_end = at + 11
         head.absolute = False
         head.authority = b""
-        if p[target] == 47:
+        head.upgrade = None
+        if p[target] == 47 and not connect:
             head.path = p[target:at]
         elif self._authority_form(data, target, at) < 0:
             return -1
         return head.line_end
 
     def _authority_form(self, data, start, end):
-        """Targets that do not begin with "/" (RFC 9112, 3.2.2 to 3.2.4)."""
+        """Targets that do not begin with "/", and that of CONNECT (RFC 9112, 3.2.2 to 3.2.4)."""
         head: Http1RequestHead = self.head
         target: bytes = data[start:end]
         at: cython.Py_ssize_t
+        if head.method == b"CONNECT":
+            if not _valid_authority(target):
+                self.fail(errors.BAD_TARGET)
+                return -1
+            head.authority = head.path = target
+            head.absolute = True
+            head.upgrade = head.method
+            return 0
         if target == b"*" and head.method == b"OPTIONS":
             head.path = b"*"
             return 0
@@ -117,6 +126,7 @@ class RequestDecoder(Decoder):
         host: cython.Py_ssize_t = -1
         framed: cython.bint = False
         connection: cython.bint = False
+        upgrade: cython.bint = False
         head.expects_continue = False
         if native.find_byte(head.path, 0, len(head.path), 35) >= 0:  # "#": a fragment is never sent
             return self.fail(errors.BAD_TARGET)
@@ -131,6 +141,8 @@ class RequestDecoder(Decoder):
                 framed = True
             elif block.kind[i] == CONNECTION:
                 connection = True
+            elif block.kind[i] == UPGRADE:
+                upgrade = True
             elif block.kind[i] == EXPECT:
                 if block.value(i).lower() != b"100-continue":
                     return self.fail(errors.BAD_EXPECT)
@@ -153,8 +165,25 @@ class RequestDecoder(Decoder):
         head.body_length = -1 if self.body == CHUNKED else self.remaining
         if head.body_length == 0:
             head.expects_continue = False
+        if head.upgrade is not None:
+            if head.body_length:
+                return self.fail(errors.CONNECT_WITH_BODY)
+            # Refused, it is the connection's last request: a client may send for the tunnel before it has the answer,
+            # and those bytes must not be read as a request.
+            self.keep_alive = False
+        elif upgrade and connection and self.switches and head.body_length == 0 and not self._version_10:
+            head.upgrade = block.get(b"upgrade")
         self._begin_body()
         return READY
+
+
+def _valid_authority(value: bytes) -> cython.bint:
+    """uri-host ":" port, both there; the port a number from 1 to 65535 as one writes it."""
+    at: cython.Py_ssize_t = value.rfind(b":")
+    port: bytes = value[at + 1 :]
+    if at <= 0 or not 1 <= len(port) <= 5 or not port.isdigit() or port[0] == 48 or not _valid_host(value):
+        return False
+    return int(port) <= 65_535
 
 
 def _valid_host(value: bytes) -> cython.bint:

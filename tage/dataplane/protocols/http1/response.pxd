@@ -17,3 +17,5 @@ cdef class Http1ResponseHead(ResponseHead):
 cdef class ResponseDecoder(Decoder):
     cdef readonly Http1ResponseHead head
     cdef public bint to_head
+    cdef public bint to_connect
+    cpdef bint switches_to(self, bytes protocol)

@@ -24,7 +24,8 @@ class Http1ResponseHead(ResponseHead):
 
 
 class ResponseDecoder(Decoder):
-    """Responses, as a client reads them. `to_head` is set before each: whether it answers a HEAD request."""
+    """Responses, as a client reads them. `to_head` and `to_connect` are set before each: whether it answers a request
+    with that method."""
 
     def __init__(self, max_head: cython.Py_ssize_t = 61_440, max_headers: cython.Py_ssize_t = 100) -> None:
         Decoder.__init__(self, max_head, max_headers)
@@ -32,6 +33,12 @@ class ResponseDecoder(Decoder):
         self.block = self.head.block
         self.to_head = False
         self._skipped = True  # for good: what stands before a status line is left over from something else
+        self.to_connect = False
+
+    def switches_to(self, protocol):
+        """Whether the head, with status 101, agrees to that and to nothing else (RFC 9110, 7.8)."""
+        chosen: bytes = self.block.get(b"upgrade")
+        return self.switches and chosen is not None and chosen.lower() == protocol.lower()
 
     def _start_line(self, data, start, end):
         p: cython.p_uchar = data
@@ -69,9 +76,15 @@ class ResponseDecoder(Decoder):
 
     def _framing(self):
         head: Http1ResponseHead = self.head
-        if self._connection() < 0 or self._transfer_framing() < 0:
+        if self._connection() < 0:
             return FAILED
-        if self.to_head or head.status < 200 or head.status == 204 or head.status == 304:
+        if self.to_connect and 200 <= head.status < 300:
+            # A tunnel follows, whatever the framing headers say (RFC 9110, 9.3.6).
+            self.body = NO_BODY
+            self.remaining = 0
+        elif self._transfer_framing() < 0:
+            return FAILED
+        elif self.to_head or head.status < 200 or head.status == 204 or head.status == 304:
             if head.status < 200 or head.status == 204:
                 if self.body == CHUNKED:
                     return self.fail(errors.BAD_TRANSFER_ENCODING)

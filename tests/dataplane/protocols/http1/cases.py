@@ -90,6 +90,15 @@ REQUESTS: list[Accepted] = [
     taken("OPTIONS absolute with a path", b"OPTIONS http://b/ HTTP/1.1", b"Host: b", want=(b"OPTIONS", b"/", b"b")),
     taken("OPTIONS absolute with a query", b"OPTIONS http://b?c HTTP/1.1", b"Host: b", want=(b"OPTIONS", b"/?c", b"b")),
     Accepted("one empty line before", b"\r\n" + get(), Message(ROOT, (HOST,))),
+    # -- CONNECT
+    taken("CONNECT", b"CONNECT b:443 HTTP/1.1", b"Host: b:443", want=(b"CONNECT", b"b:443", b"b:443"), keep=False),
+    taken("CONNECT beats Host", b"CONNECT b:1 HTTP/1.1", b"Host: a", want=(b"CONNECT", b"b:1", b"b:1"), keep=False),
+    taken("CONNECT to IPv6", b"CONNECT [::1]:65535 HTTP/1.1", b"Host: a", want=(b"CONNECT", b"[::1]:65535", b"[::1]:65535"),
+          keep=False),
+    taken("CONNECT with a length of 0", b"CONNECT b:1 HTTP/1.1", b"Host: b:1", b"Content-Length: 0",
+          want=(b"CONNECT", b"b:1", b"b:1"), keep=False),
+    taken("CONNECT in HTTP/1.0", b"CONNECT b:1 HTTP/1.0", want=(b"CONNECT", b"b:1", b"b:1"), keep=False),
+    taken("connect is another method", b"connect / HTTP/1.1", b"Host: a", want=(b"connect", b"/", b"a")),
     # -- versions and persistence
     taken("HTTP/1.0", b"GET / HTTP/1.0", b"Host: a", keep=False),
     taken("HTTP/1.0 without Host", b"GET / HTTP/1.0", want=(b"GET", b"/", b""), keep=False),
@@ -170,6 +179,11 @@ def coding(value: bytes, error: Violation = errors.BAD_TRANSFER_ENCODING) -> Ref
     return Refused(f"coding {value!r}", post(b"Transfer-Encoding:" + value, body=DONE), error)
 
 
+def connect(value: bytes) -> Refused:
+    wire = b"CONNECT " + value + b" HTTP/1.1\r\nHost: a\r\n\r\n"
+    return Refused(f"CONNECT {value!r}", wire, errors.BAD_TARGET, "h11 leaves targets to its user")
+
+
 def host(value: bytes, h11: str = "") -> Refused:
     return Refused(f"host {value!r}", get(host=b"Host: " + value + b"\r\n"), errors.BAD_HOST, h11)
 
@@ -239,8 +253,16 @@ REFUSED: list[Refused] = [
     target(b"http://u@b/", TARGETS), target(b"http://u:p@b/", TARGETS), target(b"http://b,c/", TARGETS),
     target(b"http://:80/", TARGETS), target(b"http://b:80:81/", TARGETS), target(b"http://b:x/", TARGETS),
     target(b"http://[::1/", TARGETS), target(b"http://b\\c/", TARGETS),
-    Refused("CONNECT", b"CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n", errors.NO_CONNECT, "Tage is no tunnel"),
-    Refused("CONNECT with a path", b"CONNECT / HTTP/1.1\r\nHost: a\r\n\r\n", errors.NO_CONNECT, "Tage is no tunnel"),
+    *(connect(t) for t in (
+        b"/", b"*", b"a", b"a:", b":443", b"a:0", b"a:65536", b"a:099", b"a:443443", b"a:-1", b"a:+1", b"a:x", b"a:1:2",
+        b"u@a:443", b"a,b:443", b"http://a:443", b"http://a:443/", b"a:443/", b"a:443?b", b"a:443#b", b"[::1]", b"::1:443",
+        b"[::1:443", b"[]:443",
+    )),
+    Refused("CONNECT without Host", b"CONNECT a:443 HTTP/1.1\r\n\r\n", errors.BAD_HOST),
+    Refused("CONNECT with a length", get(b"Content-Length: 1", line=b"CONNECT a:443 HTTP/1.1", body=b"x"),
+            errors.CONNECT_WITH_BODY, "what follows would be content to one reader and the tunnel to another"),
+    Refused("CONNECT with chunks", get(b"Transfer-Encoding: chunked", line=b"CONNECT a:443 HTTP/1.1", body=DONE),
+            errors.CONNECT_WITH_BODY, "what follows would be content to one reader and the tunnel to another"),
     # -- Host
     Refused("no Host", b"GET / HTTP/1.1\r\n\r\n", errors.BAD_HOST),
     Refused("no Host, absolute", b"GET http://a/ HTTP/1.1\r\n\r\n", errors.BAD_HOST),

@@ -243,6 +243,110 @@ def test_the_first_error_stays():
     assert decoder.error == errors.BAD_METHOD
 
 
+UPGRADE = (b"Connection: upgrade", b"Upgrade: websocket")
+
+
+@pytest.mark.parametrize(
+    ("wire", "asked"),
+    [
+        (get(*UPGRADE), b"websocket"),
+        (get(*reversed(UPGRADE)), b"websocket"),
+        (get(b"CONNECTION: keep-alive, UPGRADE", b"UPGRADE: WebSocket"), b"WebSocket"),
+        (get(*UPGRADE, b"Upgrade: other/2"), b"websocket,other/2"),
+        (get(b"Connection: x", b"Connection: upgrade", b"Upgrade: a, b"), b"a, b"),
+        (post(*UPGRADE, b"Content-Length: 0"), b"websocket"),
+        (get(b"Upgrade: websocket"), None),
+        (get(b"Connection: keep-alive", b"Upgrade: websocket"), None),
+        (get(b"Connection: upgrade"), None),
+        (get(b"Connection: upgraded", b"Upgrade: websocket"), None),
+        (get(*UPGRADE, line=b"GET / HTTP/1.0"), None),
+        (post(*UPGRADE, b"Content-Length: 1"), None),
+        (post(*UPGRADE, b"Transfer-Encoding: chunked"), None),
+        (get(line=b"CONNECT a:1 HTTP/1.1"), b"CONNECT"),
+        (get(*UPGRADE, line=b"CONNECT a:1 HTTP/1.1"), b"CONNECT"),
+        (get(), None),
+    ],
+)
+def test_which_requests_ask_for_another_protocol(wire, asked):
+    assert read(wire).head.upgrade == asked
+
+
+def test_what_one_request_asked_for_the_next_does_not():
+    decoder = RequestDecoder()
+    decoder.feed(get(*UPGRADE) + get() + get(b"Connection: keep-alive"))
+    assert decoder.read_head() == decoder.read_body() == READY
+    assert decoder.head.upgrade == b"websocket"
+    for _ in range(2):
+        assert decoder.read_head() == decoder.read_body() == READY
+        assert decoder.head.upgrade is None
+
+
+@pytest.mark.parametrize("make", [RequestDecoder, ResponseDecoder])
+def test_behind_a_switch_all_is_one_body(make):
+    head = get(*UPGRADE) if make is RequestDecoder else b"HTTP/1.1 101 Go\r\nConnection: upgrade\r\nUpgrade: a\r\n\r\n"
+    wire = head + b"\0\r\n\r\nGET / HTTP/1.1\r\n\r\n" + bytes(range(256))
+    for pieces in cuts(wire):
+        decoder = make()
+        body, switched = b"", False
+        for piece in pieces:
+            decoder.feed(piece)
+            if not switched and decoder.read_head() == READY:
+                assert decoder.read_body() == READY
+                decoder.switch()
+                switched = True
+            if switched:
+                assert decoder.read_body() == MORE
+                body += decoder.payload or b""
+        assert body == wire[len(head) :]
+        assert not decoder.keep_alive
+        assert decoder.finish() == READY
+
+
+@pytest.mark.parametrize(
+    ("lines", "agrees"),
+    [
+        ((b"Connection: upgrade", b"Upgrade: websocket"), True),
+        ((b"Connection: x, Upgrade", b"upgrade: WebSocket"), True),
+        ((b"Upgrade: websocket",), False),
+        ((b"Connection: upgrade",), False),
+        ((b"Connection: upgrade", b"Upgrade: websockets"), False),
+        ((b"Connection: upgrade", b"Upgrade: websocket, other"), False),
+        ((b"Connection: upgrade", b"Upgrade: websocket", b"Upgrade: websocket"), False),
+    ],
+)
+def test_which_answers_agree_to_switch(lines, agrees):
+    decoder = ResponseDecoder()
+    decoder.feed(response(b"HTTP/1.1 101 Switching Protocols", *lines))
+    assert decoder.read_head() == READY
+    assert decoder.switches_to(b"websocket") == agrees
+
+
+@pytest.mark.parametrize("status", [200, 204, 299])
+@pytest.mark.parametrize(
+    "lines",
+    [
+        (b"Content-Length: 5",),
+        (b"Transfer-Encoding: chunked",),
+        (b"Content-Length: 5", b"Transfer-Encoding: chunked"),
+        (b"Content-Length: x", b"Content-Length: y"),
+        (),
+    ],
+)
+def test_an_answer_that_opens_a_tunnel_has_no_framing(status, lines):
+    wire = response(b"HTTP/1.1 %d OK" % status, *lines)
+    for pieces in cuts(wire):
+        decoder = ResponseDecoder()
+        decoder.to_connect = True
+        assert play(decoder, pieces) == [Message(status, tuple(tuple(line.split(b": ")) for line in lines), b"", True)]
+
+
+def test_an_answer_that_refuses_a_tunnel_is_framed_as_ever():
+    decoder = ResponseDecoder()
+    decoder.to_connect = True
+    [answer] = play(decoder, [response(b"HTTP/1.1 407 No", b"Content-Length: 2", body=b"no")])
+    assert (answer.line, answer.body) == (407, b"no")
+
+
 def test_what_follows_an_upgrade_is_handed_over():
     decoder = ResponseDecoder()
     decoder.feed(b"HTTP/1.1 101 Switching Protocols\r\n\r\n\x00\x01")

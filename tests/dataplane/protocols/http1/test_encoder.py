@@ -122,7 +122,7 @@ def test_a_request_written_again_means_the_same(case: Accepted):
     (message,) = requests([written])
     assert (message.line, message.body) == (case.message.line, case.message.body)
     assert end_to_end(message.headers) == end_to_end(case.message.headers)
-    assert message.keep_alive
+    assert message.keep_alive == (message.line[0] != b"CONNECT")
     # Once more, and it does not change any further.
     assert forward_requests(written) == [written]
 
