@@ -64,8 +64,8 @@ def test_no_descriptor_is_left_for_clients(tmp_path: Path, backend: Backend) -> 
             until(lambda: "cannot accept: Too many open files" in running.log, "the worker runs out of descriptors")
             for _ in range(5):
                 assert first.get("app", "/first").body == b"/first"
-            for client in late:
-                client.send(head("GET", "/late", "app"))
+        for client in late:
+            client.send(head("GET", "/late", "app"))
         for client in late:
             assert client.response().body == b"/late"
         stack.close()
