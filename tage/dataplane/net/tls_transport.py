@@ -9,7 +9,8 @@ word is enough. `greet(error)` is called once: with None when the handshake is d
 served; with what went wrong otherwise.
 
 A peer's end without close_notify may be an attacker's cut: it counts as a reset, not as an end. TLS 1.3 lets either
-side end alone, so a half-closed connection stays one.
+side end alone, so a half-closed connection stays one; but `ssl` looks for the peer's close_notify as soon as it has
+sent ours, and what it finds instead at that very moment ends the connection.
 """
 
 import errno
