@@ -99,7 +99,7 @@ class Arrival(Timer):
         Timer.__init__(self)
         self._entrance = entrance
         self._reactor = reactor
-        self._wheel = wheel
+        self._timers = wheel
         self._sock = sock
         self._gone = gone
         self._loop = asyncio.get_running_loop()
@@ -119,8 +119,8 @@ class Arrival(Timer):
 
     def start(self) -> None:
         if self._entrance.timeout:
-            self._deadline = self._wheel.now() + self._entrance.timeout
-            self._wheel.arm(self, self._entrance.timeout)
+            self._deadline = self._timers.now() + self._entrance.timeout
+            self._timers.arm(self, self._entrance.timeout)
         self._go_on()
 
     # -- looking -------------------------------------------------------------------------------------------------------
@@ -207,7 +207,7 @@ class Arrival(Timer):
             # Woken early. Level-triggered, that would go on and on: another look a little later.
             self._stop_reading()
             self._looks_again = True
-            self._wheel.arm(self, _AGAIN_MS)
+            self._timers.arm(self, _AGAIN_MS)
             return
         self._go_on()
 
@@ -231,11 +231,11 @@ class Arrival(Timer):
         if self._tls is not None:
             self._tls.abort()  # the handshake takes too long
             return
-        left = self._deadline - self._wheel.now()
+        left = self._deadline - self._timers.now()
         if self._looks_again and (left > 0 or not self._deadline):
             self._looks_again = False
             if left > 0:
-                self._wheel.arm(self, left)
+                self._timers.arm(self, left)
             self._go_on()
             return
         self._entrance.stats.count("downstream_pre_cx_timeout", 1)
@@ -286,7 +286,7 @@ class Arrival(Timer):
             self._handshake(chain.tls, chain, connection, facts.server_name)
 
     def _handshake(self, tls: ServerTls, chain: Chain, connection: Any, server_name: str) -> None:
-        self._wheel.arm(self, chain.handshake_timeout)
+        self._timers.arm(self, chain.handshake_timeout)
         greet = greeting(tls.trust, self._entrance.stats, self._handshaken)
         try:
             self._tls = attach_tls(
@@ -296,7 +296,7 @@ class Arrival(Timer):
             self._close()  # the client went away
 
     def _handshaken(self, reason: str) -> None:
-        self._wheel.disarm(self)
+        self._timers.disarm(self)
         self._gone()
 
     def _refuse(self, violation: Violation, facts: Facts | None = None) -> None:
@@ -312,7 +312,7 @@ class Arrival(Timer):
         """Nothing more is looked at."""
         self._left = True
         self._stop_reading()
-        self._wheel.disarm(self)
+        self._timers.disarm(self)
 
     def _close(self) -> None:
         self._leave()
