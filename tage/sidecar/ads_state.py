@@ -151,6 +151,8 @@ class AdsState:
         self._decode = decode
         self._static_listeners = {draft.listener.name: ListenerRecord(draft) for draft in listeners}
         self._static_clusters = {draft.cluster.name: ClusterRecord(draft) for draft in clusters}
+        self._former: tuple[dict[str, ListenerRecord], dict[str, ClusterRecord]] | None = None
+        """The static configuration in force, while another one is on its way."""
         self._endpoints = _Type(ENDPOINTS, False, lambda section: EndpointsRecord(section.endpoints))
         self._clusters = _Type(CLUSTER, True, ClusterRecord)
         self._routes = _Type(ROUTES, False, RoutesRecord)
@@ -229,6 +231,10 @@ class AdsState:
             return []
         self._under_way = None
         if error:
+            if self._former is not None:
+                self._static_listeners, self._static_clusters = self._former
+                self._former = None
+                return [Note(f"the new configuration is refused: {error}"), *self._step(now)]
             return self._refused(done, error, now)
         self.version = version
         if done.update.full:
@@ -237,7 +243,31 @@ class AdsState:
         self._quiet_refusals = 0
         self.sections = done.composition.sections
         self._clusters_in_force = done.composition.clusters
-        return self._step(now, self._accept(done.staged))
+        return [*self._step(now, self._accept(done.staged)), *self._settled()]
+
+    def reloaded(
+        self, listeners: Iterable[ListenerDraft], clusters: Iterable[ClusterDraft], now: float
+    ) -> list[Action]:
+        """The static configuration is another now; if it is refused, the former one stays."""
+        if self._former is None:
+            self._former = self._static_listeners, self._static_clusters
+        self._static_listeners = {draft.listener.name: ListenerRecord(draft) for draft in listeners}
+        self._static_clusters = {draft.cluster.name: ClusterRecord(draft) for draft in clusters}
+        for kind, static in ((self._listeners, self._static_listeners), (self._clusters, self._static_clusters)):
+            taken = sorted(kind.accepted.keys() & static.keys())
+            if taken:
+                self._static_listeners, self._static_clusters = self._former
+                self._former = None
+                return [Note(f"the new configuration is refused: the control plane has sent {taken[0]!r} as well")]
+        self._quiet_until = 0.0
+        return [*self._step(now), *self._settled()]
+
+    def _settled(self) -> list[Action]:
+        """What there is to say when a new static configuration needs no update at all."""
+        if self._former is None or self._under_way is not None or self._waiting:
+            return []
+        self._former = None
+        return [Note("the new configuration is in force")]
 
     def renewed(self, secret: plan.Certificate | plan.Trust, now: float) -> list[Action]:
         """The files of a secret have changed, and this is what they hold now."""

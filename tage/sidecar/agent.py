@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tage.sidecar.bootstrap import Bootstrap
+    from tage.sidecar.engine import Engine
 
 CHANNEL_VARIABLE = "TAGE_CHANNEL_FD"
 ADMIN_PORT = 15_000
@@ -109,6 +110,7 @@ async def run(options: argparse.Namespace, descriptor: int) -> int:
                 await engine.start_admin(*admin)
         except (UsageError, TranslateError, AdminError) as error:
             return _refused(error)
+        _reload_on_signal(engine, options.bootstrap)
         try:
             await engine.run()
         except StartRefused as error:
@@ -117,6 +119,25 @@ async def run(options: argparse.Namespace, descriptor: int) -> int:
             logging.getLogger(__name__).error("%s", error or "the supervisor said nothing")
             return 1
     return 0
+
+
+def _reload_on_signal(engine: Engine, file: Path | None) -> None:
+    """SIGUSR2: the bootstrap is read anew."""
+    import asyncio
+
+    tasks = set()
+
+    def asked() -> None:
+        if file is None:
+            logging.getLogger(__name__).warning("SIGUSR2: there is no bootstrap to read; the control plane has it all")
+            return
+        task = asyncio.get_running_loop().create_task(engine.reload(file))
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+
+    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR2, asked)
+    # The supervisor starts us with it blocked, so that one that comes before this is not our end.
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGUSR2])
 
 
 def _refused(error: Exception) -> int:

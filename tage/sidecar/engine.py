@@ -18,10 +18,11 @@ from tage.sidecar import plan
 from tage.sidecar.admin import AdminServer
 from tage.sidecar.admin_pages import Pages
 from tage.sidecar.ads_state import CLUSTER, LISTENER, Action, AdsState, Decode, Request
-from tage.sidecar.bootstrap import Bootstrap
+from tage.sidecar.bootstrap import Bootstrap, load_apart
 from tage.sidecar.channel import AsyncChannel, ChannelClosed
 from tage.sidecar.dns import Resolver
 from tage.sidecar.secrets import SecretFiles
+from tage.sidecar.translate.problem import TranslateError
 
 HELLO_TIMEOUT = 30.0
 """Seconds for the supervisor's first message."""
@@ -93,6 +94,19 @@ class Engine:
             for task in (reader, *background):
                 task.cancel()
             await asyncio.gather(reader, *background, return_exceptions=True)
+
+    async def reload(self, file: Path) -> None:
+        """Reads the bootstrap anew: listeners and clusters are taken over, or nothing is, and why is told."""
+        try:
+            fresh = await load_apart(file)
+        except TranslateError as error:
+            logger.warning("the new configuration is refused: %s", error)
+            return
+        known = self._bootstrap
+        if (fresh.node, fresh.admin, fresh.control) != (known.node, known.admin, known.control):
+            logger.warning("%s: node, admin and dynamic_resources count from the sidecar's next start on", file)
+        if self._state is not None:
+            self._do(self._state.reloaded(fresh.listeners, fresh.clusters, time.monotonic()))
 
     def _machine(self, in_force: int) -> AdsState:
         bootstrap = self._bootstrap

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import signal
 import threading
@@ -187,3 +188,31 @@ def test_the_supervisor_is_killed(tmp_path: Path, backend: Backend) -> None:
     # What it could not remove, the next one does.
     with sidecar(tmp_path, bootstrap_of(backend, port)):
         answers(port)
+
+
+def test_the_bootstrap_is_read_anew(tmp_path: Path) -> None:
+    """SIGUSR2: a new file takes effect as a whole under load, a wrong one changes nothing and is told about."""
+    backends = [Backend(lambda request, name=name: Answer(body=name)) for name in (b"first", b"second")]
+    port, added, admin = free_port(), free_port(), free_port()
+
+    def content(at: int, *ports: int) -> Json:
+        listeners = [listener(f"l{each}", each, [virtual_host("*", route("c"))]) for each in ports]
+        return bootstrap(admin, listeners, [cluster("c", backends[at].port)])
+
+    try:
+        with sidecar(tmp_path, content(0, port)) as running, Client(port) as client:
+            file = tmp_path / "sidecar.json"
+            assert client.get("a").body == b"first"
+            file.write_text(json.dumps({**content(1, port), "tracing": {}}))
+            os.kill(running.pid, signal.SIGUSR2)
+            until(lambda: "tracing: not supported" in running.log, "the refusal is told")
+            assert client.get("a").body == b"first"
+            file.write_text(json.dumps(content(1, port, added)))
+            os.kill(running.pid, signal.SIGUSR2)
+            until(lambda: client.get("a").body == b"second", "the open connection meets the new configuration")
+            with Client(added) as other:
+                assert other.get("a").body == b"second"
+            assert "the new configuration is in force" in running.log
+    finally:
+        for each in backends:
+            each.close()

@@ -405,6 +405,29 @@ def test_static_configuration() -> None:
     assert play.state.deadline() is None
 
 
+def test_a_new_static_configuration() -> None:
+    a = ClusterDraft(plan.Cluster("a", "a"), endpoints=endpoints("a", 1))
+    b = ClusterDraft(plan.Cluster("b", "b"), endpoints=endpoints("b", 2))
+    play = Play(subscribe=(), listeners=[inline("l", 80, routes("r", "a"))], clusters=[a])
+    play.commit()
+    before = dict(play.state.sections)
+    # Refused: nothing has changed, and nothing is tried again.
+    play.seen(play.state.reloaded([inline("l", 81, routes("r", "b"))], [b], play.now))
+    play.refuse()
+    assert not play.updates
+    assert play.state.sections == before
+    assert "refused" in play.notes[0]
+    # Taken over as a whole.
+    play.seen(play.state.reloaded([inline("m", 80, routes("r", "b"))], [b], play.now))
+    play.commit()
+    assert play.keys() == {("cluster", "b"), ("endpoints", "b"), ("listener", "m"), ("routes", "r")}
+    assert play.notes == ["the new configuration is in force"]
+    # The same again needs no update.
+    play.seen(play.state.reloaded([inline("m", 80, routes("r", "b"))], [b], play.now))
+    assert not play.updates
+    assert play.notes == ["the new configuration is in force"]
+
+
 def test_dns() -> None:
     a = ClusterDraft(plan.Cluster("a", "a"), dns=Dns([DnsName("host", 80)]))
     play = Play(subscribe=(), clusters=[a])

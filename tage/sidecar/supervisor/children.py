@@ -65,9 +65,9 @@ def start(command: Callable[[int], list[str]], environment: Callable[[int], Mapp
                 argv,
                 environment(theirs.fileno()),
                 file_actions=[(os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0)],
-                # A terminal sends SIGINT to all of us; the supervisor is who decides how the others end. SIGUSR1 waits
-                # until a worker has a handler for it.
-                setsigmask=[signal.SIGINT, signal.SIGUSR1],
+                # A terminal sends SIGINT to all of us; the supervisor is who decides how the others end. SIGUSR1 and
+                # SIGUSR2 wait until a worker, or the agent, has a handler for it.
+                setsigmask=[signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2],
                 # Python ignores these two; exec would hand that on.
                 setsigdef=[signal.SIGPIPE, signal.SIGXFSZ],
             )

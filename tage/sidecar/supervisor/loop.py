@@ -6,7 +6,7 @@ whose channel ended or broke the rules gets no second one: unless it ends by its
 Start: the workers, then the agent. End, on SIGTERM, SIGINT or SIGHUP: Drain to the workers, SIGTERM to the agent, the
 listening sockets closed; what is left after the drain time, or at a second signal, is killed.
 
-SIGUSR1 goes on to the workers, which open their access logs anew.
+SIGUSR1 goes on to the workers, which open their access logs anew; SIGUSR2 to the agent, which reads its bootstrap anew.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ class Supervisor:
         os.set_blocking(wakeup, False)
         os.set_blocking(wakeup_write, False)
         signal.set_wakeup_fd(wakeup_write, warn_on_full_buffer=False)
-        for number in (*END_SIGNALS, signal.SIGCHLD, signal.SIGUSR1):
+        for number in (*END_SIGNALS, signal.SIGCHLD, signal.SIGUSR1, signal.SIGUSR2):
             signal.signal(number, _wake)
         self._selector.register(wakeup, selectors.EVENT_READ)
         try:
@@ -332,6 +332,8 @@ class Supervisor:
                 self._end(0)
             elif number == signal.SIGUSR1:
                 self._reopen_logs()
+            elif number == signal.SIGUSR2 and self._agent.child is not None:
+                os.kill(self._agent.child.pid, signal.SIGUSR2)
         self._reap()
 
     def _reopen_logs(self) -> None:

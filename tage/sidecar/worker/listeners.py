@@ -12,10 +12,12 @@ from typing import Any
 
 from tage.dataplane.net import chains
 from tage.dataplane.net.entrance import Entrance
+from tage.dataplane.net.errors import Violation
 from tage.dataplane.net.tls import ServerTls
 from tage.dataplane.streams.context import Context, ListenerState
 from tage.dataplane.streams.http1_downstream import Http1DownstreamConnection
 from tage.dataplane.streams.tcp_downstream import TcpDownstreamConnection
+from tage.dataplane.telemetry.store import StatGroup, StatStore
 from tage.sidecar import plan
 
 HTTP1_PROTOCOLS = frozenset({"http/1.1", "http/1.0"})
@@ -25,9 +27,10 @@ HTTP1_PROTOCOLS = frozenset({"http/1.1", "http/1.0"})
 class Listener:
     """A listener in force. `states` by chain."""
 
-    def __init__(self, name: str, stats: Any) -> None:
+    def __init__(self, name: str, stats: StatGroup, store: StatStore) -> None:
         self.name = name
         self.stats = stats
+        self._store = store
         self.states: dict[str, ListenerState] = {}
         self.entrance = Entrance([], stats)
 
@@ -64,8 +67,13 @@ class Listener:
             inspect_http=section.inspect_http,
             timeout=section.inspect_timeout,
             continue_on_timeout=section.continue_on_timeout,
+            refused=self._refused,
         )
         return list(former.values())
+
+    def _refused(self, _: chains.Facts, violation: Violation) -> None:
+        """Each reason has a counter of its own, from the first time on."""
+        self._store.count(self._store.counter("listener", self.name, f"refused.{violation.code}"), 1)
 
 
 def keyed(section: plan.Listener) -> list[tuple[str, plan.FilterChain]]:

@@ -65,6 +65,8 @@ class Worker:
 
     async def _prepare(self, message: plan.Prepare, descriptors: tuple[int, ...]) -> None:
         self._abort()
+        # What is being built stays: collecting while it grows would only look at it again and again, at once.
+        gc.disable()
         sockets = (socket.socket(fileno=descriptor) for descriptor in descriptors)
         self._draft_sockets = dict(zip(message.sockets, sockets, strict=True))
         try:
@@ -79,6 +81,7 @@ class Worker:
         self._tables.logs.reopen()
 
     def _abort(self) -> None:
+        gc.enable()
         self._draft = None
         self._tables.abort()
         for sock in self._draft_sockets.values():
@@ -102,6 +105,7 @@ class Worker:
         for name, accepting in self._accepting.items():
             accepting.entrance = self._tables.listeners[name].entrance
         gc.freeze()  # the tables live long: the collector need not look at them again
+        gc.enable()
 
     def _accept(self, name: str, sock: socket.socket) -> None:
         accepting = AcceptingSocket(self._reactor, self._context.wheel, sock, self._tables.listeners[name].entrance)

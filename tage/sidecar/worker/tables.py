@@ -241,7 +241,7 @@ class Tables:
             there = self.listeners.get(listener.name)
             if there is None:
                 stats = self._stats.group(layout.LISTENER, listener.name)
-                there = self.listeners[listener.name] = Listener(listener.name, stats)
+                there = self.listeners[listener.name] = Listener(listener.name, stats, self._stats)
                 added.append(there)
             states += self._configure_listener(there, listener, draft, used_logs)
         gone = [name for name in self.listeners if ("listener", name) not in draft.sections]
