@@ -18,6 +18,7 @@ cpdef enum HeaderKind:
     REQUEST_ID = 12
     FORWARDED_FOR = 13
     FORWARDED_PROTO = 14
+    CLIENT_CERT = 15
 
 @cython.final
 cdef class HeaderBlock:

@@ -29,6 +29,7 @@ if not cython.compiled:
     REQUEST_ID = 12
     FORWARDED_FOR = 13
     FORWARDED_PROTO = 14
+    CLIENT_CERT = 15
     HeaderKind = IntEnum("HeaderKind", {name: value for name, value in globals().items() if type(value) is int})
 
 HOP_BY_HOP = cython.declare(
@@ -88,6 +89,8 @@ def kind_of(p, start, size):
         return TRAILER if c == 116 and same(p, start, 7, b"trailer") else PLAIN
     if size == 16:
         return PROXY_CONNECTION if c == 112 and same(p, start, 16, b"proxy-connection") else PLAIN
+    if size == 23:
+        return CLIENT_CERT if c == 120 and same(p, start, 23, b"x-forwarded-client-cert") else PLAIN
     return PLAIN
 
 

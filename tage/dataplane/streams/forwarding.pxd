@@ -1,7 +1,7 @@
 from tage.dataplane.native cimport Random
 from tage.dataplane.protocols.http1.encoder cimport HeaderEdits
 from tage.dataplane.protocols.message cimport (
-    CONTENT_LENGTH, FORWARDED_FOR, FORWARDED_PROTO, REQUEST_ID,
+    CLIENT_CERT, CONTENT_LENGTH, FORWARDED_FOR, FORWARDED_PROTO, REQUEST_ID,
     HeaderBlock, RequestHead,
 )
 from tage.dataplane.protocols.writer cimport ByteWriter

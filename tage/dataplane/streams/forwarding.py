@@ -3,6 +3,7 @@
 x-request-id        made where there is none (a version 4 UUID), kept where the client sent one
 x-forwarded-for     the peer's address appended, where the listener says so
 x-forwarded-proto   the scheme, added where it is missing
+x-forwarded-client-cert   never goes on: nobody may say of himself what certificate he has (Envoy's SANITIZE)
 
 And those of a request that asks for another protocol (RFC 9110, 7.8): Connection and Upgrade, for what is enabled.
 """
@@ -15,7 +16,13 @@ from tage.dataplane.protocols.writer import ByteWriter
 
 if not cython.compiled:
     # Compiled, these names come from the .pxd.
-    from tage.dataplane.protocols.message import CONTENT_LENGTH, FORWARDED_FOR, FORWARDED_PROTO, REQUEST_ID
+    from tage.dataplane.protocols.message import (
+        CLIENT_CERT,
+        CONTENT_LENGTH,
+        FORWARDED_FOR,
+        FORWARDED_PROTO,
+        REQUEST_ID,
+    )
 
 _MAX_UPGRADES = cython.declare(cython.Py_ssize_t, 16)  # protocols of one request that are looked at
 
@@ -51,6 +58,7 @@ def request_edits(listener, head, peer):
             proto_there = True
         elif block.kind[i] == FORWARDED_FOR:
             hops = block.value(i) if hops is None else hops + b"," + block.value(i)
+    edits.drop = 1 << CLIENT_CERT
     out.clear()
     if not id_there and listener.generate_request_id:
         out.put(b"x-request-id: ")

@@ -58,6 +58,7 @@ CONNECTION_MANAGER = Shape(
         "path_with_escaped_slashes_action": Only("KEEP_UNCHANGED"),
         "stream_error_on_invalid_http_message": Only(False),
         "upgrade_configs": upgrade.OF_MANAGER,
+        "forward_client_cert_details": Only("SANITIZE"),
     },
     harmless={
         "drain_timeout": "the time between two GOAWAY frames of HTTP/2; listeners take HTTP/1.1 only",

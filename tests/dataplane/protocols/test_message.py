@@ -102,6 +102,7 @@ KINDS = {
     HeaderKind.REQUEST_ID: b"x-request-id",
     HeaderKind.FORWARDED_FOR: b"x-forwarded-for",
     HeaderKind.FORWARDED_PROTO: b"x-forwarded-proto",
+    HeaderKind.CLIENT_CERT: b"x-forwarded-client-cert",
 }
 VALUES = {
     HeaderKind.TRANSFER_ENCODING: b"chunked",

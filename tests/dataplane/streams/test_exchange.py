@@ -474,3 +474,16 @@ def test_unusual_statuses(world):
         assert world.down(name) == 0
     for name in ("rq_timeout", "rq_per_try_timeout", "rq_retry", "rq_retry_success"):
         assert world.up(name) == 0
+
+
+@pytest.mark.parametrize("name", [b"x-forwarded-client-cert", b"X-Forwarded-Client-Cert"])
+def test_nobody_says_of_himself_what_certificate_he_has(world, name):
+    client = world.client(
+        GET.replace(b"\r\n\r\n", b"\r\n" + name + b": Hash=1\r\nx-a: b\r\n" + name + b": By=2\r\n\r\n")
+    )
+    server = world.accept()
+    headers = head_of(server.takes())
+    assert name.lower() not in headers
+    assert headers[b"x-a"] == b"b"
+    server.send(OK)
+    assert client.takes() == OK

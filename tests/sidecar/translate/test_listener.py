@@ -96,6 +96,11 @@ def chain(**fields: Any) -> dict[str, Any]:
         (manager(http_filters=[{**ROUTER, "disabled": True}]), f"{M}.http_filters[0].disabled", "not supported"),
         (manager(access_log=[{"name": "x"}]), f"{M}.access_log[0]", "has no typed_config"),
         (manager(tracing={}), f"{M}.tracing", "not supported"),
+        (
+            manager(forward_client_cert_details="APPEND_FORWARD"),
+            f"{M}.forward_client_cert_details",
+            "APPEND_FORWARD is not supported (only SANITIZE)",
+        ),
         (manager(upgrade_configs=[{"upgrade_type": "h2c"}]), f"{M}.upgrade_configs[0].upgrade_type", "not supported"),
         (manager(upgrade_configs=[{}]), f"{M}.upgrade_configs[0].upgrade_type", "is missing"),
         (manager(upgrade_configs=[{"upgrade_type": "a b"}]), f"{M}.upgrade_configs[0].upgrade_type", "not a protocol"),

@@ -49,6 +49,7 @@ cdef class Decoder:
     cpdef switch(self)
     cpdef int finish(self)
     cdef Py_ssize_t _find_head_end(self, const unsigned char* p, Py_ssize_t start, Py_ssize_t end)
+    cdef _too_large(self, const unsigned char* p, Py_ssize_t start, Py_ssize_t limit)
     cdef int _parse_head(self, bytes data, Py_ssize_t start, Py_ssize_t end)
     cdef Py_ssize_t _start_line(self, bytes data, Py_ssize_t start, Py_ssize_t end)
     cdef int _framing(self)

@@ -197,12 +197,15 @@ class Decoder:
             at = native.find_byte(p, at, limit, 10)
             if at < 0:
                 self._scanned = limit
-                return self.fail(errors.HEAD_TOO_LARGE) if end > limit else MORE
+                return self.fail(self._too_large(p, start, limit)) if end > limit else MORE
             if at == start or p[at - 1] != 13:
                 return self.fail(errors.BAD_LINE_END)
             if at - start >= 3 and p[at - 2] == 10:
                 return at + 1
             at += 1
+
+    def _too_large(self, p, start, limit):
+        return errors.HEAD_TOO_LARGE
 
     def _parse_head(self, data, start, end):
         """data[start:end] is a whole head with its empty line."""

@@ -34,6 +34,7 @@ UNKNOWN_TRANSFER_ENCODING = Violation(
 BAD_CONNECTION = Violation(400, "http1.bad_connection", "the Connection header is malformed or too long")
 BAD_CHUNK = Violation(400, "http1.bad_chunk", "a chunk of the body is malformed")
 BAD_EXPECT = Violation(417, "http1.bad_expect", "an expectation other than 100-continue is not supported")
+URI_TOO_LONG = Violation(414, "http1.uri_too_long", "the request line alone is larger than the limit of a head")
 HEAD_TOO_LARGE = Violation(431, "http1.head_too_large", "the header section is larger than the limit")
 TOO_MANY_HEADERS = Violation(431, "http1.too_many_headers", "there are more headers than the limit")
 CONNECT_WITH_BODY = Violation(400, "http1.connect_with_body", "a CONNECT request has no body")

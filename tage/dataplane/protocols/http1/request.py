@@ -41,6 +41,9 @@ class RequestDecoder(Decoder):
         self.head = Http1RequestHead()
         self.block = self.head.block
 
+    def _too_large(self, p, start, limit):
+        return errors.HEAD_TOO_LARGE if native.find_byte(p, start, limit, 10) >= 0 else errors.URI_TOO_LONG
+
     def _start_line(self, data, start, end):
         p: cython.p_uchar = data
         cls: cython.p_uchar = CLASS

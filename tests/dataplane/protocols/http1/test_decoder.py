@@ -370,6 +370,15 @@ def test_errors_tell_a_client_something():
 # -- limits ------------------------------------------------------------------------------------------------------------
 
 
+def test_a_request_line_that_alone_is_too_long():
+    line = b"GET /" + b"a" * 100 + b" HTTP/1.1\r\n"
+    for pieces in cuts(line + b"Host: a\r\n\r\n"):
+        assert requests(pieces, max_head=len(line) - 1) == [errors.URI_TOO_LONG]
+        assert requests(pieces, max_head=len(line)) == [errors.HEAD_TOO_LARGE]
+    for pieces in cuts(b"HTTP/1.1 200 " + b"a" * 100 + b"\r\n\r\n"):
+        assert responses(pieces, max_head=100) == [errors.HEAD_TOO_LARGE]
+
+
 def test_a_head_of_max_head_bytes_passes_and_one_more_does_not():
     wire = get(b"A: " + b"b" * 100)
     for pieces in cuts(wire):
@@ -382,7 +391,7 @@ def test_a_head_of_max_head_bytes_passes_and_one_more_does_not():
 
 
 def test_a_head_without_end_is_refused_at_the_limit():
-    for filler in (b"a", b"a: b\r\n"):
+    for filler, error in ((b"a", errors.URI_TOO_LONG), (b"a: b\r\n", errors.HEAD_TOO_LARGE)):
         decoder = RequestDecoder()
         sent = 0
         while True:
@@ -391,7 +400,7 @@ def test_a_head_without_end_is_refused_at_the_limit():
             if decoder.read_head() == FAILED:
                 break
             assert sent < 70_000
-        assert decoder.error == errors.HEAD_TOO_LARGE
+        assert decoder.error == error
 
 
 def test_max_headers():
