@@ -10,8 +10,11 @@ from tests.dataplane.protocols.http1 import cases, oracle
 from tests.e2e.smuggling import odd_requests, verdict
 from tests.e2e.smuggling.strict import Broken, Malformed, read_request, read_response
 
+# The routes of the differential test allow no tunnels, so the reader knows none.
+REQUESTS = [case for case in cases.REQUESTS if case.message.line[0] != b"CONNECT"]
 
-@pytest.mark.parametrize("case", cases.REQUESTS, ids=lambda case: case.name)
+
+@pytest.mark.parametrize("case", REQUESTS, ids=lambda case: case.name)
 def test_requests_that_are_well_formed(case: cases.Accepted) -> None:
     message = read_request(case.wire)
     method, target, host = case.message.line
