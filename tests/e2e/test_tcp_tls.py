@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -68,7 +69,13 @@ def test_tls_ends_here(tmp_path, certificates, first):
             one, other = (server, client) if first == "server" else (client, server)
             one.sendall(b"last words")
             if first == "client that says so":
-                client.unwrap()
+                saying = threading.Thread(target=client.unwrap)  # until the other side has ended, too
+                saying.start()
+                assert read(server, 100) == b"last words"
+                server.close()
+                saying.join(PATIENCE)
+                assert not saying.is_alive()
+                return
             one.close()
             assert read(other, 100) == b"last words"
 

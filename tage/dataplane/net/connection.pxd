@@ -19,7 +19,6 @@ cdef class Connection(Timer):
     cdef expire_closing(self, TimerWheel wheel)
     cpdef abort(self)
     cpdef reset(self)
-    cpdef bint half_closes(self)
     cpdef write_eof(self)
     cpdef opened(self)
     cpdef received(self, bytes data)

@@ -108,10 +108,6 @@ class Connection(Timer):
         else:
             self.abort()
 
-    def half_closes(self):
-        """Whether one direction can end without the other."""
-        return self.transport is not None and self.transport.half_closes()
-
     def write_eof(self):
         """Nothing more will be written; the peer may go on."""
         if not self.closing and self.transport is not None:

@@ -243,9 +243,6 @@ class SocketTransport(Transport):
         if self._unsent > HIGH_WATER and not self.connection.write_paused:
             self.connection.pause_writing()
 
-    def half_closes(self):
-        return True
-
     def write_eof(self):
         self._ending = True
         if self._unsent == 0 and not self._dead:

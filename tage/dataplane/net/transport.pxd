@@ -2,7 +2,6 @@ cimport cython
 
 cdef class Transport:
     cpdef write(self, bytes data)
-    cpdef bint half_closes(self)
     cpdef write_eof(self)
     cpdef pause_reading(self)
     cpdef resume_reading(self)

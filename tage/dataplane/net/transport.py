@@ -21,12 +21,8 @@ class Transport:
         """Ignored once closed."""
         raise NotImplementedError
 
-    def half_closes(self):
-        """Whether one direction can end without the other: not on the event loop's TLS."""
-        raise NotImplementedError
-
     def write_eof(self):
-        """Nothing more will be written; the peer may go on, where the transport `half_closes`."""
+        """Nothing more will be written; the peer may go on."""
         raise NotImplementedError
 
     def pause_reading(self):
@@ -72,9 +68,6 @@ class LoopTransport(Transport):
 
     def write(self, data):
         self._write(data)
-
-    def half_closes(self):
-        return self._transport.can_write_eof()
 
     def write_eof(self):
         """Over TLS the loop cannot end one direction alone: both end, after what was written has gone out."""

@@ -21,7 +21,6 @@ cdef class TcpDownstreamConnection(DownstreamConnection):
     cdef bytes _early
     cdef bint _ended
     cdef bint _over
-    cdef bint _cut_off
     cdef bint _draining
     cdef int _attempts
     cdef long long started
@@ -38,7 +37,7 @@ cdef class TcpDownstreamConnection(DownstreamConnection):
     cdef _fail(self, str flags)
     cdef _finish(self)
     cdef _upstream_ended(self)
-    cdef _upstream_lost(self, object error, bint halves)
+    cdef _upstream_lost(self, object error)
     cdef _cut(self, str why)
     cdef Py_ssize_t _waiting(self)
     cdef _rearm(self, long long now)

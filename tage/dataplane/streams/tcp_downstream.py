@@ -10,15 +10,16 @@ of it, and the client is read no further.
 
 Ends. Each direction ends on its own: the end of one side is passed on to the other behind the bytes, and the other
 direction goes on. When both have ended both connections close, once the peers have taken what was written. A reset is
-passed on as a reset, in either direction: neither side may take what it has got for the whole. TLS ends in both
-directions at once; and as many end it without saying so (no close_notify), which looks like a reset here, a reset of a
-TLS connection is passed on as an end.
+passed on as a reset, in either direction: neither side may take what it has got for the whole. TLS that ends without
+saying so (no close_notify) is passed on as an end, as Envoy does: many never say it, and what they sent has to arrive.
 
 Time. One timer a connection, at the earlier of idle timeout and maximum duration. Idle time is looked at when it is
 due; a peer that has taken something of what waits for it since the last look is not idle.
 
 Draining. Bytes have no place for "this is the last": a connection is kept until the drain time is over, then reset.
 """
+
+import ssl
 
 import cython
 
@@ -65,7 +66,6 @@ class TcpDownstreamConnection(DownstreamConnection):
         self._early = None
         self._ended = False
         self._over = False
-        self._cut_off = False
         self._draining = False
         self._attempts = 0
         self.started = 0
@@ -107,11 +107,11 @@ class TcpDownstreamConnection(DownstreamConnection):
         upstream: RelayedConnection = self.upstream
         self._ended = True
         if upstream is not None:
-            if upstream.ended_already or not self.half_closes():
+            if upstream.ended_already:
                 self._finish()
             else:
                 upstream.write_eof()
-        return self.half_closes()
+        return True
 
     def lost(self, error):
         upstream: RelayedConnection = self.upstream
@@ -123,7 +123,7 @@ class TcpDownstreamConnection(DownstreamConnection):
             self._log()
         if upstream is not None:
             self.upstream = None
-            upstream.leave(self._over or not (self._cut_off or self.half_closes()))
+            upstream.leave(self._over or isinstance(error, ssl.SSLEOFError))
         elif self._dialer is not None:
             self._host.undial(self._dialer)
             self._cluster.leave()
@@ -223,27 +223,24 @@ class TcpDownstreamConnection(DownstreamConnection):
         self._rearm(self.wheel.now())
 
     def _upstream_ended(self):
-        if self._ended or not self.half_closes():
+        if self._ended:
             self._finish()
         else:
             self.write_eof()
 
-    def _upstream_lost(self, error, halves):
-        """`halves`: it was a connection whose directions end on their own, and did not end so."""
+    def _upstream_lost(self, error):
         self.upstream = None
-        if not halves:
+        if isinstance(error, ssl.SSLEOFError):
             self._over = True
             self.close()
             self._rearm(self.wheel.now())
         elif not self._over and not self.closing:
-            self._cut_off = True
             self._flags = "UR" if isinstance(error, (ConnectionResetError, BrokenPipeError)) else "UC"
             self.reset()
 
     def _cut(self, why):
         """For a reason of our own; `why` stands in the access log."""
         self._over = False
-        self._cut_off = True
         if self._record is not None:
             self._record.termination_details = why
         self.reset()
@@ -386,7 +383,7 @@ class RelayedConnection(UpstreamConnection):
         self.ended_already = True
         if self.downstream is not None:
             self.downstream._upstream_ended()
-        return self.half_closes()
+        return True
 
     def lost(self, error):
         downstream: TcpDownstreamConnection = self.downstream
@@ -398,7 +395,7 @@ class RelayedConnection(UpstreamConnection):
         self.tcp_stats.record(self.wheel.now_us() - self._opened_at)
         self.host.lost(self)
         if downstream is not None:
-            downstream._upstream_lost(error, self.half_closes())
+            downstream._upstream_lost(error)
 
     def congested(self):
         if self.downstream is not None:

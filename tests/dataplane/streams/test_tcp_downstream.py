@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import ssl
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
@@ -262,40 +263,16 @@ def test_a_reset_after_half_an_end(world, who):
     assert is_reset(second)
 
 
-def test_ends_that_cannot_be_halved(world, monkeypatch):
-    """As with TLS: the end of one direction is the end of both."""
-    monkeypatch.setattr(FakeTransport, "can_write_eof", lambda self: False)
-    client, server = world.pair(b"x")
-    server.send(b"answer")
-    server.end()
-    assert client.takes() == b"answer"
-    assert is_closed(client)
-    assert is_closed(server)
-    client, server = world.pair(b"x")
-    client.end()
-    assert is_closed(client)
-    assert is_closed(server)
-
-
 @pytest.mark.parametrize("who", ["client", "server"])
-def test_tls_that_ends_without_saying_so(world, monkeypatch, who):
-    monkeypatch.setattr(FakeTransport, "can_write_eof", lambda self: False)
+def test_tls_that_ends_without_saying_so(world, who):
     lines = log(world, LINE)
     client, server = world.pair(b"x")
     server.send(b"y")
     first, second = (client, server) if who == "client" else (server, client)
-    first.reset()
+    first.transport.reset(ssl.SSLEOFError(8, "EOF occurred in violation of protocol"))
+    world.loop.settle()
     assert is_closed(second)
     assert lines == ["- 1 1 c 10.0.0.1:80 1"]
-
-
-def test_tls_that_is_cut_off_by_us_is_no_end(make_world, monkeypatch):
-    monkeypatch.setattr(FakeTransport, "can_write_eof", lambda self: False)
-    world = make_world(route={"idle_timeout": 1_000})
-    client, server = world.pair()
-    world.pass_time(1_000)
-    assert is_reset(client)
-    assert is_reset(server)
 
 
 # -- back-pressure -----------------------------------------------------------------------------------------------------
