@@ -8,6 +8,8 @@ import struct
 from collections import deque
 from typing import Any
 
+from tage.dataplane.net.transport import NO_LINGER, Transport
+
 
 class FakeLoop:
     """`call_later`, `call_soon` and a clock that only `run` moves."""
@@ -157,7 +159,7 @@ class FakeTransport:
 
     def attach(self, protocol: Any) -> None:
         self._protocol = protocol
-        protocol.connection_made(self)
+        protocol.connection_made(Seam(self))
 
     def feed(self, data: bytes) -> None:
         self._inbox.append(data)
@@ -205,3 +207,47 @@ class FakeTransport:
             self.lost = self.closing = True
             protocol, self._protocol = self._protocol, None
             protocol.connection_lost(error)
+
+
+class Seam(Transport):
+    """What a connection sees of a `FakeTransport`."""
+
+    def __init__(self, transport) -> None:
+        self._transport = transport
+        self._write = transport.write
+
+    def write(self, data):
+        self._write(data)
+
+    def write_eof(self):
+        self._transport.write_eof()
+
+    def pause_reading(self):
+        self._transport.pause_reading()
+
+    def resume_reading(self):
+        self._transport.resume_reading()
+
+    def close(self):
+        self._transport.close()
+
+    def abort(self):
+        self._transport.abort()
+
+    def reset(self):
+        sock = self._transport.get_extra_info("socket")
+        if sock is not None:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
+        self._transport.abort()
+
+    def unsent(self):
+        return self._transport.get_write_buffer_size()
+
+    def peer(self):
+        return self._transport.get_extra_info("peername")
+
+    def local(self):
+        return self._transport.get_extra_info("sockname")
+
+    def tls(self):
+        return self._transport.get_extra_info("ssl_object")

@@ -1,5 +1,5 @@
 from tage.dataplane.net.timers cimport Timer, TimerWheel
-from tage.dataplane.net.transport cimport LoopTransport, Transport
+from tage.dataplane.net.transport cimport Transport
 
 cdef class Connection(Timer):
     cdef Transport transport
@@ -9,6 +9,7 @@ cdef class Connection(Timer):
     cdef bint read_paused
     cdef tuple _peer
     cdef tuple _local
+    cdef bint _proxied
     cdef Py_ssize_t _unsent
     cpdef write(self, bytes data)
     cpdef pause_reading(self)
@@ -27,6 +28,7 @@ cdef class Connection(Timer):
     cpdef drained(self)
     cpdef congested(self)
     cpdef set_addresses(self, tuple peer, tuple local)
+    cpdef direct_address(self)
     cpdef str peer_host(self)
     cpdef tls(self)
     cpdef tuple peer_address(self)

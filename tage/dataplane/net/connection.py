@@ -1,7 +1,7 @@
 """`Connection`: a byte stream to a peer, behind a narrow seam: write, pause, resume, close, abort, reset.
 
-It has an asyncio protocol's methods and no asyncio base (a compiled class cannot have one; uvloop asks only for the
-methods). Subclasses implement `opened`, `received`, `ended`, `lost`, `congested` and `drained`.
+It has the names of an asyncio protocol's methods, for its transport to call. Subclasses implement `opened`, `received`,
+`ended`, `lost`, `congested` and `drained`.
 
 What was given to `write` is not changed afterwards. `congested` says that the transport holds more than its high-water
 mark (64 KiB) for the peer; who feeds this connection stops until `drained`.
@@ -13,7 +13,7 @@ A peer that does not take what was written would keep a closing connection for e
 import cython
 
 from tage.dataplane.net.timers import Timer
-from tage.dataplane.net.transport import LoopTransport, Transport
+from tage.dataplane.net.transport import Transport
 
 _FLUSH_MS = cython.declare(cython.longlong, 10_000)
 
@@ -28,13 +28,13 @@ class Connection(Timer):
         self.read_paused = False
         self._peer = None
         self._local = None
+        self._proxied = False
         self._unsent = 0
 
     # -- what the transport calls --------------------------------------------------------------------------------------
 
-    def connection_made(self, transport) -> None:
-        """`transport` is one of ours, or the event loop's."""
-        self.transport = transport if isinstance(transport, Transport) else LoopTransport(transport)
+    def connection_made(self, transport: Transport) -> None:
+        self.transport = transport
         self.open = True
         self.opened()
 
@@ -129,6 +129,13 @@ class Connection(Timer):
         """What a PROXY header says, (host, port) each: from here on these stand for the transport's own."""
         self._peer = peer
         self._local = local
+        self._proxied = True
+
+    def direct_address(self):
+        """As `peer_address`, and never what a PROXY header says."""
+        if not self._proxied:
+            return self.peer_address()
+        return self.transport.peer() if self.transport is not None else None
 
     def peer_host(self):
         """The peer's address without the port; empty if it is gone already."""

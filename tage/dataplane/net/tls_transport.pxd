@@ -12,5 +12,6 @@ cdef class TlsTransport(SocketTransport):
     cdef object _problem
     cdef bint _made
     cdef bint _over
+    cdef bint _half_closes
     cdef _handshake(self)
     cdef _greeted(self, object error)

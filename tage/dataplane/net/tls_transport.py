@@ -57,6 +57,7 @@ class TlsTransport(SocketTransport):
         self._problem = None
         self._made = False
         self._over = False
+        self._half_closes = False
 
     def ready(self, mask):
         if not self._made:
@@ -79,6 +80,7 @@ class TlsTransport(SocketTransport):
         else:
             if self._greeted(None):
                 self._made = True
+                self._half_closes = self._socket.version() == "TLSv1.3"
                 if self._mask != _IN:
                     self._mask = _IN
                     self.reactor.change(self.descriptor, _IN)
@@ -156,6 +158,13 @@ class TlsTransport(SocketTransport):
     def farewell(self):
         if self._made and not self._ending and not self._dead:
             self._shut()
+
+    def write_eof(self):
+        """Up to TLS 1.2 a close_notify ends both directions (RFC 5246, 7.2.1)."""
+        if self._half_closes:
+            SocketTransport.write_eof(self)
+        else:
+            self.close()
 
     def tls(self):
         return self._socket

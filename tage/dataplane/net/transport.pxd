@@ -1,5 +1,3 @@
-cimport cython
-
 cdef class Transport:
     cpdef write(self, bytes data)
     cpdef write_eof(self)
@@ -12,8 +10,3 @@ cdef class Transport:
     cpdef peer(self)
     cpdef local(self)
     cpdef tls(self)
-
-@cython.final
-cdef class LoopTransport(Transport):
-    cdef object _transport
-    cdef object _write

@@ -27,6 +27,7 @@ class DownstreamConnection(Connection):
         record.started = time.time_ns() // 1000
         record.connection_id = self.log_id
         record.remote = self.peer_address()
+        record.direct_remote = self.direct_address()
         record.local = self.local_address()
         record.server_name = self.server_name
         record.tls = self.tls()

@@ -188,23 +188,6 @@ def test_a_reset_is_no_end(run):
     run(scenario)
 
 
-def test_a_reset_through_the_event_loops_own_transport(run):
-    async def scenario(bench):
-        with socket.create_server(("127.0.0.1", 0)) as server:
-            peer = socket.create_connection(server.getsockname())
-            sock, _ = server.accept()
-        peer.setblocking(False)
-        connection = Recorder()
-        await bench.loop.connect_accepted_socket(lambda: connection, sock)
-        connection.reset()
-        await bench.until(lambda: connection.gone)
-        with pytest.raises(ConnectionResetError):
-            await bench.read(peer, 1)
-        peer.close()
-
-    run(scenario)
-
-
 def test_the_peers_end_with_data_still_to_send(run):
     async def scenario(bench):
         connection, peer = bench.pair(Recorder(keep=True))

@@ -12,6 +12,7 @@ cdef class Record:
     cdef public long long bytes_sent
     cdef public int attempts
     cdef public tuple remote
+    cdef public tuple direct_remote
     cdef public tuple local
     cdef public str server_name
     cdef public long long connection_id

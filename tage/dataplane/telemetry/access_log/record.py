@@ -30,6 +30,8 @@ class Record:
         self.bytes_sent = 0
         self.attempts = 0
         self.remote = None
+        self.direct_remote = None
+        """Who connected, where a PROXY header names another as `remote`."""
         self.local = None
         self.server_name = None
         """SNI."""
