@@ -220,7 +220,11 @@ class Seam(Transport):
         self._write(data)
 
     def write_eof(self):
-        self._transport.write_eof()
+        """Up to TLS 1.2 both directions end, after what was written has gone out."""
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
+        else:
+            self._transport.close()
 
     def pause_reading(self):
         self._transport.pause_reading()

@@ -392,7 +392,7 @@ def test_a_reset_is_a_reset_on_the_other_side(world, open_tunnel, first, half_cl
     assert world.up("rq_rx_reset") == (first == "server")
 
 
-def test_behind_tls_the_end_of_one_direction_is_the_end_of_both(world):
+def test_behind_tls_1_2_the_end_of_one_direction_is_the_end_of_both(world):
     client, server = upgraded(world)
     client.transport.half_closes = False
     server.send(b"bye")
