@@ -101,28 +101,28 @@ def measure(row: Row, settings: Settings, say: Say) -> RowFigures:
     """Raises `BenchError` when nothing can be measured, or when the proxies would not do the same work."""
     if lacks := row.load.lacks():
         raise BenchError(f"the load generator is missing: {lacks}")
-    with _started(row, settings, say) as started:
-        figures = {proxy.name: Figures(proxy.name, version_of(proxy.proxy)) for proxy in started.proxies}
-        for proxy in started.proxies:
+    with started(row, settings, say) as run:
+        figures = {proxy.name: Figures(proxy.name, version_of(proxy.proxy)) for proxy in run.proxies}
+        for proxy in run.proxies:
             figures[proxy.name].idle_mb = memory.settled_mb(proxy.process)
         if row.control_plane:
             say("memory under a control plane")
-            found = dynamic.idle_mb(row.proxies, started.backend, started.directory, settings.proxy_core)
+            found = dynamic.idle_mb(row.proxies, run.backend, run.directory, settings.proxy_core)
             for name, mb in found.items():
                 figures[name].dynamic_mb = mb
-        _saturate(row.load, started, figures, settings, say)
+        _saturate(row.load, run, figures, settings, say)
         rate = _common_rate(list(figures.values()), row.tls)
         direct = Figures(DIRECT)
-        _pace(row.load, started, figures, direct, rate, settings, say)
+        _pace(row.load, run, figures, direct, rate, settings, say)
         if row.tls is not Tls.NONE:
-            _shake_hands(row.load, started, figures, settings, say)
-        for proxy in started.proxies:
+            _shake_hands(row.load, run, figures, settings, say)
+        for proxy in run.proxies:
             figures[proxy.name].loaded_mb = memory.settled_mb(proxy.process)
-    return RowFigures(row, list(figures.values()), direct, rate, started.left_out)
+    return RowFigures(row, list(figures.values()), direct, rate, run.left_out)
 
 
 @contextmanager
-def _started(row: Row, settings: Settings, say: Say) -> Iterator[Started]:
+def started(row: Row, settings: Settings, say: Say) -> Iterator[Started]:
     """The run's folder, the backend and each installed proxy of the row, ready and checked."""
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tage-bench-")))
