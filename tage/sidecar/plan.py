@@ -82,7 +82,7 @@ class Trust(Section, frozen=True, tag=True):
     """Whose certificates are believed, and which names of theirs. Source: CertificateValidationContext."""
 
     ca: bytes = b""
-    """PEM; empty: none is believed for its issuer (`hashes` alone decide)."""
+    """PEM."""
     crl: bytes = b""
     names: list[SanMatch] = []
     """Empty: any name will do."""

@@ -244,8 +244,8 @@ def _trust(message: common_pb2.CertificateValidationContext, path: str, problems
         if len(digest) != _HASH_SIZE or any(c not in "0123456789abcdef" for c in digest):
             problems.add(f"{path}.verify_certificate_hash[{i}]", "is not a SHA-256 in hexadecimal")
         hashes.append(digest)
-    if not message.HasField("trusted_ca") and (names or not hashes):
-        problems.add(f"{path}.trusted_ca", "is missing: names mean nothing in a certificate that anybody can make")
+    if not message.HasField("trusted_ca"):
+        problems.add(f"{path}.trusted_ca", "is missing: what a certificate says counts if its issuer is trusted")
     trust = plan.Trust(_name(sources, repr((names, hashes))), names=names, hashes=hashes)
     return _add(trust, sources, path, problems, secrets)
 
@@ -282,6 +282,10 @@ def _add(
     problems: Problems,
     secrets: Secrets,
 ) -> str:
+    """Gives the section's name."""
+    required = {"chain", "key"} if isinstance(section, plan.Certificate) else {"ca"}
+    if not required <= sources.keys():
+        return section.name  # which is a problem already
     try:
         secret = load(SecretDraft(section, sources))
     except SecretError as error:
