@@ -14,6 +14,7 @@ cdef class Reactor:
     cdef list _transports
     cdef bytearray _buffer
     cdef unsigned char* buffer
+    cdef object view
     cdef list _dead
     cdef register(self, SocketTransport transport, unsigned int mask)
     cdef change(self, int descriptor, unsigned int mask)

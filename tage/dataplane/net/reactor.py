@@ -49,6 +49,7 @@ class Reactor:
         self._transports = []
         self._buffer = bytearray(_READ)
         self.buffer = self._buffer
+        self.view = memoryview(self._buffer)
         self._dead = []
         loop.add_reader(self._descriptor, self.turn)
 

@@ -8,7 +8,6 @@ cdef class TlsTransport(SocketTransport):
     cdef object _greet
     cdef object _recv
     cdef object _write
-    cdef object _view
     cdef object _problem
     cdef bint _made
     cdef bint _over

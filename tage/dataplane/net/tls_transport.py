@@ -53,7 +53,6 @@ class TlsTransport(SocketTransport):
         self._greet = greet
         self._recv = sock.read
         self._write = sock.write
-        self._view = memoryview(reactor._buffer)
         self._problem = None
         self._made = False
         self._over = False
@@ -114,7 +113,7 @@ class TlsTransport(SocketTransport):
             return 0
         try:
             while total < _RECORDS * _RECORD:
-                count = self._recv(_RECORD, self._view[total:] if total else self._view)
+                count = self._recv(_RECORD, self.reactor.view[total:] if total else self.reactor.view)
                 total += count
                 if count < _RECORD:
                     break

@@ -106,7 +106,7 @@ class HeaderBlock:
 
     def _grow(self):
         old: cython.Py_ssize_t = self._capacity
-        self._capacity = old * 2 if old else 32
+        self._capacity = old * 2 if old else 16  # most heads have fewer, and idle connections keep theirs
         more = bytes(4 * (self._capacity - old))
         self.name_start = array("i", (bytes(self.name_start) if old else b"") + more)
         self.name_end = array("i", (bytes(self.name_end) if old else b"") + more)
