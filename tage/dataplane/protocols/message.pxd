@@ -19,6 +19,8 @@ cpdef enum HeaderKind:
     FORWARDED_FOR = 13
     FORWARDED_PROTO = 14
     CLIENT_CERT = 15
+    MAX_FORWARDS = 16
+    TAGE_HOPS = 17
 
 @cython.final
 cdef class HeaderBlock:

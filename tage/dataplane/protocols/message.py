@@ -30,6 +30,8 @@ if not cython.compiled:
     FORWARDED_FOR = 13
     FORWARDED_PROTO = 14
     CLIENT_CERT = 15
+    MAX_FORWARDS = 16
+    TAGE_HOPS = 17
     HeaderKind = IntEnum("HeaderKind", {name: value for name, value in globals().items() if type(value) is int})
 
 HOP_BY_HOP = cython.declare(
@@ -70,7 +72,9 @@ def kind_of(p, start, size):
             return CONNECTION
         return KEEP_ALIVE if c == 107 and same(p, start, 10, b"keep-alive") else PLAIN
     if size == 12:
-        return REQUEST_ID if c == 120 and same(p, start, 12, b"x-request-id") else PLAIN
+        if c == 120 and same(p, start, 12, b"x-request-id"):
+            return REQUEST_ID
+        return MAX_FORWARDS if c == 109 and same(p, start, 12, b"max-forwards") else PLAIN
     if size == 14:
         return CONTENT_LENGTH if c == 99 and same(p, start, 14, b"content-length") else PLAIN
     if size == 15:
@@ -79,6 +83,8 @@ def kind_of(p, start, size):
         if c == 116 and same(p, start, 17, b"transfer-encoding"):
             return TRANSFER_ENCODING
         return FORWARDED_PROTO if c == 120 and same(p, start, 17, b"x-forwarded-proto") else PLAIN
+    if size == 11:
+        return TAGE_HOPS if c == 120 and same(p, start, 11, b"x-tage-hops") else PLAIN
     if size == 2:
         return TE if c == 116 and same(p, start, 2, b"te") else PLAIN
     if size == 6:

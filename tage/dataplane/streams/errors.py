@@ -13,8 +13,11 @@ class ProxyError(NamedTuple):
     reason: str
     details: str
     """Envoy's response code details (%RESPONSE_CODE_DETAILS%)."""
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+    """What the answer has to say besides."""
 
 
+_ALLOW = ((b"allow", b"GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH"),)
 _RESET = "upstream_reset_before_response_started"
 
 NO_ROUTE = ProxyError("NR", 404, "no route: no virtual host or route matches this request", "route_not_found")
@@ -43,7 +46,12 @@ REQUEST_IDLE = ProxyError(
 MALFORMED = ProxyError("DPE", 400, "malformed request", "codec_error")
 HEAD_TIMEOUT = ProxyError("DT", 408, "the request's head did not arrive in time", "request_header_timeout")
 NO_CONNECT = ProxyError("DPE", 501, "CONNECT is not enabled here", "upgrade_failed")
+BAD_MAX_FORWARDS = ProxyError("DPE", 400, "malformed Max-Forwards", "invalid_max_forwards")
+NO_TRACE = ProxyError("DPE", 405, "TRACE is not answered by a proxy", "max_forwards_reached", _ALLOW)
+LOOP = ProxyError("-", 508, "loop detected: the request came back to this sidecar too often", "loop_detected")
 CLIENT_GONE = ProxyError("DC", 0, "downstream connection termination", "downstream_remote_disconnect")
 """Nobody is left to answer; counted and logged."""
 DIRECT = ProxyError("-", 200, "direct response", "direct_response")
 """Not an error: the route answers itself."""
+OPTIONS = ProxyError("-", 200, "", "max_forwards_reached", _ALLOW)
+"""Not an error either: the request was to go no further."""

@@ -308,7 +308,7 @@ class Http1DownstreamConnection(DownstreamConnection):
             self.write_eof()
 
     def send_error(self, error, status, body):
-        headers = [(b"server", self.listener.server_name)]
+        headers = [(b"server", self.listener.server_name), *error.headers]
         to_head: cython.bint = False
         if self.stream is not None or self.decoder.begun:
             to_head = self.decoder.head.method == b"HEAD"

@@ -7,6 +7,7 @@ from tage.dataplane.routing.table cimport Route
 from tage.dataplane.streams.context cimport Context, ListenerState
 from tage.dataplane.streams.downstream cimport DownstreamConnection
 from tage.dataplane.streams.forwarding cimport ask_upgrade, request_edits, settle_upgrade
+from tage.dataplane.streams.loops cimport MALFORMED, MAX_HOPS, UNLIMITED, count_hop, forwards_left, hops_made, limit_forwards
 from tage.dataplane.streams.record cimport StreamRecord
 from tage.dataplane.upstream.cluster cimport Cluster, Host
 from tage.dataplane.upstream.connection cimport (
@@ -57,9 +58,11 @@ cdef class Stream(Receiver):
     cdef downstream_closed(self)
     cdef downstream_congested(self)
     cdef downstream_drained(self)
+    cdef bint _goes_on(self, long long left)
     cdef _try(self, bint fresh)
     cdef int _dial(self)
     cdef _dispatch(self, UpstreamConnection connection)
+    cdef bint _looped(self, int status)
     cdef bint _agrees(self, int status)
     cdef _open_tunnel(self, ResponseHead head, bytes data)
     cdef _keep(self, bytes data)

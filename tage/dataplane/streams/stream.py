@@ -44,6 +44,15 @@ if not cython.compiled:
     from tage.dataplane.routing.policy import CONNECT_FAILURE as RETRY_CONNECT_FAILURE
     from tage.dataplane.routing.policy import RESET as RETRY_RESET
     from tage.dataplane.streams.forwarding import ask_upgrade, request_edits, settle_upgrade
+    from tage.dataplane.streams.loops import (
+        MALFORMED,
+        MAX_HOPS,
+        UNLIMITED,
+        count_hop,
+        forwards_left,
+        hops_made,
+        limit_forwards,
+    )
     from tage.dataplane.upstream.connection import (
         CONNECT_FAILURE,
         CONNECT_TIMEOUT,
@@ -130,6 +139,7 @@ class Stream(Receiver):
         """A request's head, with the part of its body (or None) that came with it. `head` stays valid and unchanged
         until the stream is over."""
         route: Route
+        left: cython.longlong = UNLIMITED
         self.head = head
         self.started = self.context.wheel.now_us()
         self.last_activity = self.started // 1000
@@ -140,6 +150,10 @@ class Stream(Receiver):
         if data is not None:
             self._keep(data)
         self.request_ended = end
+        if len(head.method) > 4:
+            left = forwards_left(head)
+            if left != UNLIMITED and not self._goes_on(left):
+                return
         route = self.listener.routes.route(head) if self.listener.routes is not None else None
         if route is None:
             self.listener.stats.up(_L_NO_ROUTE)
@@ -164,6 +178,8 @@ class Stream(Receiver):
             return
         self.admitted = True
         self.edits = request_edits(self.listener, head, self.downstream.forwarded_for)
+        if left != UNLIMITED:
+            limit_forwards(self.edits, left - 1)
         if route.prefix_rewrite:
             self.edits.path = route.rewrite(head.path)
         if head.upgrade is not None:
@@ -173,6 +189,14 @@ class Stream(Receiver):
             self._start_clock()
         self._rearm(self.last_activity)
         self._try(False)
+
+    def _goes_on(self, left):
+        """Whether Max-Forwards lets the request go on; else it is answered here."""
+        if left == MALFORMED:
+            self._fail(errors.BAD_MAX_FORWARDS, "")
+        elif left == 0:
+            self._fail(errors.OPTIONS if self.head.method == b"OPTIONS" else errors.NO_TRACE, "")
+        return left > 0
 
     def request_data(self, data, end):
         """More of the request's body."""
@@ -240,6 +264,11 @@ class Stream(Receiver):
             self.cluster.stats.up(_C_NONE_HEALTHY)
             self._fail(errors.NO_HEALTHY_HOST, "")
             return
+        if self.host.own:
+            if hops_made(self.head) >= MAX_HOPS:
+                self._fail(errors.LOOP, "")
+                return
+            count_hop(self.edits, self.head)
         self.tries += 1
         self.cluster.stats.up(_C_TOTAL)
         if self.cluster.proxy_protocol or self.terminates:
@@ -351,7 +380,7 @@ class Stream(Receiver):
         if self.head.upgrade is not None and self._agrees(status):
             self._open_tunnel(head, data)
             return
-        if policy is not None and policy.retries_status(status) and self._may_retry():
+        if policy is not None and policy.retries_status(status) and not self._looped(status) and self._may_retry():
             self.cluster.stats.up_class(_C_1XX, status)
             self.cluster.stats.record(self.context.wheel.now_us() - self.try_started)
             self.avoid = self.host
@@ -373,6 +402,10 @@ class Stream(Receiver):
         self.downstream.send_response(head, data, end)
         if end and not self.over:
             self._finish()
+
+    def _looped(self, status):
+        """Tried again at each hop, it would go round many times more than `MAX_HOPS`."""
+        return status == 508 and self.host.own
 
     def _agrees(self, status):
         """An upstream connection gives a 101 only where it was asked for."""

@@ -13,6 +13,7 @@ cdef class Host:
     cdef public int weight
     cdef public bint healthy
     cdef public bint retired
+    cdef public bint own
     cdef public Py_ssize_t active
     cdef public Cluster cluster
     cdef list _idle

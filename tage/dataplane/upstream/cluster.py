@@ -61,7 +61,7 @@ class Dial:
 
 class Host:
     """One endpoint of a cluster, with its pool. `active` counts the requests under way on it, `connections` those that
-    are open or being opened, the latter in `connecting` too; all of this worker."""
+    are open or being opened, the latter in `connecting` too; all of this worker. `own`: a listener of this sidecar."""
 
     def __init__(
         self, cluster, address: str, port: cython.int, weight: cython.int = 1, healthy: cython.bint = True
@@ -72,6 +72,7 @@ class Host:
         self.weight = weight
         self.healthy = healthy
         self.retired = False
+        self.own = False
         self.active = 0
         self.connecting = 0
         self.connections = 0

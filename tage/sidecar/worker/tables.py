@@ -33,6 +33,7 @@ from tage.sidecar.worker import tls
 from tage.sidecar.worker.limits import Limits
 from tage.sidecar.worker.listeners import Listener, keyed
 from tage.sidecar.worker.logs import LogFiles, LogRefused
+from tage.sidecar.worker.own import OwnAddresses
 
 SLICE_US = 1_000
 """How long preparing a plan may keep traffic waiting at a time."""
@@ -215,6 +216,8 @@ class Tables:
     def commit(self, draft: Draft) -> Swap:
         """Makes the draft the plan in force."""
         clusters = dict(self._context.clusters)
+        own = OwnAddresses(_of_kind(draft.sections, "listener", plan.Listener))
+        moved = any(kind == "listener" for kind, _ in draft.changed)
         for cluster in _of_kind(draft.sections, "cluster", plan.Cluster):
             key, endpoints_key = ("cluster", cluster.name), ("endpoints", cluster.endpoints)
             live = clusters.get(cluster.name)
@@ -232,6 +235,9 @@ class Tables:
                 endpoints = draft.sections[endpoints_key]
                 assert isinstance(endpoints, plan.Endpoints)
                 live.set_hosts([(e.address, e.port, e.weight, e.healthy) for e in endpoints.endpoints])
+            if moved or key in draft.changed or endpoints_key in draft.changed:
+                for host in live.hosts:
+                    host.own = own.has(host.address, host.port)
         for name in [name for name in clusters if ("cluster", name) not in draft.sections]:
             clusters.pop(name).close()
         self._limits.settle(clusters)

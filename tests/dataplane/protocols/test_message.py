@@ -103,6 +103,8 @@ KINDS = {
     HeaderKind.FORWARDED_FOR: b"x-forwarded-for",
     HeaderKind.FORWARDED_PROTO: b"x-forwarded-proto",
     HeaderKind.CLIENT_CERT: b"x-forwarded-client-cert",
+    HeaderKind.MAX_FORWARDS: b"max-forwards",
+    HeaderKind.TAGE_HOPS: b"x-tage-hops",
 }
 VALUES = {
     HeaderKind.TRANSFER_ENCODING: b"chunked",

@@ -105,6 +105,23 @@ def test_a_first_plan(worker):
     assert worker.hosts() == ["10.0.0.1"]
 
 
+def test_hosts_that_are_listeners_of_this_sidecar(worker):
+    def own():
+        return [host.own for host in worker.context.clusters["c"].hosts]
+
+    worker.apply(endpoints("c", "127.0.0.1", "10.0.0.1"), *WHOLE[1:], full=True)
+    assert own() == [True, False]
+    worker.apply(endpoints("c", "10.0.0.1", "127.0.0.1"))
+    assert own() == [False, True]
+    elsewhere = plan.Listener("l", "127.0.0.2", 80, chains=[plan.FilterChain(http=plan.Http("r"))])
+    worker.apply(elsewhere)
+    assert own() == [False, False]
+    worker.apply(listener("m"))
+    assert own() == [False, True]
+    worker.apply(removed=[("listener", "m")])
+    assert own() == [False, False]
+
+
 @pytest.mark.parametrize("order", [WHOLE, WHOLE[::-1]])
 def test_the_order_of_sections_does_not_count(worker, order):
     worker.apply(*order, full=True)

@@ -21,7 +21,7 @@ _REASONS = {
     414: b"URI Too Long", 417: b"Expectation Failed", 426: b"Upgrade Required", 429: b"Too Many Requests",
     431: b"Request Header Fields Too Large",
     500: b"Internal Server Error", 501: b"Not Implemented", 502: b"Bad Gateway", 503: b"Service Unavailable",
-    504: b"Gateway Timeout", 505: b"HTTP Version Not Supported",
+    504: b"Gateway Timeout", 505: b"HTTP Version Not Supported", 508: b"Loop Detected",
 }  # fmt: skip
 
 
