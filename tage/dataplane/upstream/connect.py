@@ -92,7 +92,7 @@ class Connector:
             transport = attach_tls(
                 self._reactor, sock, connection, tls.context, greet, server=False, server_name=tls.sni
             )
-        except OSError:
+        except (OSError, ValueError):  # the server has gone already, or the server name is none
             sock.close()
             raise
         try:
