@@ -169,6 +169,9 @@ def _syntax_error(error: yaml.YAMLError, text: str) -> tuple[str, int]:
         return f"not valid YAML: character U+{ord(bad[0]):04X} is not allowed", text.count("\n", 0, bad.start()) + 1
     mark = error.problem_mark or error.context_mark
     line = mark.line + 1 if mark else 0
+    if error.problem == "exceeded maximum nesting depth":
+        # libyaml's own limit, a thousand, met while it looks ahead; ours is far below.
+        return f"nested deeper than {MAX_DEPTH} levels", line
     message = f"not valid YAML: {error.problem or error.context}"
     since = error.context_mark.line + 1 if error.context_mark else line
     if error.context and error.problem and since != line:
