@@ -163,6 +163,8 @@ class Cluster(Section, frozen=True):
     """The same over all hosts, to those that are picked next."""
     tcp_keepalive: TcpKeepalive | None = None
     max_requests_per_connection: int = 0
+    enable_trailers: bool = False
+    """Those of requests are sent, those of answers kept. Source: Http1ProtocolOptions."""
     logical: bool = False
     """LOGICAL_DNS: one host whose address moves. New connections go to the new address, open ones stay."""
     tls: UpstreamTls | None = None
@@ -289,6 +291,8 @@ class Http(msgspec.Struct, frozen=True, omit_defaults=True):
     access_logs: list[AccessLog] = []
     upgrades: list[str] = []
     """Protocols to which requests may switch, in lower case; `connect` is the method. Source: upgrade_configs."""
+    enable_trailers: bool = False
+    """Those of requests are kept, those of answers sent. Source: Http1ProtocolOptions."""
 
 
 class Tcp(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -32,6 +32,7 @@ class Request:
     body: bytes
     connection: int
     """Which of the backend's connections it came on, counted from 1."""
+    trailers: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -42,6 +43,8 @@ class Answer:
     body: bytes | AsyncIterator[bytes] = b""
     headers: list[tuple[str, str]] = field(default_factory=list)
     close: bool = False
+    trailers: list[tuple[str, str]] = field(default_factory=list)
+    """Behind pieces."""
 
 
 Handler = Callable[[Request], Answer | Awaitable[Answer]]
@@ -181,7 +184,8 @@ class Backend(_Listener):
             elif isinstance(event, h11.EndOfMessage):
                 assert request is not None
                 method, target = request.method.decode(), request.target.decode()
-                return Request(method, target, joined(request.headers), b"".join(body), number)
+                trailers = joined(event.headers)
+                return Request(method, target, joined(request.headers), b"".join(body), number, trailers)
             else:
                 return None
 
@@ -207,7 +211,7 @@ class Backend(_Listener):
             async for piece in answer.body:
                 writer.write(events.send(h11.Data(data=piece)) or b"")
                 await writer.drain()
-        writer.write(events.send(h11.EndOfMessage()) or b"")
+        writer.write(events.send(h11.EndOfMessage(headers=[*answer.trailers])) or b"")
         await writer.drain()
 
 

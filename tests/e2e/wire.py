@@ -21,6 +21,8 @@ class Response:
     body: bytes = b""
     interim: list[int] = field(default_factory=list)
     """Status codes of the 1xx answers before it."""
+    trailers: dict[str, str] = field(default_factory=dict)
+    """As the headers; there once the body was read to its end."""
 
     @property
     def flags(self) -> str:
@@ -73,12 +75,13 @@ class Client:
             interim.append(event.status_code)
         assert isinstance(event, h11.Response), f"{event} instead of an answer"
         response = Response(event.status_code, event.reason.decode(), joined(event.headers), interim=interim)
-        return response, self._pieces(events)
+        return response, self._pieces(events, response)
 
-    def _pieces(self, events: h11.Connection) -> Iterator[bytes]:
+    def _pieces(self, events: h11.Connection, response: Response) -> Iterator[bytes]:
         while isinstance(event := self._next(events), h11.Data):
             yield event.data
         assert isinstance(event, h11.EndOfMessage), f"{event} instead of the body's end"
+        response.trailers = joined(event.headers)
         self._rest = events.trailing_data[0]
 
     def _next(self, events: h11.Connection) -> object:

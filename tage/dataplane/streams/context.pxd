@@ -35,4 +35,5 @@ cdef class ListenerState:
     cdef public set connections
     cdef public list access_logs
     cdef public frozenset upgrades
+    cdef public bint enable_trailers
     cpdef write_logs(self, Record record)

@@ -23,7 +23,8 @@ class ListenerState:
     """A listener as its connections see it. A new plan changes it in place, so that the next request on an open
     connection meets the new routes. Times in ms, sizes in bytes. `tcp` is there where bytes are relayed as they are,
     and nothing of HTTP counts then; `access_logs` is None where there are none. `upgrades` are the protocols, in lower
-    case, to which requests may switch where their route does not say otherwise."""
+    case, to which requests may switch where their route does not say otherwise. With `enable_trailers` those of
+    requests are kept and those of answers sent."""
 
     def __init__(self, context: Context, name: str, stats) -> None:
         self.context = context
@@ -41,6 +42,7 @@ class ListenerState:
         self.connections = set()
         self.access_logs = None
         self.upgrades = frozenset()
+        self.enable_trailers = False
 
     def write_logs(self, record):
         """To each of `access_logs`, of which there is at least one."""

@@ -2,8 +2,8 @@ cimport cython
 
 from tage.dataplane.protocols.http1.decoder cimport FAILED, MORE, READY
 from tage.dataplane.protocols.http1.request cimport RequestDecoder
-from tage.dataplane.protocols.http1.encoder cimport HeaderEdits, write_chunk, write_response
-from tage.dataplane.protocols.message cimport CONTENT_LENGTH, ResponseHead
+from tage.dataplane.protocols.http1.encoder cimport HeaderEdits, write_chunk, write_last_chunk, write_response
+from tage.dataplane.protocols.message cimport CONTENT_LENGTH, TRAILER, ResponseHead
 from tage.dataplane.protocols.writer cimport ByteWriter
 from tage.dataplane.streams.downstream cimport DownstreamConnection
 from tage.dataplane.streams.record cimport StreamRecord
@@ -30,5 +30,6 @@ cdef class Http1DownstreamConnection(DownstreamConnection):
     cdef _end_tunnel(self)
     cdef _refuse(self, object error)
     cdef _send(self, bytes data)
+    cdef _write_end(self, ByteWriter out)
     cdef _finish_writing(self)
     cdef _count_refused(self, object error, int status, object sent)

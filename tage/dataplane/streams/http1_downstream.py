@@ -18,7 +18,7 @@ is kept until it has been quiet for `_DRAIN_QUIET_MS`.
 
 import cython
 
-from tage.dataplane.protocols.http1.encoder import LAST_CHUNK, HeaderEdits, local_response
+from tage.dataplane.protocols.http1.encoder import HeaderEdits, local_response
 from tage.dataplane.protocols.http1.request import RequestDecoder
 from tage.dataplane.protocols.writer import ByteWriter
 from tage.dataplane.streams import errors
@@ -31,8 +31,8 @@ from tage.dataplane.telemetry.layout import LISTENER
 if not cython.compiled:
     # Compiled, these names come from the .pxd.
     from tage.dataplane.protocols.http1.decoder import FAILED, MORE, READY
-    from tage.dataplane.protocols.http1.encoder import write_chunk, write_response
-    from tage.dataplane.protocols.message import CONTENT_LENGTH
+    from tage.dataplane.protocols.http1.encoder import write_chunk, write_last_chunk, write_response
+    from tage.dataplane.protocols.message import CONTENT_LENGTH, TRAILER
 
 _CX_TOTAL = cython.declare(cython.Py_ssize_t, LISTENER.offset("downstream_cx_total"))
 _CX_ACTIVE = cython.declare(cython.Py_ssize_t, LISTENER.offset("downstream_cx_active"))
@@ -49,6 +49,8 @@ _LINGER_MS = cython.declare(cython.longlong, 1_000)
 _DRAIN_QUIET_MS = cython.declare(cython.longlong, 1_000)
 
 _NO_EDITS = cython.declare(HeaderEdits, HeaderEdits())
+_WITH_TRAILERS = cython.declare(HeaderEdits, HeaderEdits())
+_WITH_TRAILERS.keep = 1 << TRAILER  # it announces them
 
 
 class Http1DownstreamConnection(DownstreamConnection):
@@ -155,6 +157,7 @@ class Http1DownstreamConnection(DownstreamConnection):
         stream: Stream
         if self._close_after:
             return False
+        decoder.keep_trailers = self.listener.enable_trailers
         progress = decoder.read_head()
         if progress == MORE:
             if self._ended:
@@ -180,6 +183,8 @@ class Http1DownstreamConnection(DownstreamConnection):
         elif not decoder.keep_alive or self._draining or self.listener.context.draining:
             self._close_after = True
         stream = self.stream = Stream(self)
+        if decoder.trailers is not None:
+            stream.request_trailers = decoder.trailers
         stream.start(decoder.head, decoder.payload, self._request_ended)
         return True
 
@@ -195,6 +200,8 @@ class Http1DownstreamConnection(DownstreamConnection):
             self._refuse(decoder.error)
             return False
         self._request_ended = progress == READY
+        if decoder.trailers is not None:
+            stream.request_trailers = decoder.trailers
         if decoder.payload is not None or self._request_ended:
             stream.request_data(decoder.payload, self._request_ended)
         return True
@@ -255,6 +262,7 @@ class Http1DownstreamConnection(DownstreamConnection):
 
     def send_response(self, head, data, end):
         out: ByteWriter = self.listener.context.writer
+        edits: HeaderEdits = _NO_EDITS
         old: cython.bint = self.decoder.head.version_10
         self._chunked = head.body_length < 0 and not old
         if head.body_length < 0 and old:
@@ -262,12 +270,14 @@ class Http1DownstreamConnection(DownstreamConnection):
         if not self._request_ended or self.listener.context.draining:
             self._close_after = True
         out.clear()
-        write_response(out, head, _NO_EDITS, self._chunked, self._close_after, old and not self._close_after)
+        if self._chunked and self.listener.enable_trailers and self.stream.cluster.enable_trailers:
+            edits = _WITH_TRAILERS
+        write_response(out, head, edits, self._chunked, self._close_after, old and not self._close_after)
         if self._chunked:
             if data is not None:
                 write_chunk(out, data)
             if end:
-                out.put(LAST_CHUNK)
+                self._write_end(out)
         elif data is not None:
             out.put(data)
         self._send(out.take())
@@ -300,12 +310,15 @@ class Http1DownstreamConnection(DownstreamConnection):
             if data is not None:
                 write_chunk(out, data)
             if end:
-                out.put(LAST_CHUNK)
+                self._write_end(out)
             data = out.take()
         if data:
             self._send(data)
         if end and self._tunnel:
             self.write_eof()
+
+    def _write_end(self, out):
+        write_last_chunk(out, self.stream.response_trailers if self.listener.enable_trailers else None)
 
     def send_error(self, error, status, body):
         headers = [(b"server", self.listener.server_name), *error.headers]

@@ -3,7 +3,7 @@ cimport cython
 from tage.dataplane.net.timers cimport TimerWheel
 from tage.dataplane.protocols.http1.decoder cimport FAILED, MORE, READY
 from tage.dataplane.protocols.http1.response cimport ResponseDecoder
-from tage.dataplane.protocols.http1.encoder cimport HeaderEdits, write_chunk, write_request
+from tage.dataplane.protocols.http1.encoder cimport HeaderEdits, write_chunk, write_last_chunk, write_request
 from tage.dataplane.protocols.message cimport RequestHead
 from tage.dataplane.protocols.writer cimport ByteWriter
 from tage.dataplane.upstream.cluster cimport Cluster, Host
@@ -24,6 +24,7 @@ cdef class Http1UpstreamConnection(UpstreamConnection):
     cdef bytes _upgrade
     cdef long long _free_since
     cdef bint _aged
+    cdef _write_end(self, ByteWriter out)
     cdef _read(self)
     cdef _watch(self)
     cdef _switch(self, Receiver receiver)

@@ -13,7 +13,6 @@ raw bytes both ways, each direction ending on its own. It never goes back.
 
 import cython
 
-from tage.dataplane.protocols.http1.encoder import LAST_CHUNK
 from tage.dataplane.protocols.http1.response import ResponseDecoder
 from tage.dataplane.protocols.writer import ByteWriter
 from tage.dataplane.telemetry.layout import CLUSTER
@@ -23,7 +22,7 @@ from tage.dataplane.upstream.connection import Receiver, UpstreamConnection
 if not cython.compiled:
     # Compiled, these names come from the .pxd.
     from tage.dataplane.protocols.http1.decoder import FAILED, MORE, READY
-    from tage.dataplane.protocols.http1.encoder import write_chunk, write_request
+    from tage.dataplane.protocols.http1.encoder import write_chunk, write_last_chunk, write_request
     from tage.dataplane.upstream.connection import PROTOCOL_ERROR, TERMINATED
 
 _RX_BYTES = cython.declare(cython.Py_ssize_t, CLUSTER.offset("upstream_cx_rx_bytes_total"))
@@ -57,6 +56,7 @@ class Http1UpstreamConnection(UpstreamConnection):
         self.receiver = receiver
         self.requests += 1
         self.received_any = False
+        self.decoder.keep_trailers = self.cluster.enable_trailers
         self.decoder.to_head = head.method == b"HEAD"
         self._upgrade = head.upgrade
         self.decoder.to_connect = head.upgrade is not None and head.method == b"CONNECT"
@@ -69,7 +69,7 @@ class Http1UpstreamConnection(UpstreamConnection):
             if data is not None:
                 write_chunk(out, data)
             if end:
-                out.put(LAST_CHUNK)
+                self._write_end(out)
         elif data is not None:
             out.put(data)
         self.cluster.stats.add(_TX_BYTES, out.size)
@@ -82,7 +82,7 @@ class Http1UpstreamConnection(UpstreamConnection):
             if data is not None:
                 write_chunk(self.writer, data)
             if end:
-                self.writer.put(LAST_CHUNK)
+                self._write_end(self.writer)
             data = self.writer.take()
         if data:
             self.cluster.stats.add(_TX_BYTES, len(data))
@@ -93,6 +93,13 @@ class Http1UpstreamConnection(UpstreamConnection):
                 self.close_flushing(self.cluster.wheel)
             else:
                 self.write_eof()
+
+    def _write_end(self, out):
+        receiver: Receiver = self.receiver
+        trailers: bytes = None
+        if receiver is not None and self.cluster.enable_trailers:
+            trailers = receiver.request_trailers
+        write_last_chunk(out, trailers)
 
     def cancel(self):
         self.receiver = None
@@ -151,6 +158,8 @@ class Http1UpstreamConnection(UpstreamConnection):
                     return
                 data = decoder.payload
                 if progress == READY:
+                    if decoder.trailers is not None:
+                        receiver.response_trailers = decoder.trailers
                     self._complete(receiver)
                     receiver.response(decoder.head, data, True)
                     return
@@ -163,6 +172,8 @@ class Http1UpstreamConnection(UpstreamConnection):
                     return
                 data = decoder.payload
                 if progress == READY:
+                    if decoder.trailers is not None:
+                        receiver.response_trailers = decoder.trailers
                     self._complete(receiver)
                     receiver.response_data(data, True)
                     return

@@ -14,6 +14,9 @@ came (it was closing when the request met it). Such a replay waits for a connect
 what else lies in the pool may have been closed with it. The body is kept for that, up to `REPLAY_BYTES`; a larger one
 goes once.
 
+Trailers. Each side's connection leaves those that it read with the stream before the body's end, where the other finds
+them when it writes that end; so each further try has them too.
+
 Time. One timer a stream, at the earliest of: the route's timeout (from the request's end to the answer's end), the
 try's timeout (from the request's end, or the try's begin if that is later, to the answer's head), the idle timeout, the
 next try. Idle time is looked at when the timer is due, not moved at each byte.
@@ -41,6 +44,7 @@ from tage.dataplane.upstream.connection import Receiver, UpstreamConnection
 
 if not cython.compiled:
     # Compiled, these names come from the .pxd.
+    from tage.dataplane.protocols.message import TRAILER
     from tage.dataplane.routing.policy import CONNECT_FAILURE as RETRY_CONNECT_FAILURE
     from tage.dataplane.routing.policy import RESET as RETRY_RESET
     from tage.dataplane.streams.forwarding import ask_upgrade, request_edits, settle_upgrade
@@ -123,6 +127,8 @@ class Stream(Receiver):
         self.response_ended = False
         self.body = None
         self.body_size = 0
+        self.request_trailers = None
+        self.response_trailers = None
         self.tries = 0
         self.status = 0
         self.flags = "-"
@@ -185,6 +191,8 @@ class Stream(Receiver):
         if head.upgrade is not None:
             self.terminates = route.terminates and head.method == b"CONNECT"
             ask_upgrade(self.edits, head)
+        if head.body_length < 0 and self.listener.enable_trailers and self.cluster.enable_trailers:
+            self.edits.keep = 1 << TRAILER
         if end:
             self._start_clock()
         self._rearm(self.last_activity)
@@ -384,6 +392,7 @@ class Stream(Receiver):
             self.cluster.stats.up_class(_C_1XX, status)
             self.cluster.stats.record(self.context.wheel.now_us() - self.try_started)
             self.avoid = self.host
+            self.response_trailers = None
             self._leave_upstream()
             self._retry()
             return

@@ -66,6 +66,7 @@ cdef class Cluster:
     cdef public bint preconnects
     cdef list _drawn
     cdef public long long max_requests_per_connection
+    cdef public bint enable_trailers
     cdef public bint logical
     cpdef Host pick(self, Random random, Host avoid)
     cpdef preconnect(self, Host host, Random random)

@@ -300,6 +300,7 @@ class Cluster:
         self.preconnects = False
         self._drawn = []
         self.max_requests_per_connection = 0
+        self.enable_trailers = False
         self.logical = False
 
     def set_lb(self, lb: str) -> None:

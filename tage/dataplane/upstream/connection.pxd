@@ -12,6 +12,8 @@ cpdef enum Failure:
     PROTOCOL_ERROR = 5
 
 cdef class Receiver(Timer):
+    cdef bytes request_trailers
+    cdef bytes response_trailers
     cdef upstream_ready(self, UpstreamConnection connection)
     cdef upstream_failed(self, int failure, str reason)
     cdef interim(self, ResponseHead head)

@@ -18,7 +18,10 @@ if not cython.compiled:
 
 
 class Receiver(Timer):
-    """One try of a request, as its upstream connection sees it. `reset` ends it, and so does `end`."""
+    """One try of a request, as its upstream connection sees it. `reset` ends it, and so does `end`.
+
+    Whoever asks and answers in HTTP has `request_trailers`, set before the request's end, and `response_trailers`,
+    which the connection sets before the answer's end: whole lines, or None. A side that cannot send them drops them."""
 
     def upstream_ready(self, connection):
         """The connection that was waited for is there, and free."""

@@ -16,7 +16,7 @@ from tage.sidecar.translate.shape import AnyOf, Extension, Only, Shape, leaf, un
 from tage.sidecar.translate.values import ADS, ads_source, milliseconds
 
 _HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
-_HTTP1 = Shape("envoy.config.core.v3.Http1ProtocolOptions")
+_HTTP1 = Shape("envoy.config.core.v3.Http1ProtocolOptions", ("enable_trailers",))
 _COMMON_HTTP = Shape(
     "envoy.config.core.v3.HttpProtocolOptions",
     ("idle_timeout", "max_connection_duration", "max_requests_per_connection"),
@@ -86,7 +86,7 @@ def translate(message: cluster_pb2.Cluster, path: str, problems: Problems) -> Cl
     connect_timeout = 5_000
     if message.HasField("connect_timeout"):
         connect_timeout = milliseconds(message.connect_timeout, f"{dot}connect_timeout", problems, zero=False)
-    idle_timeout, max_duration, max_requests = _http_options(message, dot, problems)
+    idle_timeout, max_duration, max_requests, trailers = _http_options(message, dot, problems)
     secrets: dict[plan.SectionKey, SecretDraft] = {}
     eds = message.eds_cluster_config
     custom = message.HasField("cluster_type")
@@ -106,6 +106,7 @@ def translate(message: cluster_pb2.Cluster, path: str, problems: Problems) -> Cl
         idle_timeout=idle_timeout,
         max_connection_duration=max_duration,
         max_requests_per_connection=max_requests,
+        enable_trailers=trailers,
         logical=policy.logical,
         tls=tls.upstream(socket, socket_path, problems, secrets),
         proxy_protocol=proxy_protocol,
@@ -133,15 +134,16 @@ def translate(message: cluster_pb2.Cluster, path: str, problems: Problems) -> Cl
     return ClusterDraft(cluster, endpoints=endpoints, secrets=list(secrets.values()))
 
 
-def _http_options(message: cluster_pb2.Cluster, dot: str, problems: Problems) -> tuple[int, int, int]:
+def _http_options(message: cluster_pb2.Cluster, dot: str, problems: Problems) -> tuple[int, int, int, bool]:
     """Of pooled connections: idle timeout (ms; Envoy's default is an hour), longest life (ms; 0: no limit), how many
-    requests each may carry (0: no limit).
+    requests each may carry (0: no limit), whether trailers pass.
 
     They stand in typed_extension_protocol_options or, the old way, in the cluster itself; not in both.
     """
     path = f'{dot}typed_extension_protocol_options["{_HTTP_OPTIONS}"]'
     common, where = message.common_http_protocol_options, f"{dot}common_http_protocol_options"
     max_requests = message.max_requests_per_connection.value
+    trailers = message.http_protocol_options.enable_trailers
     for key, value in message.typed_extension_protocol_options.items():
         if key != _HTTP_OPTIONS:
             problems.add(f'{dot}typed_extension_protocol_options["{key}"]', "not supported")
@@ -161,6 +163,10 @@ def _http_options(message: cluster_pb2.Cluster, dot: str, problems: Problems) ->
         ):
             problems.add(f"{path}.explicit_http_config", "needs http_protocol_options")
         common, where = options.common_http_protocol_options, f"{path}.common_http_protocol_options"
+        trailers = any(
+            each.http_protocol_options.enable_trailers
+            for each in (options.explicit_http_config, options.use_downstream_protocol_config)
+        )
     if common.HasField("max_requests_per_connection"):
         max_requests = common.max_requests_per_connection.value
     idle_timeout, max_duration = 3_600_000, 0
@@ -169,7 +175,7 @@ def _http_options(message: cluster_pb2.Cluster, dot: str, problems: Problems) ->
     if common.HasField("max_connection_duration"):
         at = f"{where}.max_connection_duration"
         max_duration = milliseconds(common.max_connection_duration, at, problems, zero=False)
-    return idle_timeout, max_duration, max_requests
+    return idle_timeout, max_duration, max_requests, trailers
 
 
 def _labels(message: cluster_pb2.Cluster) -> dict[str, str]:

@@ -44,7 +44,9 @@ CONNECTION_MANAGER = Shape(
         "common_http_protocol_options": Shape(
             "envoy.config.core.v3.HttpProtocolOptions", ("idle_timeout", "max_headers_count")
         ),
-        "http_protocol_options": Shape("envoy.config.core.v3.Http1ProtocolOptions", {"allow_absolute_url": Only(True)}),
+        "http_protocol_options": Shape(
+            "envoy.config.core.v3.Http1ProtocolOptions", {"allow_absolute_url": Only(True), "enable_trailers": leaf}
+        ),
         "server_name": leaf,
         "server_header_transformation": Only("PASS_THROUGH"),
         "max_request_headers_kb": leaf,
@@ -123,6 +125,7 @@ def _http(manager: Any, routes: str, path: str, problems: Problems) -> plan.Http
         server_name=manager.server_name or default.server_name,
         access_logs=access_log.translate(manager.access_log, f"{path}.access_log", problems),
         upgrades=[name for name, enabled in upgrades.items() if enabled],
+        enable_trailers=manager.http_protocol_options.enable_trailers,
     )
 
 

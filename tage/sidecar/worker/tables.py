@@ -308,6 +308,7 @@ def _configure(live: Cluster, cluster: plan.Cluster) -> None:
     else:
         live.tcp_keepalive = (keepalive.probes, keepalive.time, keepalive.interval)  # type: ignore[assignment]
     live.max_requests_per_connection = cluster.max_requests_per_connection
+    live.enable_trailers = cluster.enable_trailers
     live.proxy_protocol = cluster.proxy_protocol
     live.logical = cluster.logical
 
@@ -331,6 +332,7 @@ def _configure_http(state: ListenerState, http: plan.Http) -> None:
     state.head_timeout = http.head_timeout
     state.server_name = http.server_name.encode()
     state.upgrades = frozenset(name.encode() for name in http.upgrades)
+    state.enable_trailers = http.enable_trailers
 
 
 class _Slices:

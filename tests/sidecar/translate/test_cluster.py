@@ -89,6 +89,13 @@ def test_settings() -> None:
     )
 
 
+@pytest.mark.parametrize("enabled", [False, True])
+def test_trailers(enabled: bool) -> None:
+    http1 = {"http_protocol_options": {"enable_trailers": enabled}}
+    for fields in (http1, options(explicit_http_config=http1), options(use_downstream_protocol_config=http1)):
+        assert translate("cluster", {"name": "c", **fields}).cluster.enable_trailers is enabled
+
+
 @pytest.mark.parametrize(
     ("fields", "path", "message"),
     [

@@ -59,6 +59,12 @@ def test_upgrades() -> None:
     assert draft.listener.chains[0].http.upgrades == ["websocket", "connect"]
 
 
+@pytest.mark.parametrize("enabled", [False, True])
+def test_trailers(enabled: bool) -> None:
+    draft = translate("listener", manager(http_protocol_options={"enable_trailers": enabled}))
+    assert draft.listener.chains[0].http.enable_trailers is enabled
+
+
 def test_inline_routes() -> None:
     draft = translate("listener", manager(route_config=routes()))
     assert draft.chains[0].rds is None

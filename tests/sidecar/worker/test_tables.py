@@ -143,6 +143,7 @@ def test_everything_about_a_cluster_is_carried_over(worker):
         per_upstream_preconnect=1.25,
         predictive_preconnect=1.5,
         tcp_keepalive=plan.TcpKeepalive(11, 12, 13),
+        enable_trailers=True,
     )
     given = plan.Endpoints("c", [plan.Endpoint("10.0.0.1", 81, 2, False), plan.Endpoint("10.0.0.2", 82)])
     worker.apply(given, section, routes(), listener(), full=True)
@@ -193,6 +194,7 @@ def test_everything_about_a_listener_is_carried_over(worker):
         head_timeout=4,
         server_name="me",
         upgrades=["websocket"],
+        enable_trailers=True,
     )
     worker.apply(*WHOLE[:3], plan.Listener("l", "127.0.0.1", 80, chains=[plan.FilterChain(http=http)]), full=True)
     state = worker.state()

@@ -1,5 +1,5 @@
 from tage.dataplane.protocols.message cimport (
-    CONNECTION, CONTENT_LENGTH, DROPPED, PLAIN, TRANSFER_ENCODING,
+    CONNECTION, CONTENT_LENGTH, DROPPED, PLAIN, TRAILER, TRANSFER_ENCODING,
     HeaderBlock, same,
 )
 from tage.dataplane cimport native
@@ -32,6 +32,9 @@ cdef class Decoder:
     cdef int _digits
     cdef bint _skipped
     cdef public bytes payload
+    cdef public bint keep_trailers
+    cdef readonly bytes trailers
+    cdef bytearray _trailer_lines
     cdef public bint keep_alive
     cdef public object error
     cdef public bint begun

@@ -14,7 +14,10 @@ Where a body ends (section 6.3), and what is refused instead of guessed at:
 
 Lines end in CR LF and nothing else; names are tokens with the colon next to them; no line is continued (obs-fold); a
 value holds no control character but tab. A head is parsed once it is complete, and only then; while it is not, each
-byte is looked at once, so that a slow sender costs no more than a fast one. Trailers are checked and dropped.
+byte is looked at once, so that a slow sender costs no more than a fast one.
+
+Trailers are checked and dropped; with `keep_trailers`, left in `trailers` without what must not stand there. They never
+become headers.
 
 Invariant, tested: fed whole, byte by byte or in any cut, the same bytes give the same heads, bodies and errors.
 """
@@ -26,6 +29,7 @@ import cython
 from tage.dataplane import native
 from tage.dataplane.protocols.http1 import errors
 from tage.dataplane.protocols.http1.characters import TOKEN_CHARS
+from tage.dataplane.protocols.http1.trailers import passable
 from tage.dataplane.protocols.message import HeaderBlock
 
 if not cython.compiled:
@@ -36,6 +40,7 @@ if not cython.compiled:
         CONTENT_LENGTH,
         DROPPED,
         PLAIN,
+        TRAILER,
         TRANSFER_ENCODING,
         same,
     )
@@ -74,7 +79,8 @@ _MAX_POSITION = cython.declare(cython.Py_ssize_t, 0x7FFFFFFF)  # what a HeaderBl
 
 class Decoder:
     """What requests and responses share. `block`, and the heads with it, are reused: a head is valid until the next
-    `read_head` that answers READY. `begun`, after an error: the start line at least is that of the message in error."""
+    `read_head` that answers READY. `begun`, after an error: the start line at least is that of the message in error.
+    `trailers`, once a body is READY: whole lines, or None. `keep_trailers` may be changed between messages."""
 
     def __init__(self, max_head: cython.Py_ssize_t = 61_440, max_headers: cython.Py_ssize_t = 100) -> None:
         self.data = b""
@@ -92,6 +98,9 @@ class Decoder:
         self._state = HEAD
         self._extra = 0
         self.payload = None
+        self.keep_trailers = False
+        self.trailers = None
+        self._trailer_lines = None
         self.keep_alive = True
         self.error = None
         self.begun = False
@@ -129,6 +138,7 @@ class Decoder:
         self._state = BROKEN
         self.keep_alive = False
         self._partial = None
+        self._trailer_lines = None
         self.data = b""
         self.pos = self.end = 0
         return FAILED
@@ -347,7 +357,7 @@ class Decoder:
                 if token == b"forwarded" or token.startswith(b"x-forwarded-"):
                     continue
                 for i in range(block.count):
-                    if block.kind[i] == PLAIN and block.name_is(i, token):
+                    if (block.kind[i] == PLAIN or block.kind[i] == TRAILER) and block.name_is(i, token):
                         block.kind[i] = DROPPED
         return found
 
@@ -355,6 +365,8 @@ class Decoder:
 
     def _begin_body(self):
         self._extra = 0
+        if self.trailers is not None:
+            self.trailers = None
         self._state = CHUNK_SIZE_FIRST if self.body == CHUNKED else BODY
 
     def read_body(self):
@@ -484,6 +496,10 @@ class Decoder:
                     state = LAST_LF
                 elif cls[c] & 1:
                     state = TRAILER_NAME
+                    if self.keep_trailers:
+                        if self._trailer_lines is None:
+                            self._trailer_lines = bytearray()
+                        self._trailer_lines.append(c)
                 else:
                     return self.fail(errors.OBS_FOLD if c == 32 or c == 9 else errors.BAD_HEADER_NAME)
             elif state == LAST_LF:
@@ -492,11 +508,16 @@ class Decoder:
                 self.pos = at
                 self._state = HEAD
                 self.payload = b"".join(parts) if parts is not None else first
+                if self._trailer_lines is not None:
+                    self.trailers = passable(bytes(self._trailer_lines), self.block.get(b"connection"))
+                    self._trailer_lines = None
                 return READY
             else:
                 self._extra += 1
                 if self._extra > _MAX_EXTRA:
                     return self.fail(errors.HEAD_TOO_LARGE)
+                if self._trailer_lines is not None:
+                    self._trailer_lines.append(c)
                 if state == TRAILER_NAME:
                     if c == 58:
                         state = TRAILER_VALUE

@@ -12,6 +12,7 @@ from tage.dataplane.protocols.writer cimport ByteWriter
 @cython.final
 cdef class HeaderEdits:
     cdef public unsigned int drop
+    cdef public unsigned int keep
     cdef public bytes extra
     cdef public bytes path
 
@@ -19,3 +20,4 @@ cpdef write_headers(ByteWriter out, HeaderBlock block, unsigned int drop)
 cpdef write_request(ByteWriter out, RequestHead head, HeaderEdits edits, bint chunked)
 cpdef write_response(ByteWriter out, ResponseHead head, HeaderEdits edits, bint chunked, bint close, bint keep_alive_10)
 cpdef write_chunk(ByteWriter out, bytes data)
+cpdef write_last_chunk(ByteWriter out, bytes trailers)

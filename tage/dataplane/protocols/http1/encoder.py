@@ -26,11 +26,12 @@ _REASONS = {
 
 
 class HeaderEdits:
-    """What is changed on the way: `drop` are kinds (as bits) to leave behind, `extra` whole lines to add, `path` (None:
-    as it came) replaces the request's."""
+    """What is changed on the way: `drop` are kinds (as bits) to leave behind, `keep` those of HOP_BY_HOP that go on,
+    `extra` whole lines to add, `path` (None: as it came) replaces the request's."""
 
     def __init__(self) -> None:
         self.drop = 0
+        self.keep = 0
         self.extra = b""
         self.path = None
 
@@ -54,7 +55,7 @@ def write_headers(out, block, drop):
 
 def write_request(out, head, edits, chunked):
     """A request head. Without `chunked`, a Content-Length that the request has is kept."""
-    drop: cython.uint = HOP_BY_HOP | edits.drop
+    drop: cython.uint = (HOP_BY_HOP & ~edits.keep) | edits.drop
     path: bytes = head.path if edits.path is None else edits.path
     out.put(head.method)
     out.put(b" ")
@@ -83,7 +84,7 @@ def write_request(out, head, edits, chunked):
 def write_response(out, head, edits, chunked, close, keep_alive_10):
     """A response head, as HTTP/1.1. `close` announces that the connection ends with it; `keep_alive_10` tells an
     HTTP/1.0 client that it does not."""
-    drop: cython.uint = HOP_BY_HOP | edits.drop
+    drop: cython.uint = (HOP_BY_HOP & ~edits.keep) | edits.drop
     line: Http1ResponseHead = head if isinstance(head, Http1ResponseHead) else None
     # As it came, but for one that lacks the space in front of no reason: "HTTP/1.1 200" CR LF.
     if line is not None and not line.version_10 and line.line_end - line.line_start > 14:
@@ -119,7 +120,14 @@ def write_chunk(out, data):
         out.put(b"\r\n")
 
 
-LAST_CHUNK = b"0\r\n\r\n"
+def write_last_chunk(out, trailers):
+    """The end of a chunked body. `trailers`: whole lines, or None."""
+    if trailers is None:
+        out.put(b"0\r\n\r\n")
+    else:
+        out.put(b"0\r\n")
+        out.put(trailers)
+        out.put(b"\r\n")
 
 
 def local_response(

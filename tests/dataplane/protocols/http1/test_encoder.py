@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 from tage.dataplane.protocols.http1.decoder import BodyKind, Decoder, Progress
 from tage.dataplane.protocols.http1.encoder import (
-    LAST_CHUNK,
     HeaderEdits,
     local_response,
     write_chunk,
+    write_last_chunk,
     write_request,
     write_response,
 )
@@ -21,7 +21,7 @@ from tage.dataplane.protocols.message import HeaderKind
 from tage.dataplane.protocols.writer import ByteWriter
 
 from . import oracle
-from .cases import OK, REFUSED, REQUESTS, RESPONSES, Accepted, Answer, get, post, response
+from .cases import DONE, OK, REFUSED, REQUESTS, RESPONSES, Accepted, Answer, get, post, response
 from .playbook import Message, requests, responses
 from .test_decoder import mutated, soup, valid
 
@@ -56,7 +56,7 @@ def put_body(out: ByteWriter, pieces: list[bytes], chunked: bool) -> None:
         else:
             out.put(piece)
     if chunked:
-        out.put(LAST_CHUNK)
+        write_last_chunk(out, None)
 
 
 def forward_requests(wire: bytes, edits: HeaderEdits | None = None) -> list[bytes]:
@@ -158,6 +158,25 @@ def test_a_chunked_request_has_one_coding_and_no_length():
     assert forward_requests(wire) == [
         b"POST /p HTTP/1.1\r\nHost: a\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"
     ]
+
+
+def test_the_end_of_a_chunked_body():
+    out = ByteWriter()
+    write_last_chunk(out, None)
+    assert out.take() == b"0\r\n\r\n"
+    write_last_chunk(out, b"A: b\r\nC:d\r\n")
+    assert out.take() == b"0\r\nA: b\r\nC:d\r\n\r\n"
+
+
+def test_an_announcement_of_trailers_goes_on_where_it_is_kept():
+    edits = HeaderEdits()
+    edits.keep = 1 << HeaderKind.TRAILER
+    kept, named = (
+        forward_requests(post(b"TE: trailers", b"Trailer: x", *more, b"Transfer-Encoding: chunked", body=DONE), edits)
+        for more in ((), (b"Connection: trailer",))
+    )
+    assert kept == [b"POST /p HTTP/1.1\r\nHost: a\r\nTrailer: x\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n"]
+    assert named == [b"POST /p HTTP/1.1\r\nHost: a\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n"]
 
 
 @pytest.mark.parametrize(
