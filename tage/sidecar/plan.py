@@ -293,6 +293,14 @@ class Http(msgspec.Struct, frozen=True, omit_defaults=True):
     """Protocols to which requests may switch, in lower case; `connect` is the method. Source: upgrade_configs."""
     enable_trailers: bool = False
     """Those of requests are kept, those of answers sent. Source: Http1ProtocolOptions."""
+    max_connection_duration: int = 0
+    """After it a downstream connection is drained."""
+    max_requests_per_connection: int = 0
+    """The answer to the last one says `connection: close`. 0: no limit."""
+    max_stream_duration: int = 0
+    """From a request's head to the end of its answer, tunnels included."""
+    delayed_close_timeout: int = 1_000
+    """How long a client that may still be sending is heard out after its last answer; 0: not at all."""
 
 
 class Tcp(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -31,6 +31,10 @@ cdef class ListenerState:
     cdef public Py_ssize_t max_headers
     cdef public long long idle_timeout
     cdef public long long head_timeout
+    cdef public long long max_connection_duration
+    cdef public long long max_requests_per_connection
+    cdef public long long max_stream_duration
+    cdef public long long delayed_close_timeout
     cdef public bytes server_name
     cdef public set connections
     cdef public list access_logs

@@ -24,7 +24,8 @@ class ListenerState:
     connection meets the new routes. Times in ms, sizes in bytes. `tcp` is there where bytes are relayed as they are,
     and nothing of HTTP counts then; `access_logs` is None where there are none. `upgrades` are the protocols, in lower
     case, to which requests may switch where their route does not say otherwise. With `enable_trailers` those of
-    requests are kept and those of answers sent."""
+    requests are kept and those of answers sent.
+    A `max_connection_duration` holds for connections that come after it."""
 
     def __init__(self, context: Context, name: str, stats) -> None:
         self.context = context
@@ -38,6 +39,10 @@ class ListenerState:
         self.max_headers = 100
         self.idle_timeout = 3_600_000
         self.head_timeout = 60_000
+        self.max_connection_duration = 0
+        self.max_requests_per_connection = 0
+        self.max_stream_duration = 0
+        self.delayed_close_timeout = 1_000
         self.server_name = b"tage"
         self.connections = set()
         self.access_logs = None

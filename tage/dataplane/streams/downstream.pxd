@@ -1,4 +1,7 @@
+cimport cython
+
 from tage.dataplane.net.connection cimport Connection
+from tage.dataplane.net.timers cimport Timer
 from tage.dataplane.protocols.message cimport RequestHead, ResponseHead
 from tage.dataplane.streams.context cimport ListenerState
 from tage.dataplane.streams.record cimport StreamRecord
@@ -8,6 +11,7 @@ cdef class DownstreamConnection(Connection):
     cdef bytes forwarded_for
     cdef public str server_name
     cdef long long log_id
+    cdef too_old(self)
     cdef StreamRecord record(self)
     cdef str protocol(self)
     cdef send_interim(self, ResponseHead head)
@@ -19,3 +23,7 @@ cdef class DownstreamConnection(Connection):
     cdef stream_ended(self)
     cdef hold(self)
     cdef proceed(self)
+
+@cython.final
+cdef class MaxDuration(Timer):
+    cdef DownstreamConnection connection

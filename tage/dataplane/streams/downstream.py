@@ -3,6 +3,7 @@
 import time
 
 from tage.dataplane.net.connection import Connection
+from tage.dataplane.net.timers import Timer
 from tage.dataplane.streams.context import ListenerState
 from tage.dataplane.streams.record import StreamRecord
 
@@ -17,6 +18,10 @@ class DownstreamConnection(Connection):
         self.forwarded_for = b""
         self.server_name = None
         self.log_id = -1
+
+    def too_old(self):
+        """It has lasted as long as it may."""
+        raise NotImplementedError
 
     def record(self):
         """The beginning of an entry in the access log: what it says of the connection. A connection gets its number
@@ -73,3 +78,14 @@ class DownstreamConnection(Connection):
     def proceed(self):
         """Read on."""
         raise NotImplementedError
+
+
+class MaxDuration(Timer):
+    """Tells a connection that it is too old. A timer beside the connection's own, which is for what it waits for."""
+
+    def __init__(self, connection: DownstreamConnection) -> None:
+        Timer.__init__(self)
+        self.connection = connection
+
+    def expire(self):
+        self.connection.too_old()

@@ -43,6 +43,12 @@ REQUEST_IDLE = ProxyError(
     "SI", 408, "stream idle timeout: the rest of the request did not arrive",
     "stream_idle_timeout",
 )
+MAX_DURATION = ProxyError("-", 504, "stream duration timeout", "max_duration_timeout")
+"""Envoy gives no flag to its connection manager's limit."""
+REQUEST_MAX_DURATION = ProxyError(
+    "-", 408, "stream duration timeout: the rest of the request did not arrive",
+    "max_duration_timeout",
+)
 MALFORMED = ProxyError("DPE", 400, "malformed request", "codec_error")
 HEAD_TIMEOUT = ProxyError("DT", 408, "the request's head did not arrive in time", "request_header_timeout")
 NO_CONNECT = ProxyError("DPE", 501, "CONNECT is not enabled here", "upgrade_failed")

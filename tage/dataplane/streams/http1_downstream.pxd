@@ -5,7 +5,7 @@ from tage.dataplane.protocols.http1.request cimport RequestDecoder
 from tage.dataplane.protocols.http1.encoder cimport HeaderEdits, write_chunk, write_last_chunk, write_response
 from tage.dataplane.protocols.message cimport CONTENT_LENGTH, TRAILER, ResponseHead
 from tage.dataplane.protocols.writer cimport ByteWriter
-from tage.dataplane.streams.downstream cimport DownstreamConnection
+from tage.dataplane.streams.downstream cimport DownstreamConnection, MaxDuration
 from tage.dataplane.streams.record cimport StreamRecord
 from tage.dataplane.streams.stream cimport Stream
 
@@ -24,6 +24,8 @@ cdef class Http1DownstreamConnection(DownstreamConnection):
     cdef bint _ended
     cdef bint _tunnel
     cdef long long _quiet_since
+    cdef long long _requests
+    cdef MaxDuration _duration
     cdef _advance(self)
     cdef _next_request(self)
     cdef _more_body(self)

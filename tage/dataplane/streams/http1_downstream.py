@@ -4,16 +4,17 @@ A request is opened only when the one before it is over, and while the client ta
 behind it waits in the decoder, and the connection is read no further meanwhile.
 
 The end. A client that was told `connection: close`, or ended its side, is left when what was written is on its way; one
-that may still be sending is heard out for `_LINGER_MS`, for closing on unread bytes would reset the connection and take
-the answer with it. Either way the client has to go on taking what was written, or the connection is aborted.
+that may still be sending is heard out for `delayed_close_timeout`, for closing on unread bytes would reset the
+connection and take the answer with it. Either way the client has to go on taking what was written, or the connection is
+aborted.
 
 A tunnel (RFC 9110, 7.8 and 9.3.6). Where the answer agrees to switch protocols, what the client sends from then on, and
 what it sent early, is the request's body again, raw; its end and the answer's are those of the two sides. The client
 waited for that answer unread, so that bytes behind a request that was refused are still the next request.
 
-Draining. A request under way is answered with `connection: close`. Where the answer's head is out already, and between
-requests, the client cannot be told to send no further one, and a request that meets the end fails; so such a connection
-is kept until it has been quiet for `_DRAIN_QUIET_MS`.
+Draining, because the worker ends or the connection is too old. A request under way is answered with `connection:
+close`. Where the answer's head is out already, and between requests, the client cannot be told to send no further one,
+and a request that meets the end fails; so such a connection is kept until it has been quiet for `_DRAIN_QUIET_MS`.
 """
 
 import cython
@@ -23,7 +24,7 @@ from tage.dataplane.protocols.http1.request import RequestDecoder
 from tage.dataplane.protocols.writer import ByteWriter
 from tage.dataplane.streams import errors
 from tage.dataplane.streams.context import ListenerState
-from tage.dataplane.streams.downstream import DownstreamConnection
+from tage.dataplane.streams.downstream import DownstreamConnection, MaxDuration
 from tage.dataplane.streams.record import StreamRecord
 from tage.dataplane.streams.stream import Stream
 from tage.dataplane.telemetry.layout import LISTENER
@@ -39,13 +40,14 @@ _CX_ACTIVE = cython.declare(cython.Py_ssize_t, LISTENER.offset("downstream_cx_ac
 _CX_DESTROY = cython.declare(cython.Py_ssize_t, LISTENER.offset("downstream_cx_destroy"))
 _CX_IDLE = cython.declare(cython.Py_ssize_t, LISTENER.offset("downstream_cx_idle_timeout"))
 _CX_PROTOCOL_ERROR = cython.declare(cython.Py_ssize_t, LISTENER.offset("downstream_cx_protocol_error"))
+_CX_MAX_DURATION = cython.declare(cython.Py_ssize_t, LISTENER.offset("downstream_cx_max_duration_reached"))
+_CX_MAX_REQUESTS = cython.declare(cython.Py_ssize_t, LISTENER.offset("downstream_cx_max_requests_reached"))
 _RX_BYTES = cython.declare(cython.Py_ssize_t, LISTENER.offset("downstream_cx_rx_bytes_total"))
 _TX_BYTES = cython.declare(cython.Py_ssize_t, LISTENER.offset("downstream_cx_tx_bytes_total"))
 _HEAD_TIMEOUT = cython.declare(cython.Py_ssize_t, LISTENER.offset("downstream_rq_header_timeout"))
 _RQ_TOTAL = cython.declare(cython.Py_ssize_t, LISTENER.offset("downstream_rq_total"))
 _RQ_1XX = cython.declare(cython.Py_ssize_t, LISTENER.offset("downstream_rq_1xx"))
 
-_LINGER_MS = cython.declare(cython.longlong, 1_000)
 _DRAIN_QUIET_MS = cython.declare(cython.longlong, 1_000)
 
 _NO_EDITS = cython.declare(HeaderEdits, HeaderEdits())
@@ -69,6 +71,8 @@ class Http1DownstreamConnection(DownstreamConnection):
         self._ended = False
         self._tunnel = False
         self._quiet_since = 0
+        self._requests = 0
+        self._duration = None
 
     # -- from the transport --------------------------------------------------------------------------------------------
 
@@ -82,6 +86,9 @@ class Http1DownstreamConnection(DownstreamConnection):
         self._quiet_since = self.listener.context.wheel.now()
         if self.listener.idle_timeout:
             self.listener.context.wheel.arm(self, self.listener.idle_timeout)
+        if self.listener.max_connection_duration:
+            self._duration = MaxDuration(self)
+            self.listener.context.wheel.arm(self._duration, self.listener.max_connection_duration)
 
     def received(self, data):
         self.listener.stats.add(_RX_BYTES, len(data))
@@ -105,6 +112,9 @@ class Http1DownstreamConnection(DownstreamConnection):
 
     def lost(self, error):
         self.listener.context.wheel.disarm(self)
+        if self._duration is not None:
+            self.listener.context.wheel.disarm(self._duration)
+            self._duration = None
         self.listener.connections.discard(self)
         self.listener.stats.up(_CX_DESTROY)
         self.listener.stats.down(_CX_ACTIVE)
@@ -182,6 +192,11 @@ class Http1DownstreamConnection(DownstreamConnection):
                 return False
         elif not decoder.keep_alive or self._draining or self.listener.context.draining:
             self._close_after = True
+        if self.listener.max_requests_per_connection:
+            self._requests += 1
+            if self._requests >= self.listener.max_requests_per_connection:
+                self.listener.stats.up(_CX_MAX_REQUESTS)
+                self._close_after = True
         stream = self.stream = Stream(self)
         if decoder.trailers is not None:
             stream.request_trailers = decoder.trailers
@@ -363,14 +378,15 @@ class Http1DownstreamConnection(DownstreamConnection):
         """What was written goes out; then the connection ends."""
         if self._lingering:
             return
-        if self._ended or (self._request_ended and not self.decoder.buffered()):
+        delay: cython.longlong = self.listener.delayed_close_timeout
+        if self._ended or delay == 0 or (self._request_ended and not self.decoder.buffered()):
             self.close()
             return
         self._lingering = True
         self.decoder.rest()
         self.resume_reading()
         self.write_eof()
-        self.await_flush(self.listener.context.wheel, _LINGER_MS)
+        self.await_flush(self.listener.context.wheel, delay)
 
     def close(self):
         self.close_flushing(self.listener.context.wheel)
@@ -414,6 +430,11 @@ class Http1DownstreamConnection(DownstreamConnection):
         else:
             self.listener.stats.up(_CX_IDLE)
             self.close()
+
+    def too_old(self):
+        if not self.closing and not self._lingering:
+            self.listener.stats.up(_CX_MAX_DURATION)
+            self.drain()
 
     def drain(self) -> None:
         """Ends with the answer to the request under way, or to one that has begun to arrive, if that can say so; else

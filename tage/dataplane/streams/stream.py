@@ -17,9 +17,10 @@ goes once.
 Trailers. Each side's connection leaves those that it read with the stream before the body's end, where the other finds
 them when it writes that end; so each further try has them too.
 
-Time. One timer a stream, at the earliest of: the route's timeout (from the request's end to the answer's end), the
-try's timeout (from the request's end, or the try's begin if that is later, to the answer's head), the idle timeout, the
-next try. Idle time is looked at when the timer is due, not moved at each byte.
+Time. One timer a stream, at the earliest of: the listener's limit for a whole stream, the route's timeout (from the
+request's end to the answer's end), the try's timeout (from the request's end, or the try's begin if that is later, to
+the answer's head), the idle timeout, the next try. Idle time is looked at when the timer is due, not moved at each
+byte.
 
 Tunnels. A request may ask to switch protocols (RFC 9110, 7.8, or CONNECT, 9.3.6); what route and listener do not enable
 is not asked for. An upstream that agrees makes the exchange a tunnel: the request goes on, raw as the answer is, the
@@ -83,6 +84,7 @@ _L_1XX = cython.declare(cython.Py_ssize_t, layout.LISTENER.offset("downstream_rq
 _L_ACTIVE = cython.declare(cython.Py_ssize_t, layout.LISTENER.offset("downstream_rq_active"))
 _L_RX_RESET = cython.declare(cython.Py_ssize_t, layout.LISTENER.offset("downstream_rq_rx_reset"))
 _L_IDLE = cython.declare(cython.Py_ssize_t, layout.LISTENER.offset("downstream_rq_idle_timeout"))
+_L_MAX_DURATION = cython.declare(cython.Py_ssize_t, layout.LISTENER.offset("downstream_rq_max_duration_reached"))
 _L_NO_ROUTE = cython.declare(cython.Py_ssize_t, layout.LISTENER.offset("no_route"))
 _R_TOTAL = cython.declare(cython.Py_ssize_t, layout.ROUTE.offset("rq_total"))
 _R_1XX = cython.declare(cython.Py_ssize_t, layout.ROUTE.offset("rq_1xx"))
@@ -526,6 +528,7 @@ class Stream(Receiver):
     def _rearm(self, now):
         """Sets the timer to the earliest of the deadlines. `now` in ms."""
         due: cython.longlong = 0
+        last: cython.longlong
         if self.route.idle_timeout:
             due = self.last_activity + self.route.idle_timeout
         if self.route_deadline and (due == 0 or self.route_deadline < due):
@@ -534,6 +537,10 @@ class Stream(Receiver):
             due = self.try_deadline
         if self.backing_off and (due == 0 or self.retry_at < due):
             due = self.retry_at
+        if self.listener.max_stream_duration:
+            last = self.started // 1000 + self.listener.max_stream_duration
+            if due == 0 or last < due:
+                due = last
         if due:
             if self.armed and self.deadline <= due:
                 return  # it will be due before, and looks again then
@@ -543,6 +550,11 @@ class Stream(Receiver):
         now: cython.longlong = self.context.wheel.now_us() // 1000
         policy: RetryPolicy
         if self.over:
+            return
+        if self.listener.max_stream_duration and now - self.started // 1000 >= self.listener.max_stream_duration:
+            self.listener.stats.up(_L_MAX_DURATION)
+            self._leave_upstream()
+            self._fail(errors.MAX_DURATION if self.request_ended else errors.REQUEST_MAX_DURATION, "")
             return
         if self.route_deadline and now >= self.route_deadline:
             self.cluster.stats.up(_C_TIMEOUT)

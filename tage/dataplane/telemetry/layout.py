@@ -14,7 +14,7 @@ import struct
 from typing import NamedTuple
 
 MAGIC = b"TAGESTAT"
-VERSION = 2
+VERSION = 3
 HEADER = struct.Struct("<8sIIQQ")  # magic, version, pad, names end (bytes), cells end (cells)
 CELLS_OFFSET = 4096
 CELLS = 4 * 1024 * 1024
@@ -133,6 +133,8 @@ LISTENER = Layout(
         "ssl.fail_verify_san",
         "downstream_cx_no_route",
         "downstream_cx_max_duration_reached",
+        "downstream_cx_max_requests_reached",
+        "downstream_rq_max_duration_reached",
     ),
     gauges=("downstream_cx_active", "downstream_rq_active"),
     histogram="downstream_rq_time",

@@ -42,7 +42,14 @@ CONNECTION_MANAGER = Shape(
         "access_log": access_log.ACCESS_LOG,
         "add_user_agent": Only(False),
         "common_http_protocol_options": Shape(
-            "envoy.config.core.v3.HttpProtocolOptions", ("idle_timeout", "max_headers_count")
+            "envoy.config.core.v3.HttpProtocolOptions",
+            (
+                "idle_timeout",
+                "max_connection_duration",
+                "max_headers_count",
+                "max_requests_per_connection",
+                "max_stream_duration",
+            ),
         ),
         "http_protocol_options": Shape(
             "envoy.config.core.v3.Http1ProtocolOptions", {"allow_absolute_url": Only(True), "enable_trailers": leaf}
@@ -53,6 +60,7 @@ CONNECTION_MANAGER = Shape(
         "stream_idle_timeout": leaf,
         "request_timeout": Only(0),
         "request_headers_timeout": leaf,
+        "delayed_close_timeout": leaf,
         "use_remote_address": leaf,
         "skip_xff_append": leaf,
         "generate_request_id": leaf,
@@ -126,6 +134,10 @@ def _http(manager: Any, routes: str, path: str, problems: Problems) -> plan.Http
         access_logs=access_log.translate(manager.access_log, f"{path}.access_log", problems),
         upgrades=[name for name, enabled in upgrades.items() if enabled],
         enable_trailers=manager.http_protocol_options.enable_trailers,
+        max_connection_duration=_timeout(common, "max_connection_duration", 0, at, problems),
+        max_requests_per_connection=common.max_requests_per_connection.value,
+        max_stream_duration=_timeout(common, "max_stream_duration", 0, at, problems),
+        delayed_close_timeout=_timeout(manager, "delayed_close_timeout", default.delayed_close_timeout, path, problems),
     )
 
 

@@ -330,6 +330,10 @@ def _configure_http(state: ListenerState, http: plan.Http) -> None:
     state.max_headers = http.max_headers
     state.idle_timeout = http.idle_timeout
     state.head_timeout = http.head_timeout
+    state.max_connection_duration = http.max_connection_duration
+    state.max_requests_per_connection = http.max_requests_per_connection
+    state.max_stream_duration = http.max_stream_duration
+    state.delayed_close_timeout = http.delayed_close_timeout
     state.server_name = http.server_name.encode()
     state.upgrades = frozenset(name.encode() for name in http.upgrades)
     state.enable_trailers = http.enable_trailers

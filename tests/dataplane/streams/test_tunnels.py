@@ -340,6 +340,18 @@ def test_the_routes_timeout_counts_until_the_answer(world):
 
 
 @each_kind
+def test_a_tunnel_that_lasts_too_long(world, open_tunnel):
+    world.listener.max_stream_duration = 60_000
+    client, server = open_tunnel(world)
+    world.loop.run(59_900)
+    assert not client.closed
+    world.pass_time(100)
+    assert client.closed
+    assert server.closed
+    assert world.down("rq_max_duration_reached") == 1
+
+
+@each_kind
 def test_an_idle_tunnel_ends(world, open_tunnel):
     client, server = open_tunnel(world)
     world.pass_time(299_000)

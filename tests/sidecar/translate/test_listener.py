@@ -53,6 +53,20 @@ def test_skip_xff_append() -> None:
     assert not draft.listener.chains[0].http.append_x_forwarded_for
 
 
+def test_how_long_connections_and_requests_may_last() -> None:
+    common = {"max_connection_duration": "600s", "max_requests_per_connection": 1000, "max_stream_duration": "60s"}
+    content = manager(common_http_protocol_options=common, delayed_close_timeout="0.5s")
+    http = translate("listener", content).listener.chains[0].http
+    assert (http.max_connection_duration, http.max_requests_per_connection) == (600_000, 1000)
+    assert (http.max_stream_duration, http.delayed_close_timeout) == (60_000, 500)
+    content = manager(
+        common_http_protocol_options={"max_connection_duration": "0s", "max_stream_duration": "0s"},
+        delayed_close_timeout="0s",
+    )
+    http = translate("listener", content).listener.chains[0].http
+    assert (http.max_connection_duration, http.max_stream_duration, http.delayed_close_timeout) == (0, 0, 0)
+
+
 def test_upgrades() -> None:
     configs = [{"upgrade_type": "WebSocket"}, {"upgrade_type": "a/1", "enabled": False}, {"upgrade_type": "CONNECT"}]
     draft = translate("listener", manager(upgrade_configs=configs))
@@ -132,8 +146,8 @@ def chain(**fields: Any) -> dict[str, Any]:
             "not supp",
         ),
         (
-            manager(common_http_protocol_options={"max_stream_duration": "1s"}),
-            f"{M}.common_http_protocol_options.max_stream_duration",
+            manager(common_http_protocol_options={"headers_with_underscores_action": "REJECT_REQUEST"}),
+            f"{M}.common_http_protocol_options.headers_with_underscores_action",
             "not supported",
         ),
         (manager(rds={"config_source": ADS}), f"{M}.rds.route_config_name", "is missing"),

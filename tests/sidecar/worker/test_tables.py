@@ -195,6 +195,10 @@ def test_everything_about_a_listener_is_carried_over(worker):
         server_name="me",
         upgrades=["websocket"],
         enable_trailers=True,
+        max_connection_duration=5,
+        max_requests_per_connection=6,
+        max_stream_duration=7,
+        delayed_close_timeout=8,
     )
     worker.apply(*WHOLE[:3], plan.Listener("l", "127.0.0.1", 80, chains=[plan.FilterChain(http=http)]), full=True)
     state = worker.state()
