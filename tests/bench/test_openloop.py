@@ -7,36 +7,21 @@ import time
 import pytest
 
 from bench.load.openloop import OpenLoop, Plan
+from tests.bench.server import ThreadedServer
 
 BODY = "x" * 100
 REQUEST = "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 
 
-class Server:
+class Server(ThreadedServer):
     """Answers each request with `answer`; stops for `stall` seconds once it has answered `before_stall`."""
 
     def __init__(self, answer: bytes, before_stall: int = -1, stall: float = 0.0) -> None:
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._listener.getsockname()[1]
         self._answer = answer
         self._left = before_stall
         self._stall = stall
         self._lock = threading.Lock()
-        self._accepting = threading.Thread(target=self._accept)
-        self._accepting.start()
-
-    def close(self) -> None:
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        self._accepting.join(5)
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+        super().__init__()
 
     def _serve(self, connection: socket.socket) -> None:
         with connection:

@@ -8,13 +8,13 @@ import ssl
 import stat
 import subprocess
 import sys
-import threading
 
 import pytest
 
 from bench.certificates import CIPHER, SERVER_NAMES, VERSION, Certificates, key_of, make_certificates
 from bench.load import handshakes, tls
 from bench.load.openloop import OpenLoop, Plan
+from tests.bench.server import ThreadedServer
 
 BODY = "x" * 100
 REQUEST = "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -25,7 +25,7 @@ def certificates(tmp_path_factory) -> Certificates:
     return make_certificates(tmp_path_factory.mktemp("tls") / "certificates")
 
 
-class Server:
+class Server(ThreadedServer):
     """Answers every request over TLS, and demands a client certificate of the same authority."""
 
     def __init__(self, certificates: Certificates, body: str = BODY) -> None:
@@ -35,23 +35,7 @@ class Server:
         self.context.verify_mode = ssl.CERT_REQUIRED
         self.clients: list[str] = []
         self._answer = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._listener.getsockname()[1]
-        self._accepting = threading.Thread(target=self._accept)
-        self._accepting.start()
-
-    def close(self) -> None:
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        self._accepting.join(5)
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+        super().__init__()
 
     def _serve(self, connection: socket.socket) -> None:
         try:

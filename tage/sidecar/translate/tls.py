@@ -197,10 +197,9 @@ def _parameters(message: common_pb2.TlsParameters, path: str, problems: Problems
         problems.add(f"{path}.tls_minimum_protocol_version", "is above tls_maximum_protocol_version")
     # Envoy's "[a|b]", ciphers of equal preference, is BoringSSL's alone; the order that is written serves as well.
     ciphers = [name for each in message.cipher_suites for name in each.strip("[]").split("|")]
-    for i, name in enumerate(ciphers):
+    for name in ciphers:
         if not name.replace("-", "").replace("_", "").isalnum():
             problems.add(f"{path}.cipher_suites", f"'{name}' is not the name of a cipher")
-        ciphers[i] = name
     return plan.TlsParameters(lowest, highest, ciphers)
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from bench.load import generator
 from bench.soak.load import SLOT, Outcome, Plan, SoakLoad
+from tests.bench.server import ThreadedServer
 
 Answer = Callable[[int, bytes, bytes, bytes], bytes]
 """(number of the request, method, target, body) -> all bytes of the answer; none: close."""
@@ -25,30 +26,14 @@ def echo(number: int, method: bytes, target: bytes, body: bytes) -> bytes:
     return ok(b"%b %b %b\n%b" % (version, method, target.removeprefix(b"http://echo"), body))
 
 
-class Server:
+class Server(ThreadedServer):
     """Stands for the client entry."""
 
     def __init__(self, answer: Answer) -> None:
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._listener.getsockname()[1]
         self.requests: list[tuple[bytes, bytes, bytes]] = []
         self._answer = answer
         self._lock = threading.Lock()
-        self._accepting = threading.Thread(target=self._accept)
-        self._accepting.start()
-
-    def close(self) -> None:
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        self._accepting.join(5)
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+        super().__init__()
 
     def _serve(self, connection: socket.socket) -> None:
         with connection, connection.makefile("rb") as stream:
