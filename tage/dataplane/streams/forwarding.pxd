@@ -1,5 +1,5 @@
 from tage.dataplane.native cimport Random
-from tage.dataplane.protocols.http1.encoder cimport HeaderEdits
+from tage.dataplane.protocols.edits cimport HeaderEdits
 from tage.dataplane.protocols.message cimport (
     CLIENT_CERT, CONTENT_LENGTH, FORWARDED_FOR, FORWARDED_PROTO, REQUEST_ID,
     HeaderBlock, RequestHead,

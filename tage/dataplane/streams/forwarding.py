@@ -10,7 +10,7 @@ And those of a request that asks for another protocol (RFC 9110, 7.8): Connectio
 
 import cython
 
-from tage.dataplane.protocols.http1.encoder import HeaderEdits
+from tage.dataplane.protocols.edits import HeaderEdits
 from tage.dataplane.protocols.message import HeaderBlock
 from tage.dataplane.protocols.writer import ByteWriter
 

@@ -2,7 +2,8 @@ cimport cython
 
 from tage.dataplane.protocols.http1.decoder cimport FAILED, MORE, READY
 from tage.dataplane.protocols.http1.request cimport RequestDecoder
-from tage.dataplane.protocols.http1.encoder cimport HeaderEdits, write_chunk, write_last_chunk, write_response
+from tage.dataplane.protocols.edits cimport HeaderEdits
+from tage.dataplane.protocols.http1.encoder cimport write_chunk, write_last_chunk, write_response
 from tage.dataplane.protocols.message cimport CONTENT_LENGTH, TRAILER, ResponseHead
 from tage.dataplane.protocols.writer cimport ByteWriter
 from tage.dataplane.streams.downstream cimport DownstreamConnection, MaxDuration

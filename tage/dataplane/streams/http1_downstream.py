@@ -19,10 +19,11 @@ and a request that meets the end fails; so such a connection is kept until it ha
 
 import cython
 
-from tage.dataplane.protocols.http1.encoder import HeaderEdits, local_response
+from tage.dataplane.protocols import errors
+from tage.dataplane.protocols.edits import HeaderEdits
+from tage.dataplane.protocols.http1.encoder import local_response
 from tage.dataplane.protocols.http1.request import RequestDecoder
 from tage.dataplane.protocols.writer import ByteWriter
-from tage.dataplane.streams import errors
 from tage.dataplane.streams.context import ListenerState
 from tage.dataplane.streams.downstream import DownstreamConnection, MaxDuration
 from tage.dataplane.streams.record import StreamRecord

@@ -3,7 +3,8 @@ cimport cython
 from tage.dataplane.net.timers cimport TimerWheel
 from tage.dataplane.protocols.http1.decoder cimport FAILED, MORE, READY
 from tage.dataplane.protocols.http1.response cimport ResponseDecoder
-from tage.dataplane.protocols.http1.encoder cimport HeaderEdits, write_chunk, write_last_chunk, write_request
+from tage.dataplane.protocols.edits cimport HeaderEdits
+from tage.dataplane.protocols.http1.encoder cimport write_chunk, write_last_chunk, write_request
 from tage.dataplane.protocols.message cimport RequestHead
 from tage.dataplane.protocols.writer cimport ByteWriter
 from tage.dataplane.upstream.cluster cimport Cluster, Host

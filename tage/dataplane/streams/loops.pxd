@@ -1,4 +1,4 @@
-from tage.dataplane.protocols.http1.encoder cimport HeaderEdits
+from tage.dataplane.protocols.edits cimport HeaderEdits
 from tage.dataplane.protocols.message cimport MAX_FORWARDS, TAGE_HOPS, HeaderBlock, RequestHead
 
 cdef enum:

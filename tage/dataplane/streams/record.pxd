@@ -1,7 +1,6 @@
 cimport cython
 
-from tage.dataplane cimport native
-from tage.dataplane.protocols.http1.encoder cimport HeaderEdits
+from tage.dataplane.protocols.edits cimport HeaderEdits, line_value
 from tage.dataplane.protocols.message cimport RequestHead, ResponseHead
 from tage.dataplane.telemetry.access_log.record cimport Record
 
@@ -10,5 +9,3 @@ cdef class StreamRecord(Record):
     cdef RequestHead head
     cdef HeaderEdits edits
     cdef ResponseHead answer
-
-cdef bytes line_value(bytes lines, bytes name)

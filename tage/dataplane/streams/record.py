@@ -6,7 +6,7 @@ from tage.dataplane.telemetry.access_log.record import Record
 
 if not cython.compiled:
     # Compiled, this comes from the .pxd.
-    from tage.dataplane import native
+    from tage.dataplane.protocols.edits import line_value
 
 
 class StreamRecord(Record):
@@ -33,8 +33,10 @@ class StreamRecord(Record):
                     return self.edits.path
                 if name == b"x-envoy-original-path":
                     return self.head.path
+            if name == b":authority" and self.edits.authority is not None:
+                return self.edits.authority
             found = line_value(self.edits.extra, name)
-            if found is not None:
+            if found is not None or (self.edits.names is not None and name in self.edits.names):
                 return found
         return self.head.header(name)
 
@@ -46,18 +48,3 @@ class StreamRecord(Record):
         if found is None and self.upstream_duration >= 0 and name == b"x-envoy-upstream-service-time":
             return str(self.upstream_duration // 1000).encode()
         return found
-
-
-def line_value(lines, name):
-    """The value of the header `name` in `lines`, each `name: value CR LF`; None where there is none."""
-    at: cython.Py_ssize_t = 0
-    end: cython.Py_ssize_t = len(lines)
-    size: cython.Py_ssize_t = len(name)
-    stop: cython.Py_ssize_t
-    p: cython.p_uchar = lines
-    while at < end:
-        stop = native.find_byte(p, at, end, 10)
-        if stop - at > size + 2 and p[at + size] == 58 and native.equal(p, at, name, size):  # ":"
-            return lines[at + size + 2 : stop - 1]
-        at = stop + 1
-    return None

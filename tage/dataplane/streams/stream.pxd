@@ -1,6 +1,6 @@
 cimport cython
 
-from tage.dataplane.protocols.http1.encoder cimport HeaderEdits
+from tage.dataplane.protocols.edits cimport HeaderEdits
 from tage.dataplane.protocols.message cimport TRAILER, RequestHead, ResponseHead
 from tage.dataplane.routing.policy cimport CONNECT_FAILURE as RETRY_CONNECT_FAILURE, RESET as RETRY_RESET, RetryPolicy
 from tage.dataplane.routing.table cimport Route

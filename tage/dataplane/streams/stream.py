@@ -34,9 +34,9 @@ waits for a connection is bounded by `REPLAY_BYTES` and then the client is read 
 import cython
 
 from tage.dataplane.net.proxy_protocol import encode
+from tage.dataplane.protocols import errors
 from tage.dataplane.routing.policy import RetryPolicy
 from tage.dataplane.routing.table import Route
-from tage.dataplane.streams import errors
 from tage.dataplane.streams.downstream import DownstreamConnection
 from tage.dataplane.streams.record import StreamRecord
 from tage.dataplane.streams.tcp_upstream import TcpUpstreamConnection

@@ -1,7 +1,7 @@
 cimport cython
 
 from tage.dataplane.net.timers cimport TimerWheel
-from tage.dataplane.protocols.http1.encoder cimport HeaderEdits
+from tage.dataplane.protocols.edits cimport HeaderEdits
 from tage.dataplane.protocols.message cimport RequestHead, ResponseHead
 from tage.dataplane.upstream.cluster cimport Cluster, Host
 from tage.dataplane.upstream.connection cimport TERMINATED, Receiver, UpstreamConnection

@@ -1,7 +1,7 @@
 from tage.dataplane.net.connection cimport Connection
 from tage.dataplane.net.timers cimport Timer
 from tage.dataplane.protocols.message cimport RequestHead, ResponseHead
-from tage.dataplane.protocols.http1.encoder cimport HeaderEdits
+from tage.dataplane.protocols.edits cimport HeaderEdits
 
 cpdef enum Failure:
     NONE = 0

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from tage.dataplane.protocols.edits import write_headers
 from tage.dataplane.protocols.http1.decoder import Progress
-from tage.dataplane.protocols.http1.encoder import write_headers
 from tage.dataplane.protocols.http1.request import RequestDecoder
 from tage.dataplane.protocols.http1.response import ResponseDecoder
 from tage.dataplane.protocols.message import HeaderBlock, HeaderKind, RequestHead, ResponseHead

@@ -1,22 +1,10 @@
-cimport cython
-
 from tage.dataplane cimport native
-from tage.dataplane.protocols.message cimport (
-    CONTENT_LENGTH, EXPECT, HOP_BY_HOP, HOST,
-    HeaderBlock, RequestHead, ResponseHead,
-)
+from tage.dataplane.protocols.edits cimport HeaderEdits, write_headers
+from tage.dataplane.protocols.message cimport CONTENT_LENGTH, HOP_BY_HOP, HOST, RequestHead, ResponseHead
 from tage.dataplane.protocols.http1.request cimport Http1RequestHead
 from tage.dataplane.protocols.http1.response cimport Http1ResponseHead
 from tage.dataplane.protocols.writer cimport ByteWriter
 
-@cython.final
-cdef class HeaderEdits:
-    cdef public unsigned int drop
-    cdef public unsigned int keep
-    cdef public bytes extra
-    cdef public bytes path
-
-cpdef write_headers(ByteWriter out, HeaderBlock block, unsigned int drop)
 cpdef write_request(ByteWriter out, RequestHead head, HeaderEdits edits, bint chunked)
 cpdef write_response(ByteWriter out, ResponseHead head, HeaderEdits edits, bint chunked, bint close, bint keep_alive_10)
 cpdef write_chunk(ByteWriter out, bytes data)

@@ -8,6 +8,7 @@ from tage.dataplane.protocols.http1.response import Http1ResponseHead
 
 if not cython.compiled:
     # Compiled, these names come from the .pxd.
+    from tage.dataplane.protocols.edits import write_headers
     from tage.dataplane.protocols.message import CONTENT_LENGTH, HOP_BY_HOP, HOST
 
 _REASONS = {
@@ -25,54 +26,27 @@ _REASONS = {
 }  # fmt: skip
 
 
-class HeaderEdits:
-    """What is changed on the way: `drop` are kinds (as bits) to leave behind, `keep` those of HOP_BY_HOP that go on,
-    `extra` whole lines to add, `path` (None: as it came) replaces the request's."""
-
-    def __init__(self) -> None:
-        self.drop = 0
-        self.keep = 0
-        self.extra = b""
-        self.path = None
-
-
-def write_headers(out, block, drop):
-    """The block's lines but those whose kind is in `drop`."""
-    run: cython.Py_ssize_t = -1
-    at: cython.Py_ssize_t = 0
-    i: cython.Py_ssize_t
-    for i in range(block.count):
-        if (drop >> block.kind[i]) & 1:
-            if run >= 0:
-                out.put_slice(block.raw, run, at)
-                run = -1
-        elif run < 0:
-            run = block.name_start[i]
-        at = block.line_end[i]
-    if run >= 0:
-        out.put_slice(block.raw, run, at)
-
-
 def write_request(out, head, edits, chunked):
     """A request head. Without `chunked`, a Content-Length that the request has is kept."""
     drop: cython.uint = (HOP_BY_HOP & ~edits.keep) | edits.drop
     path: bytes = head.path if edits.path is None else edits.path
-    out.put(head.method)
+    authority: bytes = head.authority if edits.authority is None else edits.authority
+    out.put(head.method if edits.method is None else edits.method)
     out.put(b" ")
     out.put(path)
     out.put(b" HTTP/1.1\r\n")
     host: cython.Py_ssize_t = head.block.find(HOST)
-    if host < 0 or head.block.value_end[host] - head.block.value_start[host] != len(head.authority) or not native.equal(
-        head.block.raw, head.block.value_start[host], head.authority, len(head.authority)
+    if host < 0 or head.block.value_end[host] - head.block.value_start[host] != len(authority) or not native.equal(
+        head.block.raw, head.block.value_start[host], authority, len(authority)
     ):
-        # Absolute-form, HTTP/1.0 without Host: RFC 9112, 3.2.2.
+        # Absolute-form, HTTP/1.0 without Host (RFC 9112, 3.2.2), another authority.
         drop |= 1 << HOST
         out.put(b"host: ")
-        out.put(head.authority)
+        out.put(authority)
         out.put(b"\r\n")
     if chunked:
         drop |= 1 << CONTENT_LENGTH
-    write_headers(out, head.block, drop)
+    write_headers(out, head.block, drop, edits.names)
     if edits.extra:
         out.put(edits.extra)
     if chunked:
@@ -98,7 +72,7 @@ def write_response(out, head, edits, chunked, close, keep_alive_10):
     if chunked or head.status == 204 or head.status < 200:
         # RFC 9112, 6.2 and 6.3: not beside chunked, not with 1xx and 204.
         drop |= 1 << CONTENT_LENGTH
-    write_headers(out, head.block, drop)
+    write_headers(out, head.block, drop, edits.names)
     if edits.extra:
         out.put(edits.extra)
     if chunked:

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tage.dataplane.protocols.edits import HeaderEdits
 from tage.dataplane.protocols.http1.decoder import BodyKind, Decoder, Progress
 from tage.dataplane.protocols.http1.encoder import (
-    HeaderEdits,
     local_response,
     write_chunk,
     write_last_chunk,
