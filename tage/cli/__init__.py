@@ -6,6 +6,7 @@ without the rest.
 ``sidecar``      `tage sidecar`: one sidecar alone
 ``resources``    `tage get`, `tage apply`, `tage delete`
 ``status``       `tage status`
+``explain``      `tage explain`
 ``client``       the control plane's HTTP API, as the commands use it
 ``runtime``      the files that say which meshes run here
 ``output``       tables, JSON, YAML
@@ -44,6 +45,7 @@ COMMANDS: dict[str, _Command] = {
     "apply": _Command("tage.cli.resources", "Create or change resources, all of them or none."),
     "delete": _Command("tage.cli.resources", "Delete resources."),
     "status": _Command("tage.cli.status", "Show whether every sidecar is in sync, and since when."),
+    "explain": _Command("tage.cli.explain", "Show what a request would meet, and why."),
 }
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from urllib.parse import parse_qsl, urlsplit
 
 import h11
@@ -39,7 +39,19 @@ class Page(msgspec.Struct, frozen=True):
     content_type: str = "text/plain; charset=UTF-8"
 
 
-Handler = Callable[[str, dict[str, str]], Page]
+class Query(dict[str, str]):
+    """A query's fields; of a field that stands there more than once, the last one's value."""
+
+    def __init__(self, text: str = "") -> None:
+        self._pairs = parse_qsl(text, keep_blank_values=True)
+        super().__init__(self._pairs)
+
+    def all(self, name: str) -> list[str]:
+        """Every value of a field, in order."""
+        return [value for each, value in self._pairs if each == name]
+
+
+Handler = Callable[[str, Query], Page | Awaitable[Page]]
 """(path, query) -> answer."""
 
 
@@ -92,16 +104,17 @@ class AdminServer:
                 return
             if request is None:
                 return
-            await _answer(connection, writer, self._page(request), head=request.method == b"HEAD")
+            await _answer(connection, writer, await self._page(request), head=request.method == b"HEAD")
             if connection.our_state is not h11.DONE or connection.their_state is not h11.DONE:
                 return  # it sends a body, which nothing here takes, or it wants to close
             connection.start_next_cycle()
 
-    def _page(self, request: h11.Request) -> Page:
+    async def _page(self, request: h11.Request) -> Page:
         if request.method not in (b"GET", b"HEAD"):
             return Page("only GET and HEAD are served here\n", 405)
         target = urlsplit(request.target.decode("ascii"))
-        return self._handler(target.path, dict(parse_qsl(target.query, keep_blank_values=True)))
+        page = self._handler(target.path, Query(target.query))
+        return page if isinstance(page, Page) else await page
 
 
 async def _request(connection: h11.Connection, reader: asyncio.StreamReader) -> h11.Request | None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -11,7 +12,8 @@ import msgspec
 
 from tage.dataplane.telemetry import reader
 from tage.sidecar import metrics, plan
-from tage.sidecar.admin import Page
+from tage.sidecar.admin import Page, Query
+from tage.sidecar.explain.apart import Question, QuestionError, explain_apart, header
 
 _JSON = "application/json"
 
@@ -48,10 +50,12 @@ class Pages:
         self._sidecar = sidecar
         self._run_dir = run_dir
         self._started = time.monotonic()
-        self._pages: dict[str, tuple[Callable[[dict[str, str]], Page], str]] = {
+        self._explaining = asyncio.Lock()
+        self._pages: dict[str, tuple[Callable[[Query], Page | Awaitable[Page]], str]] = {
             "/": (self._help, "this list"),
             "/clusters": (self._clusters, "clusters with their endpoints and names; ?format=json"),
             "/config_dump": (self._config_dump, "the plan in force, by kind of section, and the node"),
+            "/explain": (self._explain, "what a request would meet; ?url=, method=, header=NAME: VALUE (repeatable)"),
             "/help": (self._help, "this list"),
             "/ready": (self._ready, "200 when a worker has a plan in force, else 503"),
             "/server_info": (self._server_info, "version, state, uptime"),
@@ -59,23 +63,23 @@ class Pages:
             "/stats/prometheus": (self._prometheus, "statistics for Prometheus"),
         }
 
-    def __call__(self, path: str, query: dict[str, str]) -> Page:
+    def __call__(self, path: str, query: Query) -> Page | Awaitable[Page]:
         page = self._pages.get(path)
         if page is None:
             return Page(f"there is nothing at {path}; GET /help lists what there is\n", 404)
         return page[0](query)
 
-    def _help(self, query: dict[str, str]) -> Page:
+    def _help(self, query: Query) -> Page:
         return Page("".join(f"{path}: {what}\n" for path, (_, what) in self._pages.items()))
 
     @property
     def _state(self) -> str:
         return "LIVE" if self._sidecar.live_workers and self._sidecar.version else "INITIALIZING"
 
-    def _ready(self, query: dict[str, str]) -> Page:
+    def _ready(self, query: Query) -> Page:
         return Page(f"{self._state}\n", 200 if self._state == "LIVE" else 503)
 
-    def _server_info(self, query: dict[str, str]) -> Page:
+    def _server_info(self, query: Query) -> Page:
         uptime = f"{time.monotonic() - self._started:.0f}s"
         return _json(
             {
@@ -89,7 +93,7 @@ class Pages:
             }
         )
 
-    def _config_dump(self, query: dict[str, str]) -> Page:
+    def _config_dump(self, query: Query) -> Page:
         sections: dict[str, dict[str, Any]] = {kind: {} for kind in plan.KINDS}
         for (kind, name), section in sorted(self._decoded().items()):
             sections[kind][name] = _shown(section)
@@ -102,9 +106,19 @@ class Pages:
             }
         )
 
+    async def _explain(self, query: Query) -> Page:
+        """One at a time: each is a process."""
+        try:
+            question = _question(query)
+            async with self._explaining:
+                found = await explain_apart(self._sidecar.sections, question)
+        except QuestionError as error:
+            return Page(f"{error}\n", 400)
+        return _json(found)
+
     # -- clusters ------------------------------------------------------------------------------------------------------
 
-    def _clusters(self, query: dict[str, str]) -> Page:
+    def _clusters(self, query: Query) -> Page:
         sections = self._decoded()
         dns = self._sidecar.dns
         clusters = [
@@ -118,7 +132,7 @@ class Pages:
 
     # -- statistics ----------------------------------------------------------------------------------------------------
 
-    def _stats(self, query: dict[str, str]) -> Page:
+    def _stats(self, query: Query) -> Page:
         kind = query.get("format", "text")
         if kind == "prometheus":
             return self._prometheus(query)
@@ -133,7 +147,7 @@ class Pages:
             return _json(metrics.stats_json(self._snapshot(), wanted, used_only=used_only))
         return Page(metrics.stats_text(self._snapshot(), wanted, used_only=used_only))
 
-    def _prometheus(self, query: dict[str, str]) -> Page:
+    def _prometheus(self, query: Query) -> Page:
         sections = self._decoded()
         inbound = _inbound_clusters(sections)
 
@@ -149,6 +163,25 @@ class Pages:
 
     def _decoded(self) -> dict[plan.SectionKey, plan.Section]:
         return {key: plan.decode(key[0], blob) for key, blob in self._sidecar.sections.items()}
+
+
+def _question(query: Query) -> Question:
+    """Raises `QuestionError`."""
+    known = ("url", "method", "header", "source", "listener", "sni", "draw")
+    for name in query:
+        if name not in known:
+            raise QuestionError(f"unknown parameter {name!r}; there are {', '.join(known)}")
+    if not query.get("url"):
+        raise QuestionError("which request? give url=http://HOST/PATH")
+    return Question(
+        query["url"],
+        query.get("method", "GET"),
+        [header(text) for text in query.all("header")],
+        query.get("source", ""),
+        query.get("listener", ""),
+        query.get("sni", ""),
+        "draw" in query,
+    )
 
 
 def _shown(section: plan.Section) -> dict[str, Any]:

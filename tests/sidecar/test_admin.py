@@ -12,7 +12,7 @@ import pytest
 
 from tage.dataplane.telemetry.reader import Snapshot
 from tage.sidecar import admin, plan
-from tage.sidecar.admin import MAX_HEAD, AdminError, AdminServer, Page
+from tage.sidecar.admin import MAX_HEAD, AdminError, AdminServer, Page, Query
 from tage.sidecar.admin_pages import Pages
 
 WAIT = 10.0
@@ -219,3 +219,57 @@ def test_stats(pages: Pages, monkeypatch: pytest.MonkeyPatch) -> None:
     assert get(pages, "/stats?filter=(").status == 400
     assert get(pages, "/stats?format=xml").status == 400
     assert "envoy_cluster_upstream_rq_total" in get(pages, "/stats?format=prometheus").body
+
+
+# -- what a request would meet -----------------------------------------------------------------------------------------
+
+
+def explain(pages: Pages, query: str) -> Page:
+    """The answer of a child process."""
+
+    async def asked() -> Page:
+        page = pages("/explain", Query(query))
+        return page if isinstance(page, Page) else await page
+
+    return asyncio.run(asked())
+
+
+@pytest.mark.processes
+def test_explain(tmp_path: Path) -> None:
+    wanted = plan.HeaderMatch("b", plan.StringMatch("exact", "2"))
+    rules = [
+        plan.Route(plan.RouteMatch(plan.StringMatch("prefix", "/"), [wanted]), "first", [plan.WeightedCluster("c")]),
+        plan.Route(plan.RouteMatch(plan.StringMatch("prefix", "/")), "second", [plan.WeightedCluster("c")]),
+    ]
+    sidecar = Sidecar(
+        plan.Listener("l", "127.0.0.1", 80, chains=[plan.FilterChain(http=plan.Http("r"))]),
+        plan.Routes("r", [plan.VirtualHost("v", ["*"], rules)]),
+        plan.Cluster("c", "c"),
+        plan.Endpoints("c", [plan.Endpoint("127.0.0.2", 80)]),
+    )
+    pages = Pages(sidecar, tmp_path)
+    page = explain(pages, "url=http://x/&header=a:%201&header=b:%203")
+    assert page.status == 200
+    found = json.loads(page.body)
+    assert [(rule["name"], rule["why"]) for rule in found["rules"]] == [
+        ("first", 'header b is "3", wants "2"'),
+        ("second", "every path"),
+    ]
+    assert found["clusters"][0]["endpoints"][0]["address"] == "127.0.0.2"
+    assert explain(pages, "url=/x") == Page(
+        "'/x' names no host: give a URL, or a header 'host: NAME' beside the path\n", 400
+    )
+
+
+@pytest.mark.parametrize(
+    ("query", "why"),
+    [
+        ("", "which request? give url=http://HOST/PATH"),
+        ("url=http://x/&header=a", "header 'a': give NAME: VALUE"),
+        ("url=http://x/&what=1", "unknown parameter 'what'; there are url, method, header"),
+    ],
+)
+def test_explain_nothing(pages: Pages, query: str, why: str) -> None:
+    page = explain(pages, query)
+    assert page.status == 400
+    assert page.body.startswith(why)

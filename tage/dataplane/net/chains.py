@@ -13,7 +13,7 @@ the server name is not taken because the one that won fails at the source addres
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from tage.dataplane.net.tls import ServerTls
@@ -126,26 +126,34 @@ def _prefix(networks: Sequence[Network], host: str) -> int:
     return max((network.prefixlen + 1 for network in networks if address in network), default=-1)
 
 
-_CRITERIA: tuple[Rank, ...] = (
-    _port,
-    lambda match, facts: _prefix(match.destination_prefixes, facts.destination[0]),
-    _server_name,
-    _transport,
-    _application,
-    lambda match, facts: _prefix(match.direct_source_prefixes, facts.direct_source[0]),
-    _source_type,
-    lambda match, facts: _prefix(match.source_prefixes, facts.source[0]),
-    _source_port,
+CRITERIA: tuple[tuple[str, Rank], ...] = (
+    ("destination port", _port),
+    ("destination address", lambda match, facts: _prefix(match.destination_prefixes, facts.destination[0])),
+    ("server name", _server_name),
+    ("transport protocol", _transport),
+    ("application protocol", _application),
+    ("direct source address", lambda match, facts: _prefix(match.direct_source_prefixes, facts.direct_source[0])),
+    ("source type", _source_type),
+    ("source address", lambda match, facts: _prefix(match.source_prefixes, facts.source[0])),
+    ("source port", _source_port),
 )
 
 
-def select(chains: Iterable[Chain], facts: Facts) -> Chain | None:
-    """The chain that matches best; None where none does. Of two that match alike the first counts."""
+def narrow(chains: Iterable[Chain], facts: Facts) -> Iterator[tuple[str, list[Chain]]]:
+    """Criterion by criterion, the chains that are still in the race after it; ends when that is decided."""
     left = list(chains)
-    for rank in _CRITERIA:
+    for name, rank in CRITERIA:
         if not left or (len(left) == 1 and left[0].match == EVERYTHING):
-            break
+            return
         ranked = [(rank(chain.match, facts), chain) for chain in left]
         best = max(value for value, _ in ranked)
         left = [chain for value, chain in ranked if value == best] if best >= 0 else []
+        yield name, left
+
+
+def select(chains: Sequence[Chain], facts: Facts) -> Chain | None:
+    """The chain that matches best; None where none does. Of two that match alike the first counts."""
+    left = list(chains)
+    for _, still in narrow(left, facts):
+        left = still
     return left[0] if left else None

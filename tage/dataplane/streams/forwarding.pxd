@@ -9,7 +9,7 @@ from tage.dataplane.routing.table cimport Route
 from tage.dataplane.streams.context cimport ListenerState
 
 cdef put_uuid(ByteWriter out, Random random)
-cdef HeaderEdits request_edits(ListenerState listener, RequestHead head, bytes peer)
-cdef bint settle_upgrade(ListenerState listener, Route route, RequestHead head)
+cpdef HeaderEdits request_edits(ListenerState listener, RequestHead head, bytes peer)
+cpdef bint settle_upgrade(ListenerState listener, Route route, RequestHead head)
 cdef bint _enabled(ListenerState listener, Route route, bytes protocol)
-cdef ask_upgrade(HeaderEdits edits, RequestHead head)
+cpdef ask_upgrade(HeaderEdits edits, RequestHead head)

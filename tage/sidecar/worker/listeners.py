@@ -54,7 +54,7 @@ class Listener:
             fill(state, chain)
             self.states[key] = state
             built.append(
-                chains.Chain(_match(chain.match), _maker(state), tls.get(key), chain.handshake_timeout or 60_000)
+                chains.Chain(chain_match(chain.match), _maker(state), tls.get(key), chain.handshake_timeout or 60_000)
             )
         count = len(section.chains)
         self.entrance = Entrance(
@@ -91,7 +91,8 @@ def _maker(state: ListenerState) -> Callable[[], Any]:
     return lambda: Http1DownstreamConnection(state)
 
 
-def _match(match: plan.ChainMatch | None) -> chains.Match:
+def chain_match(match: plan.ChainMatch | None) -> chains.Match:
+    """Which connections the chain is for."""
     if match is None:
         return chains.EVERYTHING
     return chains.Match(

@@ -40,7 +40,7 @@ cdef class Decoder:
     cdef public bint begun
     cdef HeaderBlock block
     cdef bint _version_10
-    cdef bint switches
+    cdef public bint switches
     cpdef feed(self, bytes data)
     cpdef bint buffered(self)
     cpdef bint incomplete(self)

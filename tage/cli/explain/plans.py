@@ -1,0 +1,65 @@
+"""Files -> the sections of the plan that a sidecar would make of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from tage.cli.errors import CommandError
+from tage.sidecar import plan
+from tage.sidecar.compose import ClusterRecord, EndpointsRecord, ListenerRecord, Resources, RoutesRecord, compose
+from tage.sidecar.translate import bootstrap
+from tage.sidecar.translate.draft import ClusterDraft
+from tage.sidecar.translate.problem import TranslateError
+
+Sections = dict[plan.SectionKey, plan.Section]
+
+
+def of_bootstrap(file: Path) -> Sections:
+    """What stands in an Envoy v3 bootstrap; not what a control plane would add. Raises `CommandError`."""
+    try:
+        loaded = bootstrap.load(file)
+    except TranslateError as error:
+        raise CommandError(f"{file}: {error.problems[0]}{_more(len(error.problems) - 1)}", 2) from None
+    if not loaded.listeners:
+        raise CommandError(
+            f"{file}: there is no listener in it; what a control plane sends, the running sidecar knows: --sidecar URL",
+            2,
+        )
+    return sections(
+        {draft.listener.name: ListenerRecord(draft) for draft in loaded.listeners},
+        {draft.cluster.name: ClusterRecord(draft) for draft in loaded.clusters},
+        {},
+        {},
+    )
+
+
+def sections(
+    listeners: Mapping[str, ListenerRecord],
+    clusters: Mapping[str, ClusterRecord],
+    routes: Mapping[str, RoutesRecord],
+    endpoints: Mapping[str, EndpointsRecord],
+) -> Sections:
+    """A plan of all there is. What is missing counts as empty, as it does for a sidecar that has waited for it."""
+    resources = Resources(
+        listeners, clusters, routes, endpoints, _unresolved(record.draft for record in clusters.values()), {}
+    )
+    needs = compose(resources).missing
+    resources.given_up = frozenset((need.kind, need.name) for need in needs)
+    composed = compose(resources)
+    return {(kind, name): plan.decode(kind, blob) for (kind, name), blob in composed.sections.items()}
+
+
+def _unresolved(clusters: Iterable[ClusterDraft]) -> dict[str, EndpointsRecord]:
+    """The names of DNS clusters in place of the addresses, which only a running sidecar has."""
+    return {
+        draft.cluster.name: EndpointsRecord(
+            [plan.Endpoint(each.host, each.port, each.weight, each.healthy, each.hostname) for each in draft.dns.names]
+        )
+        for draft in clusters
+        if draft.dns is not None
+    }
+
+
+def _more(count: int) -> str:
+    return f" (and {count} more)" if count > 0 else ""

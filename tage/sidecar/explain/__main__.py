@@ -1,0 +1,25 @@
+"""The explaining child: an `apart.Task` on stdin -> an `apart.Answer` on stdout."""
+
+from __future__ import annotations
+
+import sys
+
+import msgspec
+
+from tage.sidecar import plan
+from tage.sidecar.explain.apart import Answer, QuestionError, Task
+from tage.sidecar.explain.trace import explain
+
+
+def main() -> None:
+    task = msgspec.msgpack.decode(sys.stdin.buffer.read(), type=Task)
+    sections = {(kind, name): plan.decode(kind, blob) for kind, name, blob in task.sections}
+    try:
+        answer = Answer(explain(sections, task.question))
+    except QuestionError as error:
+        answer = Answer(error=str(error))
+    sys.stdout.buffer.write(msgspec.msgpack.encode(answer))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,157 @@
+"""The answer to `tage explain`. It travels as JSON from the agent, and is printed as JSON by ``-o json``."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+Change = Literal["", "added", "changed", "removed"]
+
+
+class Finding(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """Base of all parts of the answer."""
+
+
+class Line(Finding, frozen=True):
+    """A setting in words."""
+
+    name: str
+    text: str
+
+
+class Header(Finding, frozen=True):
+    name: str
+    value: str
+    change: Change = ""
+
+
+class Request(Finding, frozen=True):
+    """A request head: as it was asked, or as it goes on."""
+
+    method: str
+    authority: str
+    path: str
+    headers: list[Header] = []
+    """With host."""
+
+
+class Listener(Finding, frozen=True):
+    name: str
+    address: str
+    port: int
+    direction: str = "none"
+    chain: str = ""
+    why: str = ""
+    """How the filter chain was chosen, or why there is none for such a connection."""
+    settings: list[Line] = []
+
+
+class VirtualHost(Finding, frozen=True):
+    """`name` empty: none has the request's authority."""
+
+    name: str = ""
+    domain: str = ""
+    why: str = ""
+    settings: list[Line] = []
+
+
+class Rule(Finding, frozen=True):
+    """One rule that was tried. `index` counts from 1."""
+
+    index: int
+    name: str
+    matched: bool
+    why: str
+
+
+class Endpoint(Finding, frozen=True):
+    address: str
+    port: int
+    usable: bool
+    """May be given requests."""
+    state: str
+    weight: int = 1
+    hostname: str = ""
+    settings: list[Line] = []
+
+
+class Cluster(Finding, frozen=True):
+    """`problem`: why requests to it fail."""
+
+    name: str
+    problem: str = ""
+    settings: list[Line] = []
+    endpoints: list[Endpoint] = []
+    labels: dict[str, str] = {}
+    raw: dict[str, Any] = {}
+    """The settings as they stand in the plan."""
+
+
+class Share(Finding, frozen=True):
+    """Where a part of such requests goes. `percent` is exact; `drawn`: `--draw` gave this one."""
+
+    cluster: str
+    weight: int
+    percent: float
+    drawn: bool = False
+    settings: list[Line] = []
+    request: Request | None = None
+    """As the upstream gets it; None for connections that are relayed."""
+
+
+class Mirror(Finding, frozen=True):
+    cluster: str
+    percent: float
+
+
+class Route(Finding, frozen=True):
+    """The rule that matched."""
+
+    name: str
+    settings: list[Line] = []
+    shares: list[Share] = []
+    mirrors: list[Mirror] = []
+    raw: dict[str, Any] = {}
+    """The settings as they stand in the plan."""
+
+
+class Outcome(Finding, frozen=True):
+    """`forwarded`: to the route's clusters. `answered`: by the sidecar, because a rule says so. `relayed`: bytes, by a
+    TCP proxy. `refused`: with `status`, or with a closed connection (0)."""
+
+    kind: Literal["forwarded", "answered", "relayed", "refused"]
+    text: str
+    status: int = 0
+    flag: str = ""
+    """Envoy's response flag."""
+    headers: list[Header] = []
+
+
+class Explanation(Finding, frozen=True):
+    asked: Request
+    outcome: Outcome
+    scope: str = ""
+    """Whose configuration it was."""
+    listener: Listener | None = None
+    virtual_host: VirtualHost | None = None
+    rules: list[Rule] = []
+    """Those tried, in order; the last one matched, or none did."""
+    rules_left: int = 0
+    """Rules behind the one that matched, which are not tried."""
+    route: Route | None = None
+    clusters: list[Cluster] = []
+    """Of shares and mirrors, each once."""
+    arrivals: list[Explanation] = []
+    """What the callees' sidecars do with it, where their configuration is known."""
+    notes: list[str] = []
+
+    @property
+    def served(self) -> bool:
+        """Whether every such request gets an endpoint, or an answer that a rule gives."""
+        if self.outcome.kind == "refused":
+            return False
+        if self.route is None or self.outcome.kind == "answered":
+            return True
+        failing = {cluster.name for cluster in self.clusters if cluster.problem}
+        return not any(share.weight and share.cluster in failing for share in self.route.shares)

@@ -1,0 +1,104 @@
+"""Which virtual host and which rule a request meets: `routing`'s tables, built from the section as a worker does.
+
+Of the virtual hosts only the one that is found gets its rules built, so that a table of ten thousand costs little.
+"""
+
+from __future__ import annotations
+
+import difflib
+from typing import NamedTuple
+
+from tage.dataplane.protocols.message import RequestHead
+from tage.dataplane.routing.build import build
+from tage.dataplane.routing.table import Route, RouteTable, VirtualHost
+from tage.sidecar import plan
+from tage.sidecar.explain import findings, policies, words
+
+MAX_NAMED = 5
+"""Domains that are named where none matches."""
+
+
+class Found(NamedTuple):
+    """`rule` and `route` None: no rule matches, or there is no virtual host."""
+
+    virtual_host: findings.VirtualHost
+    rules: list[findings.Rule]
+    rules_left: int
+    rule: plan.Route | None
+    route: Route | None
+
+
+def find(section: plan.Routes, head: RequestHead) -> Found:
+    host, domain, why = _virtual_host(section, head.authority)
+    if host is None:
+        return Found(findings.VirtualHost(why=why), [], 0, None, None)
+    finding = findings.VirtualHost(host.name, domain, why, policies.virtual_host(host))
+    table = build(plan.Routes(section.name, [host]))
+    chosen = table.route(head)
+    rules: list[findings.Rule] = []
+    built = table.virtual_hosts[0].routes
+    for index, (rule, route) in enumerate(zip(host.routes, built, strict=True), 1):
+        matched = route is chosen
+        why = policies.matched(rule) if matched else mismatch(rule, route, head)
+        rules.append(findings.Rule(index, rule.name, matched, why))
+        if matched:
+            return Found(finding, rules, len(host.routes) - index, rule, route)
+    return Found(finding, rules, 0, None, None)
+
+
+def _virtual_host(section: plan.Routes, authority: bytes) -> tuple[plan.VirtualHost | None, str, str]:
+    """The virtual host, the domain of it that matches, and in which way; or why there is none."""
+    table = RouteTable(section.name)
+    by_name: dict[int, plan.VirtualHost] = {}
+    for host in section.virtual_hosts:
+        built = VirtualHost(host.name, [])
+        table.add(built, host.domains)
+        by_name[id(built)] = host
+    found = table.find(authority)
+    if found is None:
+        return None, "", _no_host(section, authority)
+    host = by_name[id(found)]
+    for domain, how in sorted(((domain, _how(domain)) for domain in host.domains), key=lambda each: _rank(each[0])):
+        alone = RouteTable("")
+        alone.add(found, [domain])
+        if alone.find(authority) is not None:
+            return host, domain, how
+    return host, "", ""
+
+
+def _rank(domain: str) -> tuple[int, int]:
+    """As Envoy looks at them: exact, the longest suffix, the longest prefix, all."""
+    kind = 3 if domain == "*" else 1 if domain.startswith("*") else 2 if domain.endswith("*") else 0
+    return kind, -len(domain)
+
+
+def _how(domain: str) -> str:
+    return ("exactly", "by its ending", "by its beginning", "as it matches every host")[_rank(domain)[0]]
+
+
+def _no_host(section: plan.Routes, authority: bytes) -> str:
+    shown = words.quoted(authority)
+    domains = [domain for host in section.virtual_hosts for domain in host.domains]
+    if not domains:
+        return f"none: the route configuration {words.quoted(section.name)} has no virtual host"
+    near = difflib.get_close_matches(authority.decode("latin-1").lower(), domains[:10_000], MAX_NAMED)
+    if near:
+        return f"none has the domain {shown}; similar are {', '.join(near)}"
+    more = len(domains) - MAX_NAMED
+    rest = f" and {more} more" if more > 0 else ""
+    return f"none has the domain {shown}; there are {', '.join(domains[:MAX_NAMED])}{rest}"
+
+
+def mismatch(rule: plan.Route, route: Route, head: RequestHead) -> str:
+    """The first condition of the rule that the request does not meet."""
+    connect = head.upgrade is not None and head.method == b"CONNECT"
+    if route.connect != connect:
+        return "it is for CONNECT requests only" if route.connect else "CONNECT requests need a rule of their own"
+    if not route.path.matches(head.path_only()):
+        return f"path is {words.quoted(head.path_only())}, wants {policies.string_match(rule.match.path)}"
+    for wanted, matcher in zip(rule.match.headers, route.headers, strict=True):
+        if not matcher.matches(head):
+            value = head.header(matcher.name)
+            there = "is absent" if value is None else f"is {words.quoted(value)}"
+            return f"{policies.header_name(wanted.name)} {there}, wants {policies.header_wish(wanted)}"
+    return "another rule matches first"

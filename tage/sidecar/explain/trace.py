@@ -1,0 +1,146 @@
+"""All of it, in a request's order: listener, filter chain, virtual host, rule, and what the rule leads to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from tage.dataplane.native import Random
+from tage.dataplane.protocols import errors
+from tage.dataplane.routing.destination import Destination
+from tage.sidecar import plan
+from tage.sidecar.explain import clusters, findings, listeners, policies, routes, upstream
+from tage.sidecar.explain.apart import Question
+from tage.sidecar.explain.findings import Explanation, Outcome
+from tage.sidecar.explain.listeners import Choice
+from tage.sidecar.explain.question import Asked, read
+
+Sections = Mapping[plan.SectionKey, plan.Section]
+
+
+def explain(sections: Sections, question: Question) -> Explanation:
+    """Raises `QuestionError` where the question cannot be answered."""
+    asked = read(question)
+    listener = listeners.choose(_of_kind(sections, plan.Listener), asked)
+    choice = listeners.choose_chain(listener, asked)
+    finding = _listener(listener, choice)
+    refusal = _not_taken(choice, asked)
+    if refusal is not None or choice.chain is None:
+        return Explanation(upstream.described(asked.head), refusal or _closed(choice.why), listener=finding)
+    asked.head.scheme = b"https" if choice.chain.tls is not None else b"http"
+    if choice.chain.tcp is not None:
+        found = _relayed(sections, choice.chain.tcp, asked)
+    else:
+        assert choice.chain.http is not None, "a filter chain has one thing to do"
+        found = _routed(sections, choice.chain.http, asked)
+    return msgspec.structs.replace(found, listener=finding)
+
+
+def _listener(section: plan.Listener, choice: Choice) -> findings.Listener:
+    return findings.Listener(
+        section.name,
+        section.address,
+        section.port,
+        section.direction,
+        choice.key,
+        choice.why,
+        policies.listener(section, choice.chain),
+    )
+
+
+def _closed(why: str) -> Outcome:
+    return Outcome("refused", f"the connection is closed: {why}")
+
+
+def _not_taken(choice: Choice, asked: Asked) -> Outcome | None:
+    """Why the connection ends before any request is read."""
+    chain = choice.chain
+    if chain is None:
+        return _closed(choice.why)
+    if chain.tls is not None and not asked.tls:
+        return _closed("the filter chain speaks TLS, and the request comes without; ask for https://")
+    if chain.tls is None and chain.http is not None and asked.tls:
+        return _closed("the filter chain speaks plain HTTP, and the request comes with TLS; ask for http://")
+    return None
+
+
+# -- HTTP --------------------------------------------------------------------------------------------------------------
+
+
+def _routed(sections: Sections, http: plan.Http, asked: Asked) -> Explanation:
+    head = asked.head
+    described = upstream.described(head)
+    section = sections.get(("routes", http.routes), plan.Routes(http.routes))
+    assert isinstance(section, plan.Routes)
+    found = routes.find(section, head)
+    answer = Explanation(
+        described,
+        _refused(errors.NO_ROUTE, "no rule matches" if found.virtual_host.name else "no virtual host is for this host"),
+        virtual_host=found.virtual_host,
+        rules=found.rules,
+        rules_left=found.rules_left,
+    )
+    connects = upstream.connects(head, http, found.route)
+    rule = found.rule
+    if not connects:
+        return msgspec.structs.replace(answer, outcome=_refused(errors.NO_CONNECT, errors.NO_CONNECT.reason))
+    if rule is None or found.route is None:
+        return answer
+    name = rule.name or f"#{len(found.rules)}"
+    raw = msgspec.to_builtins(rule, builtin_types=(bytes,))
+    if rule.direct is not None:
+        body = f", {len(rule.direct.body.encode())} bytes" if rule.direct.body else ""
+        outcome = Outcome("answered", f"the sidecar answers {rule.direct.status} itself{body}", rule.direct.status)
+        return msgspec.structs.replace(answer, outcome=outcome, route=findings.Route(name, raw=raw))
+    shares = _shares(found.route, rule.clusters, asked)
+    request = upstream.forwarded(asked, http, found.route)
+    shares = [msgspec.structs.replace(share, request=request) for share in shares]
+    route = findings.Route(name, policies.route(rule), shares, raw=raw)
+    return _forwarded(sections, msgspec.structs.replace(answer, route=route), "forwarded")
+
+
+def _refused(error: errors.ProxyError, why: str) -> Outcome:
+    return Outcome("refused", f"{error.status}, flag {error.flag}: {why}", error.status, error.flag)
+
+
+# -- TCP ---------------------------------------------------------------------------------------------------------------
+
+
+def _relayed(sections: Sections, tcp: plan.Tcp, asked: Asked) -> Explanation:
+    destination = Destination()
+    destination.lead_to([each.name for each in tcp.clusters], [each.weight for each in tcp.clusters])
+    route = findings.Route("", shares=_shares(destination, tcp.clusters, asked))
+    outcome = Outcome("relayed", "")
+    return _forwarded(sections, Explanation(upstream.described(asked.head), outcome, route=route), "relayed")
+
+
+# -- both --------------------------------------------------------------------------------------------------------------
+
+
+def _shares(destination: Destination, weighted: Iterable[plan.WeightedCluster], asked: Asked) -> list[findings.Share]:
+    total = sum(destination.weights)
+    drawn = destination.pick_cluster(Random()) if asked.question.draw else None
+    return [findings.Share(each.name, each.weight, 100 * each.weight / total, each.name == drawn) for each in weighted]
+
+
+def _forwarded(sections: Sections, answer: Explanation, kind: str) -> Explanation:
+    """With the clusters, and what comes of it."""
+    assert answer.route is not None
+    names = dict.fromkeys(share.cluster for share in answer.route.shares)
+    found = [clusters.describe(sections, name) for name in names]
+    problems = {each.name: each.problem for each in found if each.problem}
+    failing = [share for share in answer.route.shares if share.weight and share.cluster in problems]
+    if failing and len(failing) == len([share for share in answer.route.shares if share.weight]):
+        outcome = Outcome("refused", problems[failing[0].cluster], 503)
+    else:
+        text = "the request goes on" if kind == "forwarded" else "the connection's bytes are relayed"
+        if failing:
+            lost = sum(share.percent for share in failing)
+            text += f", but for {lost:g} % of them: {problems[failing[0].cluster]}"
+        outcome = Outcome("forwarded" if kind == "forwarded" else "relayed", text)
+    return msgspec.structs.replace(answer, outcome=outcome, clusters=found)
+
+
+def _of_kind(sections: Sections, kind: type[plan.Listener]) -> list[plan.Listener]:
+    return [section for _, section in sorted(sections.items()) if isinstance(section, kind)]

@@ -1,0 +1,89 @@
+"""How a request goes on: `streams.forwarding` edits it, the encoder writes it, the decoder reads it back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tage.dataplane.net.timers import TimerWheel
+from tage.dataplane.protocols.http1.decoder import Progress
+from tage.dataplane.protocols.http1.encoder import write_request
+from tage.dataplane.protocols.http1.request import RequestDecoder
+from tage.dataplane.protocols.message import RequestHead
+from tage.dataplane.protocols.writer import ByteWriter
+from tage.dataplane.routing.table import Route
+from tage.dataplane.streams.context import Context, ListenerState
+from tage.dataplane.streams.forwarding import ask_upgrade, request_edits, settle_upgrade
+from tage.sidecar import plan
+from tage.sidecar.explain.findings import Change, Header, Request
+from tage.sidecar.explain.question import Asked
+
+MADE = "(made for each request)"
+"""In place of an x-request-id that the sidecar makes."""
+MAX_HEAD = 1 << 20
+"""Bytes of what goes on: more than comes in, for headers may have been added."""
+
+
+def described(head: RequestHead) -> Request:
+    """A head as it was asked."""
+    return Request(_text(head.method), _text(head.authority), _text(head.path), _headers(head))
+
+
+def connects(head: RequestHead, http: plan.Http, route: Route | None) -> bool:
+    """Settles what the head asks to switch to (RFC 9110, 7.8). False: it is CONNECT, and that is not enabled."""
+    return head.upgrade is None or bool(settle_upgrade(_listener(http), route, head))
+
+
+def forwarded(asked: Asked, http: plan.Http, route: Route) -> Request:
+    """The head that the upstream gets. Whether the route lets it switch protocols has been settled."""
+    head = asked.head
+    edits = request_edits(_listener(http), head, asked.source.encode())
+    if route.prefix_rewrite:
+        edits.path = route.rewrite(head.path)
+    if head.upgrade is not None:
+        ask_upgrade(edits, head)
+    out = ByteWriter()
+    write_request(out, head, edits, head.body_length < 0)
+    decoder = RequestDecoder(MAX_HEAD, 10_000)
+    decoder.feed(out.take())
+    if decoder.read_head() != Progress.READY:
+        raise AssertionError(f"what goes on cannot be read: {decoder.error}")
+    sent = decoder.head
+    headers = changes(_headers(head), _headers(sent))
+    return Request(_text(sent.method), _text(sent.authority), _text(sent.path), headers)
+
+
+def changes(before: Sequence[Header], after: Sequence[Header]) -> list[Header]:
+    """What is there afterwards, marked where it is new or different, and then what is gone. Several lines of one name
+    are compared as one."""
+    was = _joined(before)
+    found = []
+    for name, value in _joined(after).items():
+        change: Change = "" if was.get(name) == value else "changed" if name in was else "added"
+        shown = MADE if name == "x-request-id" and change == "added" else value
+        found.append(Header(name, shown, change))
+    gone = [Header(name, value, "removed") for name, value in was.items() if name not in {each.name for each in found}]
+    return [*found, *gone]
+
+
+def _joined(headers: Sequence[Header]) -> dict[str, str]:
+    joined: dict[str, str] = {}
+    for header in headers:
+        joined[header.name] = f"{joined[header.name]},{header.value}" if header.name in joined else header.value
+    return joined
+
+
+def _listener(http: plan.Http) -> ListenerState:
+    """What forwarding asks of it."""
+    state = ListenerState(Context(TimerWheel(None)), "", None)
+    state.append_x_forwarded_for = http.append_x_forwarded_for
+    state.generate_request_id = http.generate_request_id
+    state.upgrades = frozenset(name.encode() for name in http.upgrades)
+    return state
+
+
+def _headers(head: RequestHead) -> list[Header]:
+    return [Header(_text(name).lower(), _text(value)) for name, value in head.headers()]
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode("utf-8", "backslashreplace")
