@@ -27,3 +27,9 @@ cdef class EpollEvents:
 
 cdef Py_ssize_t receive(int descriptor, unsigned char* buffer, Py_ssize_t size) noexcept
 cdef Py_ssize_t send(int descriptor, const unsigned char* data, Py_ssize_t start, Py_ssize_t size) noexcept
+
+cdef unsigned long long atomic_load(unsigned long long* cells, Py_ssize_t at) noexcept
+cdef void atomic_store(unsigned long long* cells, Py_ssize_t at, unsigned long long value) noexcept
+cdef unsigned long long atomic_add(unsigned long long* cells, Py_ssize_t at, unsigned long long n) noexcept
+cdef unsigned long long atomic_exchange(unsigned long long* cells, Py_ssize_t at, unsigned long long value) noexcept
+cdef bint atomic_replace(unsigned long long* cells, Py_ssize_t at, unsigned long long expected, unsigned long long value) noexcept

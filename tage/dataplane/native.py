@@ -1,4 +1,5 @@
-"""The C functions of the data plane, each with a Python twin: this module is the only one that names libc.
+"""The C functions of the data plane, each with a Python twin: this module is the only one that names libc, or what the
+compiler has of its own.
 
 Sizes and positions are bytes; callers have checked the bounds. Compiled, `data` is a pointer; uncompiled, a bytes-like.
 """
@@ -13,7 +14,13 @@ if cython.compiled:
     from cython.cimports.libc.string import memchr, memcmp, memcpy
     from cython.cimports.posix.time import CLOCK_MONOTONIC, clock_gettime, timespec
     from cython.cimports.tage.dataplane.system import (
+        __ATOMIC_SEQ_CST,
         MSG_NOSIGNAL,
+        __atomic_exchange_n,
+        __atomic_fetch_add,
+        __atomic_load_n,
+        __atomic_store_n,
+        __sync_bool_compare_and_swap,
         epoll_wait,
         recv,
     )
@@ -149,3 +156,49 @@ class EpollEvents:
         if cython.compiled:
             return self.events[index].events
         return self._twin[index][1]
+
+
+# -- memory that processes share ---------------------------------------------------------------------------------------
+#
+# Cells of 64 bits, `at` counts them; sequentially consistent. The twins are atomic within a process only.
+
+
+def atomic_load(cells, at):
+    if cython.compiled:
+        return __atomic_load_n(cells + at, __ATOMIC_SEQ_CST)
+    return cells[at]
+
+
+def atomic_store(cells, at, value):
+    if cython.compiled:
+        __atomic_store_n(cells + at, value, __ATOMIC_SEQ_CST)
+    else:
+        cells[at] = value
+
+
+def atomic_add(cells, at, n):
+    """What was there before. The sum wraps: adding 2**64 - 1 takes one away."""
+    if cython.compiled:
+        return __atomic_fetch_add(cells + at, n, __ATOMIC_SEQ_CST)
+    before = cells[at]
+    cells[at] = (before + n) & _MASK
+    return before
+
+
+def atomic_exchange(cells, at, value):
+    """What was there before."""
+    if cython.compiled:
+        return __atomic_exchange_n(cells + at, value, __ATOMIC_SEQ_CST)
+    before = cells[at]
+    cells[at] = value
+    return before
+
+
+def atomic_replace(cells, at, expected, value):
+    """Puts `value` there if `expected` is there; whether it was."""
+    if cython.compiled:
+        return __sync_bool_compare_and_swap(cells + at, expected, value)
+    if cells[at] != expected:
+        return False
+    cells[at] = value
+    return True

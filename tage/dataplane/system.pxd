@@ -10,3 +10,12 @@ cdef extern from "sys/socket.h" nogil:
         MSG_NOSIGNAL
     ssize_t recv(int descriptor, void* buffer, size_t size, int flags)
     ssize_t send(int descriptor, const void* data, size_t size, int flags)
+
+cdef extern from * nogil:  # the compiler's own
+    enum:
+        __ATOMIC_SEQ_CST
+    unsigned long long __atomic_load_n(unsigned long long* at, int order)
+    void __atomic_store_n(unsigned long long* at, unsigned long long value, int order)
+    unsigned long long __atomic_fetch_add(unsigned long long* at, unsigned long long n, int order)
+    unsigned long long __atomic_exchange_n(unsigned long long* at, unsigned long long value, int order)
+    bint __sync_bool_compare_and_swap(unsigned long long* at, unsigned long long old, unsigned long long new)

@@ -45,6 +45,8 @@ class Answer:
     close: bool = False
     trailers: list[tuple[str, str]] = field(default_factory=list)
     """Behind pieces."""
+    abort: str = ""
+    """`close`: the connection ends instead of an answer; `cut`: it ends behind the answer's head."""
 
 
 Handler = Callable[[Request], Answer | Awaitable[Answer]]
@@ -192,6 +194,8 @@ class Backend(_Listener):
     async def _answer(
         self, events: h11.Connection, writer: asyncio.StreamWriter, answer: Answer, *, head_only: bool = False
     ) -> None:
+        if answer.abort == "close":
+            raise ConnectionAbortedError
         headers: list[tuple[Any, Any]] = [*answer.headers]
         if self.name:
             headers.append(("x-backend", self.name))
@@ -203,6 +207,9 @@ class Backend(_Listener):
         else:
             headers.append(("transfer-encoding", "chunked"))
         writer.write(events.send(h11.Response(status_code=answer.status, headers=headers)) or b"")
+        if answer.abort == "cut":
+            await writer.drain()
+            raise ConnectionAbortedError
         if head_only:
             pass
         elif isinstance(answer.body, bytes):
@@ -249,9 +256,9 @@ async def _hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -
 class DeadPort:
     """A port where connections are refused, and that nobody else gets meanwhile."""
 
-    def __init__(self) -> None:
+    def __init__(self, port: int = 0) -> None:
         self._socket = socket.socket()
-        self._socket.bind((LOOPBACK, 0))
+        self._socket.bind((LOOPBACK, port))
         self.port = self._socket.getsockname()[1]
 
     def close(self) -> None:

@@ -3,6 +3,7 @@ cimport cython
 from tage.dataplane cimport native
 from tage.dataplane.native cimport EpollEvents
 from tage.dataplane.net.connection cimport Connection
+from tage.dataplane.net.overload cimport Overload
 from tage.dataplane.net.transport cimport Transport
 
 @cython.final
@@ -16,6 +17,12 @@ cdef class Reactor:
     cdef unsigned char* buffer
     cdef object view
     cdef list _dead
+    cdef readonly Overload overload
+    cdef int _probe
+    cdef long long _probe_sent
+    cdef long long _probe_next
+    cdef _send_probe(self, long long now)
+    cdef _probed(self)
     cdef register(self, SocketTransport transport, unsigned int mask)
     cdef change(self, int descriptor, unsigned int mask)
     cdef unregister(self, SocketTransport transport)

@@ -5,6 +5,8 @@ into one buffer and its bytes go to its connection by a C call; what a connectio
 What the kernel does not take waits in the transport, bounded by who writes (`HIGH_WATER`, `pause_writing`).
 docs/decisions/0001 has the measurement.
 
+Behind the ready sockets stands a probe now and then, whose wait is everybody's (`net/overload.py`).
+
 Events are level-triggered and a socket is read once an event: who has more to say is asked again in the next batch, so
 that nobody starves the others; after `_ROUNDS` batches the loop has its turn. Connections hear of their end in a later
 turn. An exception from a connection ends that connection alone.
@@ -20,6 +22,7 @@ import cython
 
 from tage.dataplane.native import EpollEvents
 from tage.dataplane.net.connection import Connection
+from tage.dataplane.net.overload import Overload
 from tage.dataplane.net.transport import NO_LINGER, Transport
 
 if not cython.compiled:
@@ -36,6 +39,7 @@ HIGH_WATER = cython.declare(cython.Py_ssize_t, 64 * 1024)
 LOW_WATER = cython.declare(cython.Py_ssize_t, 16 * 1024)
 _READ = cython.declare(cython.Py_ssize_t, 256 * 1024)
 _ROUNDS = cython.declare(cython.int, 4)
+_PROBE_US = cython.declare(cython.longlong, 10_000)  # between two probes, at least
 
 
 class Reactor:
@@ -46,11 +50,16 @@ class Reactor:
         self._epoll = select.epoll()
         self._descriptor = self._epoll.fileno()
         self._events = EpollEvents()
-        self._transports = []
         self._buffer = bytearray(_READ)
         self.buffer = self._buffer
         self.view = memoryview(self._buffer)
         self._dead = []
+        self.overload = Overload()
+        self._probe = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._probe_sent = 0
+        self._probe_next = 0
+        self._transports = [None] * (self._probe + 1)
+        self._epoll.register(self._probe, select.EPOLLIN)
         loop.add_reader(self._descriptor, self.turn)
 
     def attach(self, sock, connection: Connection) -> None:
@@ -65,6 +74,7 @@ class Reactor:
         count: cython.int
         i: cython.int
         rounds: cython.int = 0
+        now: cython.longlong
         while rounds < _ROUNDS:
             rounds += 1
             count = self._events.wait(self._descriptor)
@@ -74,8 +84,27 @@ class Reactor:
                 transport = self._transports[self._events.descriptor(i)]
                 if transport is not None:
                     transport.ready(self._events.mask(i))
+                elif self._events.descriptor(i) == self._probe:
+                    self._probed()
             if count == 0:
                 break
+        if self._probe_sent == 0:
+            now = native.now_us()
+            if now >= self._probe_next:
+                self._send_probe(now)
+
+    def _send_probe(self, now):
+        """Behind all that is ready now, and behind whatever else the loop has to do before the next turn."""
+        self._probe_sent = now
+        self._probe_next = now + _PROBE_US
+        self.overload.asked()
+        os.eventfd_write(self._probe, 1)
+
+    def _probed(self):
+        now: cython.longlong = native.now_us()
+        os.eventfd_read(self._probe)
+        self.overload.measured(now, now - self._probe_sent)
+        self._probe_sent = 0
 
     def register(self, transport, mask):
         while len(self._transports) <= transport.descriptor:
@@ -108,9 +137,13 @@ class Reactor:
         for transport in dead:
             transport.bury()
 
+    def fileno(self) -> int:
+        return self._descriptor
+
     def close(self) -> None:
         self._loop.remove_reader(self._descriptor)
         self._epoll.close()
+        os.close(self._probe)
 
 
 class SocketTransport(Transport):

@@ -3,5 +3,6 @@
 ``connection``   `UpstreamConnection` and `Receiver`: what pools and streams know of each other
 ``cluster``      `Cluster` (load balancing, limits) and `Host` (one endpoint with its pool)
 ``limits``       what circuit breakers count, together with the other workers
+``shared``       the file in which workers share that, hosts' health and rate limits; ``cells`` are its numbers
 ``connect``      opening connections
 """

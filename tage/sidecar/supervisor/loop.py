@@ -73,7 +73,7 @@ class Supervisor:
         answer_seconds: float = ANSWER_SECONDS,
         worker_argv: Sequence[str] = (sys.executable, "-m", "tage.sidecar.worker"),
     ) -> None:
-        """`worker_argv` is followed by `--channel FD --stats FILE --limits FILE --index N`; the agent finds its
+        """`worker_argv` is followed by `--channel FD --stats FILE --shared FILE --index N`; the agent finds its
         channel's descriptor in the environment, TAGE_CHANNEL_FD. Raises `RunDirectoryError`."""
         self._run_dir = RunDirectory(run_dir, workers)
         self._agent_argv = list(agent_argv)
@@ -181,7 +181,7 @@ class Supervisor:
     def _command(self, worker: int | None, descriptor: int) -> list[str]:
         if worker is None:
             return self._agent_argv
-        files = ["--stats", self._run_dir.stats_file(worker), "--limits", self._run_dir.limits_file]
+        files = ["--stats", self._run_dir.stats_file(worker), "--shared", self._run_dir.shared_file]
         return [*self._worker_argv, "--channel", str(descriptor), *files, "--index", str(worker)]
 
     def _reap(self) -> None:
@@ -214,7 +214,7 @@ class Supervisor:
         try:
             self._run_dir.count_out(worker)
         except OSError as error:
-            log(f"worker {worker}: what it had under way still counts in limits: {error.strerror}")
+            log(f"worker {worker}: what it had under way still counts: {error.strerror}")
 
     def _is_agent_before_any_plan(self, slot: _Slot) -> bool:
         return slot is self._agent and self._coordinator.version == 0

@@ -1,9 +1,9 @@
 """The run directory: one supervisor's at a time, and empty of its files afterwards.
 
 Each worker makes `stats-<index>.bin` in it and a replacement goes on with the same file, so counters survive a worker.
-`limits.bin` is where the workers count together what circuit breakers limit; one that has ended is counted out. They do
-not survive the supervisor, and what a killed one left behind is removed at the next start. The lock is on the directory
-itself (flock), so there is no lock file, and a crash cannot leave it locked.
+`shared.bin` is what the workers share (circuit breakers' counts, hosts' health, rate limits); one that has ended is
+counted out. They do not survive the supervisor, and what a killed one left behind is removed at the next start. The
+lock is on the directory itself (flock), so there is no lock file, and a crash cannot leave it locked.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import fcntl
 import os
 
-from tage.dataplane.upstream import limits_layout
+from tage.dataplane.upstream import shared_layout
 
 
 class RunDirectoryError(Exception):
@@ -34,16 +34,16 @@ class RunDirectory:
             os.close(self._descriptor)
             raise RunDirectoryError(f"run directory {self._path}: another supervisor uses it") from error
         self._clear()
-        self.limits_file = os.path.join(self._path, "limits.bin")
+        self.shared_file = os.path.join(self._path, "shared.bin")
         try:
-            limits_layout.create(self.limits_file, workers)
+            shared_layout.create(self.shared_file, workers)
         except OSError as error:
             self.close()
-            raise RunDirectoryError(f"run directory {self._path}: limits.bin: {error.strerror}") from error
+            raise RunDirectoryError(f"run directory {self._path}: shared.bin: {error.strerror}") from error
 
     def count_out(self, worker: int) -> None:
         """It has ended: what it had under way is not any more. Raises `OSError`."""
-        limits_layout.clear(self.limits_file, worker)
+        shared_layout.clear(self.shared_file, worker)
 
     def stats_file(self, worker: int) -> str:
         return os.path.join(self._path, f"stats-{worker}.bin")
@@ -57,5 +57,5 @@ class RunDirectory:
 
     def _clear(self) -> None:
         for name in os.listdir(self._path):
-            if name == "limits.bin" or (name.startswith("stats-") and name.endswith(".bin")):
+            if name == "shared.bin" or (name.startswith("stats-") and name.endswith(".bin")):
                 os.unlink(os.path.join(self._path, name))

@@ -1,7 +1,7 @@
 """A worker: the process that carries traffic. One thread, uvloop, compiled modules.
 
 ``tables``   sections of the plan -> route tables, clusters, listeners; prepared beside the live ones, then swapped
-``limits``   the counts of circuit breakers, shared with the other workers
+``shared``   what is shared with the other workers: circuit breakers, hosts' health, rate limits
 ``logs``     the access logs' files
 ``process``  the channel to the supervisor, the loop, draining
 """

@@ -18,7 +18,7 @@ from tage.dataplane.net.reactor import Reactor
 from tage.dataplane.net.timers import TimerWheel
 from tage.dataplane.streams.context import Context, ListenerState
 from tage.dataplane.telemetry.store import StatStore
-from tage.dataplane.upstream.limits import LimitsFile
+from tage.dataplane.upstream.shared import SharedFile
 from tage.sidecar import plan
 from tage.sidecar.channel import AsyncChannel, ChannelError
 from tage.sidecar.worker.tables import Draft, PlanRefused, Tables
@@ -30,13 +30,13 @@ ORPHAN_DRAIN_SECONDS = 5.0
 class Worker:
     """Applies what the supervisor says, in order. `reopen_logs` is what SIGUSR1 asks for."""
 
-    def __init__(self, channel: AsyncChannel, stats: StatStore, limits: LimitsFile) -> None:
+    def __init__(self, channel: AsyncChannel, stats: StatStore, shared: SharedFile) -> None:
         loop = asyncio.get_running_loop()
         self._loop = loop
         self._channel = channel
         self._context = Context(TimerWheel(loop.call_later))
         self._reactor = Reactor(loop)
-        self._tables = Tables(self._context, stats, loop, self._reactor, limits)
+        self._tables = Tables(self._context, stats, loop, self._reactor, shared)
         self._accepting: dict[str, AcceptingSocket] = {}
         self._leaving: list[ListenerState] = []
         """Of listeners and chains that are gone, as long as they have connections."""
@@ -143,9 +143,9 @@ def _drain_connections(state: ListenerState) -> None:
         connection.drain()
 
 
-async def _run(descriptor: int, stats: StatStore, limits: LimitsFile) -> None:
+async def _run(descriptor: int, stats: StatStore, shared: SharedFile) -> None:
     with AsyncChannel.from_descriptor(descriptor) as channel:
-        worker = Worker(channel, stats, limits)
+        worker = Worker(channel, stats, shared)
         asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, worker.reopen_logs)
         # The supervisor starts us with it blocked, so that one that comes before this is not our end.
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGUSR1])
@@ -153,12 +153,12 @@ async def _run(descriptor: int, stats: StatStore, limits: LimitsFile) -> None:
 
 
 def main(argv: list[str]) -> int:
-    """--channel FD --stats FILE --limits FILE --index N, as the supervisor gives them."""
+    """--channel FD --stats FILE --shared FILE --index N, as the supervisor gives them."""
     options = dict(zip(argv[::2], argv[1::2], strict=True))
     # The supervisor says when to end; a terminal's Ctrl-C goes to it as well.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     gc.freeze()
     stats = StatStore(options["--stats"])
-    limits = LimitsFile(options["--limits"], int(options["--index"]))
-    uvloop.run(_run(int(options["--channel"]), stats, limits))
+    shared = SharedFile(options["--shared"], int(options["--index"]))
+    uvloop.run(_run(int(options["--channel"]), stats, shared))
     return 0

@@ -27,13 +27,13 @@ from tage.dataplane.telemetry.access_log.log import AccessLog
 from tage.dataplane.telemetry.store import StatStore
 from tage.dataplane.upstream.cluster import Cluster
 from tage.dataplane.upstream.connect import Connector
-from tage.dataplane.upstream.limits import LimitsFile
+from tage.dataplane.upstream.shared import SharedFile
 from tage.sidecar import plan
 from tage.sidecar.worker import tls
-from tage.sidecar.worker.limits import Limits
 from tage.sidecar.worker.listeners import Listener, keyed
 from tage.sidecar.worker.logs import LogFiles, LogRefused
 from tage.sidecar.worker.own import OwnAddresses
+from tage.sidecar.worker.shared import Shared
 
 SLICE_US = 1_000
 """How long preparing a plan may keep traffic waiting at a time."""
@@ -81,7 +81,7 @@ class Tables:
         stats: StatStore,
         loop: asyncio.AbstractEventLoop,
         reactor: Reactor,
-        limits: LimitsFile | None = None,
+        shared: SharedFile | None = None,
     ) -> None:
         self.version = 0
         self.listeners: dict[str, Listener] = {}
@@ -91,7 +91,7 @@ class Tables:
         self._routes: dict[str, RouteTable] = {}
         self._server_tls: dict[str, dict[str, ServerTls]] = {}
         self.logs = LogFiles(loop, stats)
-        self._limits = Limits(limits, stats)
+        self._shared = Shared(shared, stats)
         self._connector = Connector(loop, reactor, self._connection)
 
     def _connection(self, host: Any) -> Http1UpstreamConnection:
@@ -136,7 +136,9 @@ class Tables:
         self._prepare_tcp(draft)
         await self._prepare_logs(draft, pause)
         await self._prepare_tls(draft, pause)
-        await self._limits.prepare([cluster.name for cluster in _of_kind(draft.sections, "cluster", plan.Cluster)])
+        await self._shared.clusters.prepare(
+            [cluster.name for cluster in _of_kind(draft.sections, "cluster", plan.Cluster)]
+        )
         return draft
 
     @staticmethod
@@ -188,7 +190,7 @@ class Tables:
     def abort(self) -> None:
         """No draft that was prepared before this is committed."""
         self.logs.abort()
-        self._limits.settle(self._context.clusters)
+        self._shared.clusters.keep(self._context.clusters)
 
     def _route_stats(self, owner: str) -> Any:
         return self._stats.group(layout.ROUTE, owner)
@@ -223,7 +225,7 @@ class Tables:
             live = clusters.get(cluster.name)
             if live is None:
                 stats = self._stats.group(layout.CLUSTER, cluster.name)
-                counts = self._limits.counts(cluster.name)
+                counts = self._shared.clusters.get(cluster.name)
                 live = Cluster(cluster.name, stats, self._context.wheel, self._connector, counts)
                 clusters[cluster.name] = live
                 _configure(live, cluster)
@@ -240,7 +242,7 @@ class Tables:
                     host.own = own.has(host.address, host.port)
         for name in [name for name in clusters if ("cluster", name) not in draft.sections]:
             clusters.pop(name).close()
-        self._limits.settle(clusters)
+        self._shared.clusters.keep(clusters)
         added, states = [], []
         used_logs: set[str] = set()
         for listener in _of_kind(draft.sections, "listener", plan.Listener):

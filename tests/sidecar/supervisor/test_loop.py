@@ -183,7 +183,7 @@ def test_start_update_refusal_and_drain(mesh: Start) -> None:
 
     assert sidecar.update(4, listener("b", second), full=True) == ""
     until(lambda: _refused(port))
-    assert sorted(os.listdir(sidecar.run_dir)) == ["limits.bin", "stats-0.bin", "stats-1.bin"]
+    assert sorted(os.listdir(sidecar.run_dir)) == ["shared.bin", "stats-0.bin", "stats-1.bin"]
 
     workers, agents = sidecar.pids("worker ."), sidecar.pids("agent")
     assert sidecar.end() == 0

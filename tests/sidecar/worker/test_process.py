@@ -11,8 +11,8 @@ import pytest
 import uvloop
 
 from tage.dataplane.telemetry.store import StatStore
-from tage.dataplane.upstream import limits_layout
-from tage.dataplane.upstream.limits import LimitsFile
+from tage.dataplane.upstream import shared_layout
+from tage.dataplane.upstream.shared import SharedFile
 from tage.sidecar import plan
 from tage.sidecar.channel import AsyncChannel
 from tage.sidecar.worker.process import Worker
@@ -29,9 +29,9 @@ class Supervised:
         for end in (ours, theirs):
             end.setblocking(False)
         self.channel = AsyncChannel(ours)
-        limits_layout.create(str(directory / "limits"), 1)
-        limits = LimitsFile(str(directory / "limits"), 0)
-        self.worker = Worker(AsyncChannel(theirs), StatStore(directory / "stats"), limits)
+        shared_layout.create(str(directory / "shared"), 1)
+        shared = SharedFile(str(directory / "shared"), 0)
+        self.worker = Worker(AsyncChannel(theirs), StatStore(directory / "stats"), shared)
         self.task = asyncio.get_running_loop().create_task(self.worker.run())
         self.version = 0
 
