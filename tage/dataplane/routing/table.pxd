@@ -44,6 +44,7 @@ cdef class Route(Destination):
     cdef public bint connect
     cdef public bint terminates
     cdef public dict upgrades
+    cdef public dict filters
     cdef public StatGroup stats
     cpdef bint matches(self, RequestHead head)
     cpdef bytes rewrite(self, bytes path)

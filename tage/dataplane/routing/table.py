@@ -97,7 +97,8 @@ class Route(Destination):
 
     `connect`: it is for CONNECT requests, whatever their target, and for no other; `terminates`: those end here, and
     the cluster's hosts get the bytes of the tunnel (RouteAction.UpgradeConfig.connect_config). `upgrades` tells of
-    protocols, in lower case, whether a request may switch to them; of others the listener does.
+    protocols, in lower case, whether a request may switch to them; of others the listener does. `filters` are settings
+    of its own for filters, by their names, or None.
     """
 
     def __init__(self, path: StringMatcher, name: str = "") -> None:
@@ -114,6 +115,7 @@ class Route(Destination):
         self.connect = False
         self.terminates = False
         self.upgrades = {}
+        self.filters = None
         self.stats = None
         self._begins = not path.ignore_case and path.kind == PREFIX and b"?" not in path.value
 

@@ -24,6 +24,7 @@ cdef class ListenerState:
     cdef public str name
     cdef public StatGroup stats
     cdef public RouteTable routes
+    cdef public list filters
     cdef public TcpRoute tcp
     cdef public bint append_x_forwarded_for
     cdef public bint generate_request_id

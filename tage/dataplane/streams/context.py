@@ -21,10 +21,10 @@ class Context:
 
 class ListenerState:
     """A listener as its connections see it. A new plan changes it in place, so that the next request on an open
-    connection meets the new routes. Times in ms, sizes in bytes. `tcp` is there where bytes are relayed as they are,
-    and nothing of HTTP counts then; `access_logs` is None where there are none. `upgrades` are the protocols, in lower
-    case, to which requests may switch where their route does not say otherwise. With `enable_trailers` those of
-    requests are kept and those of answers sent.
+    connection meets the new routes and filters. Times in ms, sizes in bytes. `filters` is None where there are none.
+    `tcp` is there where bytes are relayed as they are, and nothing of HTTP counts then; `access_logs` is None where
+    there are none. `upgrades` are the protocols, in lower case, to which requests may switch where their route does not
+    say otherwise. With `enable_trailers` those of requests are kept and those of answers sent.
     A `max_connection_duration` holds for connections that come after it."""
 
     def __init__(self, context: Context, name: str, stats) -> None:
@@ -32,6 +32,7 @@ class ListenerState:
         self.name = name
         self.stats = stats
         self.routes = None
+        self.filters = None
         self.tcp = None
         self.append_x_forwarded_for = True
         self.generate_request_id = True

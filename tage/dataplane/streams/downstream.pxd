@@ -2,6 +2,7 @@ cimport cython
 
 from tage.dataplane.net.connection cimport Connection
 from tage.dataplane.net.timers cimport Timer
+from tage.dataplane.protocols.edits cimport HeaderEdits
 from tage.dataplane.protocols.message cimport RequestHead, ResponseHead
 from tage.dataplane.streams.context cimport ListenerState
 from tage.dataplane.streams.record cimport StreamRecord
@@ -15,10 +16,10 @@ cdef class DownstreamConnection(Connection):
     cdef StreamRecord record(self)
     cdef str protocol(self)
     cdef send_interim(self, ResponseHead head)
-    cdef send_response(self, ResponseHead head, bytes data, bint end)
+    cdef send_response(self, ResponseHead head, HeaderEdits edits, bytes data, bint end)
     cdef open_tunnel(self, ResponseHead head, bytes data)
     cdef send_data(self, bytes data, bint end)
-    cdef send_error(self, object error, int status, bytes body)
+    cdef send_error(self, object error, int status, bytes body, HeaderEdits edits)
     cdef reset_stream(self)
     cdef stream_ended(self)
     cdef hold(self)

@@ -47,7 +47,8 @@ class DownstreamConnection(Connection):
         """A 1xx answer."""
         raise NotImplementedError
 
-    def send_response(self, head, data, end):
+    def send_response(self, head, edits, data, end):
+        """`edits` None: none."""
         raise NotImplementedError
 
     def open_tunnel(self, head, data):
@@ -59,8 +60,9 @@ class DownstreamConnection(Connection):
         """More of the answer's body."""
         raise NotImplementedError
 
-    def send_error(self, error, status, body):
-        """A whole answer of our own, in the protocol's form. Answers how many bytes of body it has."""
+    def send_error(self, error, status, body, edits):
+        """A whole answer of our own, in the protocol's form; `edits` (None: none) add to its headers. Answers how many
+        bytes of body it has."""
         raise NotImplementedError
 
     def reset_stream(self):

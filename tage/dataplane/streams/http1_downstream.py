@@ -239,7 +239,7 @@ class Http1DownstreamConnection(DownstreamConnection):
             stream.downstream_failed(errors.MALFORMED, stream.status)
             return
         self._request_ended = False
-        sent = self.send_error(errors.MALFORMED, error.status, error.reason.encode())
+        sent = self.send_error(errors.MALFORMED, error.status, error.reason.encode(), None)
         if stream is not None:
             stream.downstream_failed(errors.MALFORMED, error.status)
         else:
@@ -276,9 +276,8 @@ class Http1DownstreamConnection(DownstreamConnection):
         write_response(out, head, _NO_EDITS, False, False, False)
         self._send(out.take())
 
-    def send_response(self, head, data, end):
+    def send_response(self, head, edits, data, end):
         out: ByteWriter = self.listener.context.writer
-        edits: HeaderEdits = _NO_EDITS
         old: cython.bint = self.decoder.head.version_10
         self._chunked = head.body_length < 0 and not old
         if head.body_length < 0 and old:
@@ -287,7 +286,12 @@ class Http1DownstreamConnection(DownstreamConnection):
             self._close_after = True
         out.clear()
         if self._chunked and self.listener.enable_trailers and self.stream.cluster.enable_trailers:
-            edits = _WITH_TRAILERS
+            if edits is None:
+                edits = _WITH_TRAILERS
+            else:
+                edits.keep |= 1 << TRAILER
+        elif edits is None:
+            edits = _NO_EDITS
         write_response(out, head, edits, self._chunked, self._close_after, old and not self._close_after)
         if self._chunked:
             if data is not None:
@@ -301,7 +305,7 @@ class Http1DownstreamConnection(DownstreamConnection):
     def open_tunnel(self, head, data):
         out: ByteWriter = self.listener.context.writer
         edits: HeaderEdits = HeaderEdits()
-        protocol: bytes = self.decoder.head.upgrade
+        protocol: bytes = self.stream.head.upgrade
         edits.drop = 1 << CONTENT_LENGTH
         if head.status == 101:
             edits.extra = b"connection: upgrade\r\nupgrade: " + protocol + b"\r\n"
@@ -336,7 +340,7 @@ class Http1DownstreamConnection(DownstreamConnection):
     def _write_end(self, out):
         write_last_chunk(out, self.stream.response_trailers if self.listener.enable_trailers else None)
 
-    def send_error(self, error, status, body):
+    def send_error(self, error, status, body, edits):
         headers = [(b"server", self.listener.server_name), *error.headers]
         to_head: cython.bint = False
         if self.stream is not None or self.decoder.begun:
@@ -346,7 +350,7 @@ class Http1DownstreamConnection(DownstreamConnection):
             body += b"\n"
         if not self._request_ended or self.listener.context.draining or self.decoder.head.version_10:
             self._close_after = True
-        self._send(local_response(status, body, tuple(headers), close=self._close_after, to_head=to_head))
+        self._send(local_response(status, body, tuple(headers), edits, close=self._close_after, to_head=to_head))
         return 0 if to_head or status < 200 or status == 204 else len(body)
 
     def reset_stream(self):
@@ -424,7 +428,7 @@ class Http1DownstreamConnection(DownstreamConnection):
             self.listener.stats.up(_HEAD_TIMEOUT)
             self._request_ended = False
             error = errors.HEAD_TIMEOUT
-            self._count_refused(error, error.status, self.send_error(error, error.status, error.reason.encode()))
+            self._count_refused(error, error.status, self.send_error(error, error.status, error.reason.encode(), None))
             self._finish_writing()
         elif self._draining:
             self.close()

@@ -1,10 +1,11 @@
 cimport cython
 
-from tage.dataplane.protocols.edits cimport HeaderEdits
+from tage.dataplane.filters.filter cimport CONTINUE, STOPPED
+from tage.dataplane.protocols.edits cimport HeaderEdits, copied_response, edited_request
 from tage.dataplane.protocols.message cimport TRAILER, RequestHead, ResponseHead
 from tage.dataplane.routing.policy cimport CONNECT_FAILURE as RETRY_CONNECT_FAILURE, RESET as RETRY_RESET, RetryPolicy
 from tage.dataplane.routing.table cimport Route
-from tage.dataplane.streams.context cimport Context, ListenerState
+from tage.dataplane.streams.deadlines cimport Deadlines
 from tage.dataplane.streams.downstream cimport DownstreamConnection
 from tage.dataplane.streams.forwarding cimport ask_upgrade, request_edits, settle_upgrade
 from tage.dataplane.streams.loops cimport MALFORMED, MAX_HOPS, UNLIMITED, count_hop, forwards_left, hops_made, limit_forwards
@@ -12,17 +13,12 @@ from tage.dataplane.streams.record cimport StreamRecord
 from tage.dataplane.upstream.cluster cimport Cluster, Host
 from tage.dataplane.upstream.connection cimport (
     CONNECT_FAILURE, CONNECT_TIMEOUT, OVERFLOW, PROTOCOL_ERROR, TERMINATED,
-    Receiver, UpstreamConnection,
+    UpstreamConnection,
 )
 
 @cython.final
-cdef class Stream(Receiver):
+cdef class Stream(Deadlines):
     cdef DownstreamConnection downstream
-    cdef Context context
-    cdef ListenerState listener
-    cdef RequestHead head
-    cdef HeaderEdits edits
-    cdef public Route route
     cdef public Cluster cluster
     cdef public Host host
     cdef Host avoid
@@ -33,7 +29,6 @@ cdef class Stream(Receiver):
     cdef bint request_ended
     cdef bint responded
     cdef bint over
-    cdef bint backing_off
     cdef bint retrying
     cdef bint replayable
     cdef bint replayed
@@ -45,13 +40,10 @@ cdef class Stream(Receiver):
     cdef Py_ssize_t body_size
     cdef int tries
     cdef public int status
-    cdef public str flags
-    cdef long long started
-    cdef long long try_started
-    cdef long long route_deadline
-    cdef long long try_deadline
-    cdef long long retry_at
-    cdef long long last_activity
+    cdef long long forwards
+    cdef tuple local
+    cdef list held_answer
+    cdef bint held_end
     cdef start(self, RequestHead head, bytes data, bint end)
     cdef request_data(self, bytes data, bint end)
     cdef downstream_failed(self, object error, int status)
@@ -59,9 +51,12 @@ cdef class Stream(Receiver):
     cdef downstream_congested(self)
     cdef downstream_drained(self)
     cdef bint _goes_on(self, long long left)
+    cdef _edit(self)
     cdef _try(self, bint fresh)
     cdef int _dial(self)
     cdef _dispatch(self, UpstreamConnection connection)
+    cdef _send_answer(self, ResponseHead head, bytes data, bint end)
+    cdef bint _let_through(self, ResponseHead head, bytes data, bint end)
     cdef bint _looped(self, int status)
     cdef bint _agrees(self, int status)
     cdef _open_tunnel(self, ResponseHead head, bytes data)
@@ -72,12 +67,10 @@ cdef class Stream(Receiver):
     cdef _leave_upstream(self)
     cdef _part(self)
     cdef _finish(self)
-    cdef _start_clock(self)
-    cdef _start_try_clock(self, long long now)
     cdef _fail(self, object error, str detail)
     cdef _answer(self, object error, int status, bytes body)
+    cdef _send_local(self, object error, int status, bytes body)
     cdef _complete(self, bint answered)
-    cdef _rearm(self, long long now)
     cdef _begin_record(self, bytes data, bint end)
     cdef _record_answer(self, ResponseHead head, bytes data)
     cdef _log(self, long long took)

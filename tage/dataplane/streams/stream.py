@@ -17,10 +17,10 @@ goes once.
 Trailers. Each side's connection leaves those that it read with the stream before the body's end, where the other finds
 them when it writes that end; so each further try has them too.
 
-Time. One timer a stream, at the earliest of: the listener's limit for a whole stream, the route's timeout (from the
-request's end to the answer's end), the try's timeout (from the request's end, or the try's begin if that is later, to
-the answer's head), the idle timeout, the next try. Idle time is looked at when the timer is due, not moved at each
-byte.
+Filters. Between the head and the route, and on the way back, stand the listener's filters (`filters.filter`). While one
+of them holds the request its body is kept as if it waited for a connection; an answer that is held is read no further.
+
+Time. One timer a stream (`deadlines`).
 
 Tunnels. A request may ask to switch protocols (RFC 9110, 7.8, or CONNECT, 9.3.6); what route and listener do not enable
 is not asked for. An upstream that agrees makes the exchange a tunnel: the request goes on, raw as the answer is, the
@@ -35,16 +35,21 @@ import cython
 
 from tage.dataplane.net.proxy_protocol import encode
 from tage.dataplane.protocols import errors
+from tage.dataplane.protocols.edits import HeaderEdits
+from tage.dataplane.protocols.message import RequestHead, ResponseHead
 from tage.dataplane.routing.policy import RetryPolicy
 from tage.dataplane.routing.table import Route
+from tage.dataplane.streams.deadlines import Deadlines
 from tage.dataplane.streams.downstream import DownstreamConnection
 from tage.dataplane.streams.record import StreamRecord
 from tage.dataplane.streams.tcp_upstream import TcpUpstreamConnection
 from tage.dataplane.telemetry import layout
-from tage.dataplane.upstream.connection import Receiver, UpstreamConnection
+from tage.dataplane.upstream.connection import UpstreamConnection
 
 if not cython.compiled:
     # Compiled, these names come from the .pxd.
+    from tage.dataplane.filters.filter import CONTINUE, STOPPED
+    from tage.dataplane.protocols.edits import copied_response, edited_request
     from tage.dataplane.protocols.message import TRAILER
     from tage.dataplane.routing.policy import CONNECT_FAILURE as RETRY_CONNECT_FAILURE
     from tage.dataplane.routing.policy import RESET as RETRY_RESET
@@ -100,15 +105,11 @@ _ERRORS = {
 }
 
 
-class Stream(Receiver):
+class Stream(Deadlines):
     def __init__(self, downstream: DownstreamConnection) -> None:
-        Receiver.__init__(self)
+        Deadlines.__init__(self, downstream.listener)
         self.downstream = downstream
-        self.listener = downstream.listener
-        self.context = downstream.listener.context
-        self.head = None
-        self.edits = None
-        self.route = None
+        self.peer = downstream.forwarded_for
         self.cluster = None
         self.host = None
         self.avoid = None
@@ -119,7 +120,6 @@ class Stream(Receiver):
         self.request_ended = False
         self.responded = False
         self.over = False
-        self.backing_off = False
         self.retrying = False
         self.replayable = True
         self.replayed = False
@@ -127,27 +127,23 @@ class Stream(Receiver):
         self.terminates = False
         self.tunnel = False
         self.response_ended = False
+        self.forwards = UNLIMITED
+        self.local = None
+        self.held_answer = None
+        self.held_end = False
         self.body = None
         self.body_size = 0
         self.request_trailers = None
         self.response_trailers = None
         self.tries = 0
         self.status = 0
-        self.flags = "-"
-        self.started = 0
-        self.try_started = 0
-        self.route_deadline = 0
-        self.try_deadline = 0
-        self.retry_at = 0
-        self.last_activity = 0
 
     # -- from above: the downstream connection -------------------------------------------------------------------------
 
     def start(self, head, data, end):
         """A request's head, with the part of its body (or None) that came with it. `head` stays valid and unchanged
         until the stream is over."""
-        route: Route
-        left: cython.longlong = UNLIMITED
+        verdict: cython.int
         self.head = head
         self.started = self.context.wheel.now_us()
         self.last_activity = self.started // 1000
@@ -159,16 +155,44 @@ class Stream(Receiver):
             self._keep(data)
         self.request_ended = end
         if len(head.method) > 4:
-            left = forwards_left(head)
-            if left != UNLIMITED and not self._goes_on(left):
+            self.forwards = forwards_left(head)
+            if self.forwards != UNLIMITED and not self._goes_on(self.forwards):
                 return
-        route = self.listener.routes.route(head) if self.listener.routes is not None else None
+        self.route = self.listener.routes.route(head) if self.listener.routes is not None else None
+        self.filters = self.listener.filters
+        if self.filters is not None:
+            self._edit()
+            verdict = self.filter_request()
+            if verdict != CONTINUE:
+                if verdict == STOPPED and not self.over:
+                    self.rearm(self.last_activity)
+                return
+        self.filtered()
+
+    def _goes_on(self, left):
+        """Whether Max-Forwards lets the request go on; else it is answered here."""
+        if left == MALFORMED:
+            self._fail(errors.BAD_MAX_FORWARDS, "")
+        elif left == 0:
+            self._fail(errors.OPTIONS if self.head.method == b"OPTIONS" else errors.NO_TRACE, "")
+        return left > 0
+
+    def _edit(self):
+        """What every request that goes on gets."""
+        self.edits = request_edits(self.listener, self.head, self.peer)
+        if self.forwards != UNLIMITED:
+            limit_forwards(self.edits, self.forwards - 1)
+
+    # -- the route -----------------------------------------------------------------------------------------------------
+
+    def filtered(self):
+        route: Route = self.route
+        head: RequestHead = self.head
         if route is None:
             self.listener.stats.up(_L_NO_ROUTE)
             refused = head.upgrade is not None and not settle_upgrade(self.listener, None, head)
             self._fail(errors.NO_CONNECT if refused else errors.NO_ROUTE, "")
             return
-        self.route = route
         if route.stats is not None:
             route.stats.up(_R_TOTAL)
         if head.upgrade is not None and not settle_upgrade(self.listener, route, head):
@@ -185,34 +209,51 @@ class Stream(Receiver):
             self._fail(errors.OVERFLOW, "")
             return
         self.admitted = True
-        self.edits = request_edits(self.listener, head, self.downstream.forwarded_for)
-        if left != UNLIMITED:
-            limit_forwards(self.edits, left - 1)
+        if self.edits is None:
+            self._edit()
         if route.prefix_rewrite:
-            self.edits.path = route.rewrite(head.path)
+            self.edits.path = route.rewrite(head.path if self.edits.path is None else self.edits.path)
         if head.upgrade is not None:
             self.terminates = route.terminates and head.method == b"CONNECT"
             ask_upgrade(self.edits, head)
         if head.body_length < 0 and self.listener.enable_trailers and self.cluster.enable_trailers:
             self.edits.keep = 1 << TRAILER
-        if end:
-            self._start_clock()
-        self._rearm(self.last_activity)
+        if self.filters is not None:
+            self.active()  # they may have taken their time
+        if self.request_ended:
+            self.start_clock()
+        self.rearm(self.last_activity)
         self._try(False)
 
-    def _goes_on(self, left):
-        """Whether Max-Forwards lets the request go on; else it is answered here."""
-        if left == MALFORMED:
-            self._fail(errors.BAD_MAX_FORWARDS, "")
-        elif left == 0:
-            self._fail(errors.OPTIONS if self.head.method == b"OPTIONS" else errors.NO_TRACE, "")
-        return left > 0
+    def reply(self, error, status, body, headers):
+        if self.over:
+            return
+        for name, value in headers:
+            self.answer().put(name, value)
+        self._leave_upstream()
+        self._answer(error, status, body)
+
+    def reroute(self):
+        self.head = edited_request(self.head, self.edits, self.context.writer)
+        self.edits = HeaderEdits()
+        if self.record is not None:
+            self.record.head = self.head
+        self.route = self.listener.routes.route(self.head) if self.listener.routes is not None else None
+
+    def cluster_named(self, name):
+        return self.context.clusters.get(name)
+
+    def timers(self):
+        return self.context.wheel
+
+    def dice(self):
+        return self.context.random
 
     def request_data(self, data, end):
         """More of the request's body."""
         if self.over:
             return
-        self.last_activity = self.context.wheel.now_us() // 1000
+        self.active()
         self.request_ended = end
         if self.record is not None:
             if data is not None:
@@ -235,7 +276,7 @@ class Stream(Receiver):
     def downstream_failed(self, error, status):
         """The rest of the request is malformed; the downstream connection has answered with `status`, or aborts."""
         if not self.over:
-            self.flags = error.flag
+            self.flag(error.flag)
             self.status = status
             if self.record is not None:
                 self.record.details = error.details
@@ -245,7 +286,7 @@ class Stream(Receiver):
     def downstream_closed(self):
         """The client went away."""
         if not self.over:
-            self.flags = errors.CLIENT_GONE.flag
+            self.flag(errors.CLIENT_GONE.flag)
             if self.record is not None:
                 self.record.details = errors.CLIENT_GONE.details
             self.listener.stats.up(_L_RX_RESET)
@@ -260,7 +301,7 @@ class Stream(Receiver):
             self.upstream.pause_reading()
 
     def downstream_drained(self):
-        if self.upstream is not None and self.upstream.receiver is self:
+        if self.upstream is not None and self.upstream.receiver is self and self.held_answer is None:
             self.upstream.resume_reading()
 
     # -- one try -------------------------------------------------------------------------------------------------------
@@ -335,7 +376,7 @@ class Stream(Receiver):
             else:
                 self.body = [data]
         if self.request_ended:
-            self._start_try_clock(self.try_started // 1000)
+            self.start_try_clock(self.try_started // 1000)
         if self.downstream.write_paused:
             connection.pause_reading()
         if self.record is not None:
@@ -358,30 +399,22 @@ class Stream(Receiver):
         else:
             self.body.append(data)
 
-    def _start_clock(self):
-        if self.route.timeout:
-            self.route_deadline = self.last_activity + self.route.timeout
-
-    def _start_try_clock(self, now):
-        policy: RetryPolicy = self.route.retry
-        if policy is not None and policy.per_try_timeout:
-            self.try_deadline = now + policy.per_try_timeout
-            self._rearm(now)
-
     def _ended_request(self):
         if self.tunnel:
             if self.response_ended:
                 self._finish()
             return
-        self._start_clock()
+        if not self.admitted:
+            return  # a filter holds it
+        self.start_clock()
         if self.upstream is not None and not self.responded:
-            self._start_try_clock(self.last_activity)
-        self._rearm(self.last_activity)
+            self.start_try_clock(self.last_activity)
+        self.rearm(self.last_activity)
 
     # -- from below: the upstream connection ---------------------------------------------------------------------------
 
     def interim(self, head):
-        self.last_activity = self.context.wheel.now_us() // 1000
+        self.active()
         self.downstream.send_interim(head)
 
     def response(self, head, data, end):
@@ -402,17 +435,48 @@ class Stream(Receiver):
             self.cluster.stats.up(_C_RETRY_SUCCESS)
         self.cluster.stats.up_class(_C_1XX, status)
         self.status = status
-        self.responded = True
         self.try_deadline = 0
         self.body = None
         self.replayable = False
+        if not end:
+            self.active()
+        if self.filters is not None and not self._let_through(head, data, end):
+            return
+        self._send_answer(head, data, end)
+
+    def _send_answer(self, head, data, end):
+        self.responded = True
         if self.record is not None:
             self._record_answer(head, data)
-        if not end:
-            self.last_activity = self.context.wheel.now_us() // 1000
-        self.downstream.send_response(head, data, end)
+        self.downstream.send_response(head, self.answer_edits, data, end)
         if end and not self.over:
             self._finish()
+
+    def _let_through(self, head, data, end):
+        """Whether the filters do; what one of them holds stays here, and its connection is read no further."""
+        verdict: cython.int = self.filter_response(head)
+        if verdict == STOPPED:
+            self.answer_head = copied_response(head, self.context.writer)
+            self.held_answer = [] if data is None else [data]
+            self.held_end = end
+            if not end:
+                self.upstream.pause_reading()
+        return verdict == CONTINUE
+
+    def answered(self):
+        head: ResponseHead = self.answer_head
+        held: list
+        if self.filter_response(head) != CONTINUE:
+            return
+        if self.local is not None:
+            error, status, body = self.local
+            self._send_local(error, status, body)
+            return
+        held = self.held_answer
+        self.held_answer = None
+        if not self.held_end and not self.downstream.write_paused:
+            self.upstream.resume_reading()
+        self._send_answer(head, b"".join(held) or None, self.held_end)
 
     def _looped(self, status):
         """Tried again at each hop, it would go round many times more than `MAX_HOPS`."""
@@ -433,16 +497,21 @@ class Stream(Receiver):
         self.body = None
         if self.record is not None:
             self._record_answer(head, data)
-        self.last_activity = self.context.wheel.now_us() // 1000
+        self.active()
         self.downstream.open_tunnel(head, data)
 
     def response_data(self, data, end):
         if self.over:
             return
+        if self.held_answer is not None:
+            if data is not None:
+                self.held_answer.append(data)
+            self.held_end = end
+            return
         if self.record is not None and data is not None:
             self.record.bytes_sent += len(data)
         if not end:
-            self.last_activity = self.context.wheel.now_us() // 1000
+            self.active()
         self.downstream.send_data(data, end)
         if end and not self.over:
             self._finish()
@@ -465,7 +534,7 @@ class Stream(Receiver):
         reused: cython.bint = connection is not None and connection.requests > 1
         self._part()
         self.cluster.stats.up(_C_RX_RESET)
-        if not self.responded:
+        if not self.responded and not self.answering:
             if (
                 failure == TERMINATED
                 and reused
@@ -505,53 +574,18 @@ class Stream(Receiver):
         return self.retrying
 
     def _retry(self):
-        """Another try, after a jittered exponential back-off (Envoy's: 25 ms, doubling, to 250 ms)."""
-        policy: RetryPolicy = self.route.retry
-        ceiling: cython.longlong
+        """Another try, after a back-off."""
         self.cluster.stats.up(_C_RETRY)
         if self.route.stats is not None:
             self.route.stats.up(_R_RETRY)
-        ceiling = policy.backoff_base
-        doublings: cython.int = self.tries - 1
-        while doublings > 0 and ceiling < policy.backoff_max:
-            ceiling *= 2
-            doublings -= 1
-        if ceiling > policy.backoff_max:
-            ceiling = policy.backoff_max
-        now: cython.longlong = self.context.wheel.now_us() // 1000
-        self.backing_off = True
-        self.try_started = 0
-        self.try_deadline = 0
-        self.retry_at = now + self.context.random.below(ceiling + 1)
-        self._rearm(now)
-
-    def _rearm(self, now):
-        """Sets the timer to the earliest of the deadlines. `now` in ms."""
-        due: cython.longlong = 0
-        last: cython.longlong
-        if self.route.idle_timeout:
-            due = self.last_activity + self.route.idle_timeout
-        if self.route_deadline and (due == 0 or self.route_deadline < due):
-            due = self.route_deadline
-        if self.try_deadline and (due == 0 or self.try_deadline < due):
-            due = self.try_deadline
-        if self.backing_off and (due == 0 or self.retry_at < due):
-            due = self.retry_at
-        if self.listener.max_stream_duration:
-            last = self.started // 1000 + self.listener.max_stream_duration
-            if due == 0 or last < due:
-                due = last
-        if due:
-            if self.armed and self.deadline <= due:
-                return  # it will be due before, and looks again then
-            self.context.wheel.arm(self, due - now if due > now else 0)
+        self.back_off(self.tries)
 
     def expire(self):
         now: cython.longlong = self.context.wheel.now_us() // 1000
         policy: RetryPolicy
         if self.over:
             return
-        if self.listener.max_stream_duration and now - self.started // 1000 >= self.listener.max_stream_duration:
+        if self.too_long(now):
             self.listener.stats.up(_L_MAX_DURATION)
             self._leave_upstream()
             self._fail(errors.MAX_DURATION if self.request_ended else errors.REQUEST_MAX_DURATION, "")
@@ -563,7 +597,12 @@ class Stream(Receiver):
             self._leave_upstream()
             self._fail(errors.REQUEST_TIMEOUT, "")
             return
-        if self.backing_off and now >= self.retry_at:
+        if self.resume_at and now >= self.resume_at:
+            self.resume_at = 0
+            self.go_on()
+            if self.over:
+                return
+        elif self.backing_off and now >= self.retry_at:
             self.backing_off = False
             self._try(False)
             if self.over:
@@ -580,12 +619,12 @@ class Stream(Receiver):
                 return
             self._fail(errors.REQUEST_TIMEOUT, "")
             return
-        elif self.route.idle_timeout and now >= self.last_activity + self.route.idle_timeout:
+        elif self.route is not None and self.route.idle_timeout and now >= self.last_activity + self.route.idle_timeout:
             self.listener.stats.up(_L_IDLE)
             self._leave_upstream()
             self._fail(errors.STREAM_IDLE if self.request_ended else errors.REQUEST_IDLE, "")
             return
-        self._rearm(now)
+        self.rearm(now)
 
     # -- the end -------------------------------------------------------------------------------------------------------
 
@@ -611,7 +650,7 @@ class Stream(Receiver):
         if self.record is not None and detail and error.flag == "UF":
             self.record.upstream_failure = detail.replace(" ", "_")
         if self.responded:
-            self.flags = error.flag
+            self.flag(error.flag)
             if self.record is not None:
                 self.record.details = error.details.replace("before_response", "after_response")
             self.downstream.reset_stream()
@@ -622,9 +661,20 @@ class Stream(Receiver):
         self._answer(error, error.status, text.encode())
 
     def _answer(self, error, status, body):
-        self.flags = error.flag
+        """An answer made here; filters see it too, unless one of them made it of an answer."""
+        head: ResponseHead
+        if self.filters is not None and not self.answering:
+            head = ResponseHead()
+            head.status = status
+            self.local = (error, status, body)
+            if self.filter_response(head) != CONTINUE:
+                return
+        self._send_local(error, status, body)
+
+    def _send_local(self, error, status, body):
+        self.flag(error.flag)
         self.status = status
-        sent = self.downstream.send_error(error, status, body)
+        sent = self.downstream.send_error(error, status, body, self.answer_edits)
         if self.record is not None:
             self.record.details = error.details
             self.record.bytes_sent = sent
@@ -639,6 +689,8 @@ class Stream(Receiver):
         took: cython.longlong = now - self.started
         self.over = True
         self.context.wheel.disarm(self)
+        if self.filters is not None:
+            self.filters_over()
         if self.admitted:
             self.admitted = False
             self.cluster.leave()
@@ -660,6 +712,7 @@ class Stream(Receiver):
             self._log(took)
         downstream: DownstreamConnection = self.downstream
         self.body = None
+        self.held_answer = None
         self.downstream = None
         downstream.stream_ended()
 

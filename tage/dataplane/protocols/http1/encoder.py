@@ -4,6 +4,7 @@ framing headers are written from what the decoder understood, never copied unrea
 import cython
 
 from tage.dataplane import native
+from tage.dataplane.protocols.edits import HeaderEdits
 from tage.dataplane.protocols.http1.response import Http1ResponseHead
 
 if not cython.compiled:
@@ -108,19 +109,23 @@ def local_response(
     status: int,
     body: bytes,
     headers: tuple[tuple[bytes, bytes], ...] = (),
+    edits: HeaderEdits | None = None,
     *,
     close: bool = False,
     to_head: bool = False,
 ) -> bytes:
-    """A whole response of our own, with its length."""
+    """A whole response of our own, with its length; `edits` add to its headers, or replace them."""
     lines = [b"HTTP/1.1 %d %s\r\n" % (status, _REASONS.get(status, b""))]
     if status >= 200 and status != 204:  # which have neither body nor length (RFC 9110, 8.6)
         lines.append(b"content-length: %d\r\n" % len(body))
     else:
         body = b""
     if body:
-        lines.append(b"content-type: text/plain; charset=utf-8\r\n")
-    lines += [name + b": " + value + b"\r\n" for name, value in headers]
+        headers = ((b"content-type", b"text/plain; charset=utf-8"), *headers)
+    names = (edits.names if edits is not None else None) or ()
+    lines += [name + b": " + value + b"\r\n" for name, value in headers if name not in names]
+    if edits is not None:
+        lines.append(edits.extra)
     if close:
         lines.append(b"connection: close\r\n")
     lines.append(b"\r\n")
