@@ -64,9 +64,10 @@ class Certificate(Section, frozen=True, tag=True):
 
 
 class StringMatch(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Source: envoy.type.matcher.v3.StringMatcher; regex is RE2, matched against the whole value."""
+    """Source: envoy.type.matcher.v3.StringMatcher; regex is RE2, matched against the whole value. Of paths only:
+    separated_prefix, a path or what is below it."""
 
-    kind: Literal["exact", "prefix", "suffix", "contains", "regex"]
+    kind: Literal["exact", "prefix", "suffix", "contains", "regex", "separated_prefix"]
     value: str
     ignore_case: bool = False
 
@@ -186,25 +187,78 @@ class HeaderMatch(msgspec.Struct, frozen=True, omit_defaults=True):
     name: str
     value: StringMatch | None = None
     invert: bool = False
+    missing_is_empty: bool = False
+    """An absent header counts as one without a value (treat_missing_header_as_empty); otherwise it matches nothing,
+    inverted or not."""
+    range: tuple[int, int] | None = None
+    """In place of `value`: a whole number from the first up to, not including, the second."""
+
+
+class QueryMatch(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Source: envoy.config.route.v3.QueryParameterMatcher, which see. `value` None asks only for presence."""
+
+    name: str
+    value: StringMatch | None = None
+    absent: bool = False
+
+
+class Fraction(msgspec.Struct, frozen=True, omit_defaults=True):
+    """So many of so many. Source: envoy.type.v3.FractionalPercent."""
+
+    numerator: int
+    denominator: int = 100
 
 
 class RouteMatch(msgspec.Struct, frozen=True, omit_defaults=True):
-    """`path` with kind exact or regex is matched without the query string; prefix "/" matches all.
+    """`path` is matched without the query string; prefix "/" matches all.
     A CONNECT request meets only rules with `connect`, for which the path does not count, and no other request does."""
 
     path: StringMatch
     headers: list[HeaderMatch] = []
     connect: bool = False
+    query: list[QueryMatch] = []
+    fraction: Fraction | None = None
+
+
+class HeaderMutation(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A header that is added or replaced. `value` may have the operators of access logs.
+    Source: envoy.config.core.v3.HeaderValueOption."""
+
+    name: str
+    value: str = ""
+    action: Literal["append", "add_if_absent", "overwrite", "overwrite_or_add"] = "append"
+    keep_empty: bool = False
+
+
+class HeaderMutations(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What is removed goes first. Names are lower case."""
+
+    add: list[HeaderMutation] = []
+    remove: list[str] = []
+
+
+class RegexRewrite(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Source: envoy.type.matcher.v3.RegexMatchAndSubstitute."""
+
+    pattern: str
+    substitution: str = ""
 
 
 class WeightedCluster(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Source: envoy.config.route.v3.WeightedCluster.ClusterWeight."""
+
     name: str
     weight: int = 1
+    request_headers: HeaderMutations | None = None
+    response_headers: HeaderMutations | None = None
+    host_rewrite: str = ""
+    metadata_match: dict[str, str] = {}
 
 
 class RetryPolicy(msgspec.Struct, frozen=True, omit_defaults=True):
-    """`on` holds Envoy's retry conditions: 5xx, gateway-error, reset, connect-failure, refused-stream,
-    retriable-status-codes (with `statuses`), retriable-4xx, and gRPC's cancelled, unavailable, ..."""
+    """`on` holds Envoy's retry conditions: 5xx, gateway-error, reset, reset-before-request, connect-failure,
+    refused-stream, retriable-status-codes (with `statuses`), retriable-headers (with `headers`), retriable-4xx,
+    envoy-ratelimited, and gRPC's cancelled, unavailable, ..."""
 
     on: list[str]
     attempts: int = 1
@@ -213,6 +267,15 @@ class RetryPolicy(msgspec.Struct, frozen=True, omit_defaults=True):
     statuses: list[int] = []
     backoff_base: int = 25
     backoff_max: int = 250
+    headers: list[HeaderMatch] = []
+    """Of answers."""
+    request_headers: list[HeaderMatch] = []
+    """Of requests that may be tried again: one has to match, where there are any."""
+    per_try_idle_timeout: int = 0
+    other_hosts: bool = False
+    """Not a host again where the request has failed (the previous_hosts predicate)."""
+    host_attempts: int = 1
+    """How often to pick for another host (host_selection_retry_max_attempts)."""
 
 
 class DirectResponse(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -220,8 +283,46 @@ class DirectResponse(msgspec.Struct, frozen=True, omit_defaults=True):
     body: str = ""
 
 
+class Redirect(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What is empty stays as the client asked for it. At most one of `path`, `prefix` and `regex`.
+    Source: envoy.config.route.v3.RedirectAction."""
+
+    status: int = 301
+    scheme: str = ""
+    host: str = ""
+    port: int = 0
+    path: str = ""
+    prefix: str = ""
+    """In place of what the match covers."""
+    regex: RegexRewrite | None = None
+    strip_query: bool = False
+
+
+class Mirror(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Source: RouteAction.RequestMirrorPolicy."""
+
+    cluster: str
+    fraction: Fraction = Fraction(100)
+    append_suffix: bool = True
+    """-shadow, to the authority."""
+
+
+class HashPolicy(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Source: RouteAction.HashPolicy."""
+
+    kind: Literal["header", "cookie", "source_ip", "query_parameter"]
+    name: str = ""
+    terminal: bool = False
+    rewrite: RegexRewrite | None = None
+    """Of a header's value."""
+    ttl: int = -1
+    """Seconds that a cookie lives which is made where there is none; 0: as long as the browser, -1: none is made."""
+    path: str = ""
+    attributes: list[tuple[str, str]] = []
+
+
 class Route(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One rule. Exactly one of `clusters` and `direct` says where it leads."""
+    """One rule. Exactly one of `clusters`, `cluster_header`, `direct` and `redirect` says where it leads."""
 
     match: RouteMatch
     name: str = ""
@@ -238,6 +339,24 @@ class Route(msgspec.Struct, frozen=True, omit_defaults=True):
     listener says. Source: RouteAction.upgrade_configs."""
     connect_terminates: bool = False
     """CONNECT ends here and the cluster gets the tunnel's bytes; otherwise it gets the CONNECT request."""
+    redirect: Redirect | None = None
+    cluster_header: str = ""
+    """The request's header that names the cluster, lower case."""
+    regex_rewrite: RegexRewrite | None = None
+    """Of the path. At most one of it and `prefix_rewrite`."""
+    host_rewrite: str = ""
+    """At most one of it, `host_rewrite_header` and `host_rewrite_path`."""
+    host_rewrite_header: str = ""
+    host_rewrite_path: RegexRewrite | None = None
+    append_forwarded_host: bool = False
+    request_headers: HeaderMutations | None = None
+    response_headers: HeaderMutations | None = None
+    mirrors: list[Mirror] = []
+    hash_policies: list[HashPolicy] = []
+    metadata_match: dict[str, str] = {}
+    """What the endpoints' metadata has to have: the subset of the cluster."""
+    max_stream_duration: int = -1
+    """From a request's head to the end of its answer; 0: no limit, -1: the listener's."""
 
 
 class VirtualHost(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -246,12 +365,20 @@ class VirtualHost(msgspec.Struct, frozen=True, omit_defaults=True):
     name: str
     domains: list[str]
     routes: list[Route] = []
+    request_headers: HeaderMutations | None = None
+    response_headers: HeaderMutations | None = None
 
 
 class Routes(Section, frozen=True):
     """Source: envoy.config.route.v3.RouteConfiguration."""
 
     virtual_hosts: list[VirtualHost] = []
+    request_headers: HeaderMutations | None = None
+    response_headers: HeaderMutations | None = None
+    most_specific_wins: bool = False
+    """Header mutations are applied from the table to the route; otherwise from the route to the table."""
+    ignore_port: bool = False
+    """The port of an authority does not count when its virtual host is looked for."""
 
 
 # -- listeners ---------------------------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from tage.dataplane.native cimport Random
 from tage.dataplane.net.timers cimport TimerWheel
 from tage.dataplane.protocols.edits cimport HeaderEdits
 from tage.dataplane.protocols.message cimport RequestHead, ResponseHead
-from tage.dataplane.routing.table cimport Route
+from tage.dataplane.routing.route cimport Route
 from tage.dataplane.upstream.cluster cimport Cluster
 from tage.dataplane.upstream.connection cimport Receiver
 

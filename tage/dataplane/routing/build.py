@@ -5,8 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from tage.dataplane.routing.hash_policy import HashPolicies, HashPolicy, cookie_attributes
+from tage.dataplane.routing.matcher import HeaderMatcher, QueryMatcher, StringMatcher
+from tage.dataplane.routing.mutations import HeaderMutation, HeaderMutations, MutationSet
 from tage.dataplane.routing.policy import RetryPolicy
-from tage.dataplane.routing.table import HeaderMatcher, Route, RouteTable, StringMatcher, VirtualHost
+from tage.dataplane.routing.redirect import Redirect
+from tage.dataplane.routing.regex import RegexRewrite
+from tage.dataplane.routing.route import ClusterShare, Fraction, Mirror, Route
+from tage.dataplane.routing.table import RouteTable, VirtualHost
 
 
 def build(routes: Any, stats: Callable[[str], Any] | None = None) -> RouteTable:
@@ -22,54 +28,195 @@ def build(routes: Any, stats: Callable[[str], Any] | None = None) -> RouteTable:
 
 def build_in_steps(routes: Any, result: RouteTable, stats: Callable[[str], Any] | None = None) -> Iterator[None]:
     """As `build`, one virtual host a step, so that a worker can carry traffic in between."""
+    result.ignore_port = routes.ignore_port
+    where = f"routes {routes.name!r}"
+    try:
+        levels = Levels(routes)
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from None
     for host in routes.virtual_hosts:
+        try:
+            of_host = levels.of(host)
+        except ValueError as error:
+            raise ValueError(f"{where}, virtual host {host.name!r}: {error}") from None
         built = []
         for index, rule in enumerate(host.routes):
             name = rule.name or str(index)
             try:
-                route = build_route(rule)
+                route = build_route(rule, of_host)
             except ValueError as error:
-                where = f"routes {routes.name!r}, virtual host {host.name!r}, route {name!r}"
-                raise ValueError(f"{where}: {error}") from None
+                raise ValueError(f"{where}, virtual host {host.name!r}, route {name!r}: {error}") from None
             if stats is not None:
                 route.stats = stats(f"{routes.name}/{host.name}/{name}")
             built.append(route)
         try:
             result.add(VirtualHost(host.name, built), host.domains)
         except ValueError as error:
-            raise ValueError(f"routes {routes.name!r}: {error}") from None
+            raise ValueError(f"{where}: {error}") from None
         yield
 
 
-def build_route(rule: Any) -> Route:
+class Levels:
+    """The header mutations of a table and a virtual host, made once for all their routes."""
+
+    def __init__(self, routes: Any = None) -> None:
+        self._most_specific_wins = routes is not None and routes.most_specific_wins
+        self._request = _sets(routes.request_headers) if routes is not None else []
+        self._response = _sets(routes.response_headers) if routes is not None else []
+
+    def of(self, host: Any) -> Levels:
+        """With those of a virtual host."""
+        result = Levels()
+        result._most_specific_wins = self._most_specific_wins
+        result._request = self._request + _sets(host.request_headers)
+        result._response = self._response + _sets(host.response_headers)
+        return result
+
+    def request(self, rule: Any) -> HeaderMutations | None:
+        """With those of a route, in the order in which they are applied."""
+        return self._ordered(self._request, _sets(rule.request_headers))
+
+    def response(self, rule: Any) -> HeaderMutations | None:
+        return self._ordered(self._response, _sets(rule.response_headers))
+
+    def _ordered(self, outer: list[MutationSet], own: list[MutationSet]) -> HeaderMutations | None:
+        sets = [*outer, *own]
+        if not self._most_specific_wins:  # the last one to speak wins: Envoy's default is the table
+            sets.reverse()
+        return HeaderMutations(sets) if sets else None
+
+
+def _sets(mutations: Any) -> list[MutationSet]:
+    if mutations is None:
+        return []
+    added = [HeaderMutation(each.name.encode(), each.value, each.action, each.keep_empty) for each in mutations.add]
+    return [MutationSet(added, [name.encode() for name in mutations.remove])]
+
+
+def build_route(rule: Any, levels: Levels | None = None) -> Route:
     """Raises ValueError."""
+    levels = levels or Levels()
     route = Route(_string_matcher(rule.match.path), rule.name)
-    route.headers = [_header_matcher(header) for header in rule.match.headers]
-    if rule.direct is not None:
-        if not 200 <= rule.direct.status <= 599:
-            raise ValueError(f"a direct response's status has to be 200 to 599, not {rule.direct.status}")
-        route.direct_status = rule.direct.status
-        route.direct_body = rule.direct.body.encode()
-    else:
-        route.lead_to([c.name for c in rule.clusters], [c.weight for c in rule.clusters])
+    route.headers = [header_matcher(header) for header in rule.match.headers]
+    route.query = [_query_matcher(parameter) for parameter in rule.match.query]
+    if rule.match.fraction is not None:
+        route.fraction = _fraction(rule.match.fraction)
+    _lead(route, rule)
+    _rewrite(route, rule)
+    route.request_edits = levels.request(rule)
+    route.response_edits = levels.response(rule)
     route.timeout = rule.timeout
     route.idle_timeout = rule.idle_timeout
+    route.max_stream_duration = rule.max_stream_duration
     if rule.retry is not None:
-        retry = rule.retry
-        route.retry = RetryPolicy(
-            retry.on, retry.attempts, retry.per_try_timeout, retry.statuses, retry.backoff_base, retry.backoff_max
-        )
-    route.prefix_rewrite = rule.prefix_rewrite.encode()
+        route.retry = _retry(rule.retry)
+    if rule.mirrors:
+        route.mirrors = [Mirror(each.cluster, _fraction(each.fraction), each.append_suffix) for each in rule.mirrors]
+    if rule.hash_policies:
+        route.hash_policies = HashPolicies([_hash_policy(policy) for policy in rule.hash_policies])
+    route.metadata_match = _criteria(rule.metadata_match)
     route.connect = rule.match.connect
     route.terminates = rule.connect_terminates
     route.upgrades = {name.encode(): enabled for name, enabled in rule.upgrades.items()}
     return route
 
 
+def _lead(route: Route, rule: Any) -> None:
+    if rule.direct is not None:
+        if not 200 <= rule.direct.status <= 599:
+            raise ValueError(f"a direct response's status has to be 200 to 599, not {rule.direct.status}")
+        route.direct_status = rule.direct.status
+        route.direct_body = rule.direct.body.encode()
+    elif rule.redirect is not None:
+        route.redirect = _redirect(rule.redirect)
+    elif rule.cluster_header:
+        route.cluster_header = rule.cluster_header.encode()
+    else:
+        route.lead_to([c.name for c in rule.clusters], [c.weight for c in rule.clusters])
+        shares = [_share(cluster, rule) for cluster in rule.clusters]
+        if any(share is not None for share in shares):
+            route.shares = shares
+
+
+def _share(cluster: Any, rule: Any) -> ClusterShare | None:
+    """None where the cluster has nothing of its own."""
+    request, response = _sets(cluster.request_headers), _sets(cluster.response_headers)
+    if not (request or response or cluster.host_rewrite or cluster.metadata_match):
+        return None
+    share = ClusterShare(cluster.name, cluster.weight)
+    share.request_edits = HeaderMutations(request) if request else None
+    share.response_edits = HeaderMutations(response) if response else None
+    share.host_rewrite = cluster.host_rewrite.encode()
+    share.metadata_match = _criteria({**rule.metadata_match, **cluster.metadata_match})
+    return share
+
+
+def _rewrite(route: Route, rule: Any) -> None:
+    if rule.prefix_rewrite and rule.regex_rewrite is not None:
+        raise ValueError("the path is rewritten by prefix or by expression, not by both")
+    route.prefix_rewrite = rule.prefix_rewrite.encode()
+    route.regex_rewrite = _regex_rewrite(rule.regex_rewrite)
+    route.host_rewrite = rule.host_rewrite.encode()
+    route.host_rewrite_header = rule.host_rewrite_header.encode()
+    route.host_rewrite_path = _regex_rewrite(rule.host_rewrite_path)
+    route.append_forwarded_host = rule.append_forwarded_host
+
+
+def _redirect(redirect: Any) -> Redirect:
+    if redirect.status not in (301, 302, 303, 307, 308):
+        raise ValueError(f"a redirect's status has to be 301, 302, 303, 307 or 308, not {redirect.status}")
+    return Redirect(
+        redirect.status,
+        redirect.scheme.encode(),
+        redirect.host.encode(),
+        redirect.port,
+        redirect.path.encode(),
+        redirect.prefix.encode(),
+        _regex_rewrite(redirect.regex),
+        redirect.strip_query,
+    )
+
+
+def _retry(retry: Any) -> RetryPolicy:
+    policy = RetryPolicy(
+        retry.on, retry.attempts, retry.per_try_timeout, retry.statuses, retry.backoff_base, retry.backoff_max
+    )
+    policy.headers = [header_matcher(header) for header in retry.headers]
+    policy.request_headers = [header_matcher(header) for header in retry.request_headers]
+    policy.per_try_idle_timeout = retry.per_try_idle_timeout
+    policy.other_hosts = retry.other_hosts
+    policy.host_attempts = retry.host_attempts
+    return policy
+
+
+def _hash_policy(policy: Any) -> HashPolicy:
+    attributes = cookie_attributes(policy.ttl, policy.path, policy.attributes) if policy.ttl >= 0 else None
+    return HashPolicy(policy.kind, policy.name.encode(), policy.terminal, _regex_rewrite(policy.rewrite), attributes)
+
+
+def _criteria(metadata: dict[str, str]) -> tuple[tuple[str, str], ...] | None:
+    """Sorted by key: what is alike is equal."""
+    return tuple(sorted(metadata.items())) or None
+
+
+def _fraction(fraction: Any) -> Fraction:
+    return Fraction(fraction.numerator, fraction.denominator)
+
+
+def _regex_rewrite(rewrite: Any) -> RegexRewrite | None:
+    return None if rewrite is None else RegexRewrite(rewrite.pattern.encode(), rewrite.substitution.encode())
+
+
 def _string_matcher(match: Any) -> StringMatcher:
     return StringMatcher(match.kind, match.value.encode(), match.ignore_case)
 
 
-def _header_matcher(match: Any) -> HeaderMatcher:
+def header_matcher(match: Any) -> HeaderMatcher:
+    """From a `plan.HeaderMatch`. Raises ValueError."""
     value = StringMatcher("present") if match.value is None else _string_matcher(match.value)
-    return HeaderMatcher(match.name.lower().encode(), value, match.invert)
+    return HeaderMatcher(match.name.lower().encode(), value, match.invert, match.missing_is_empty, match.range)
+
+
+def _query_matcher(match: Any) -> QueryMatcher:
+    value = None if match.value is None else _string_matcher(match.value)
+    return QueryMatcher(match.name.encode(), value, match.absent)

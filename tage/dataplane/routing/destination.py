@@ -8,7 +8,7 @@ class Destination:
         self.clusters = []
         self.weights = []
         self._total = 0
-        self._single = None
+        self._single = -1
 
     def lead_to(self, clusters: list, weights: list) -> None:
         """Weights are relative; those of 0 are never chosen. Raises ValueError if all are, or one is negative."""
@@ -19,18 +19,22 @@ class Destination:
             raise ValueError("the weight of a cluster is negative")
         if self._total <= 0:
             raise ValueError("the weights of the clusters add up to 0")
-        chosen = [cluster for cluster, weight in zip(clusters, weights, strict=True) if weight]
-        self._single = chosen[0] if len(chosen) == 1 else None
+        chosen = [i for i, weight in enumerate(weights) if weight]
+        self._single = chosen[0] if len(chosen) == 1 else -1
 
-    def pick_cluster(self, random):
-        """The name of a cluster, drawn by weight."""
+    def pick(self, random):
+        """The index of a cluster, drawn by weight."""
         drawn: cython.Py_ssize_t
         i: cython.Py_ssize_t
-        if self._single is not None:
+        if self._single >= 0:
             return self._single
         drawn = random.below(self._total)
         for i in range(len(self.clusters)):
             drawn -= self.weights[i]
             if drawn < 0:
-                return self.clusters[i]
+                return i
         raise AssertionError("weights do not add up to their total")
+
+    def pick_cluster(self, random):
+        """The name of a cluster, drawn by weight."""
+        return self.clusters[self.pick(random)]

@@ -1,5 +1,8 @@
 cimport cython
 
+from tage.dataplane.protocols.message cimport HeaderBlock, RequestHead, ResponseHead
+from tage.dataplane.routing.matcher cimport HeaderMatcher
+
 cpdef enum RetryOn:
     CONNECT_FAILURE = 1
     REFUSED_STREAM = 2
@@ -8,13 +11,24 @@ cpdef enum RetryOn:
     SERVER_ERROR = 16
     CONFLICT = 32
     STATUS_CODES = 64
+    RESET_BEFORE_REQUEST = 128
+    HEADERS = 256
+    RATE_LIMITED = 512
 
 @cython.final
 cdef class RetryPolicy:
     cdef public int on
     cdef public int attempts
     cdef public long long per_try_timeout
+    cdef public long long per_try_idle_timeout
     cdef public frozenset statuses
+    cdef public list headers
+    cdef public list request_headers
     cdef public long long backoff_base
     cdef public long long backoff_max
+    cdef public bint other_hosts
+    cdef public int host_attempts
+    cpdef bint applies(self, RequestHead head)
     cpdef bint retries_status(self, int status)
+    cpdef bint retries(self, ResponseHead head)
+    cpdef bint retries_reset(self, bint connected, bint sent)

@@ -2,6 +2,8 @@
 
 import cython
 
+from tage.dataplane.routing.matcher import HeaderMatcher
+
 if not cython.compiled:
     # Compiled, these are the members of the enumeration in the .pxd.
     CONNECT_FAILURE = 1
@@ -11,23 +13,33 @@ if not cython.compiled:
     SERVER_ERROR = 16
     CONFLICT = 32
     STATUS_CODES = 64
+    RESET_BEFORE_REQUEST = 128
+    HEADERS = 256
+    RATE_LIMITED = 512
 
 _CONDITIONS = {
     "connect-failure": CONNECT_FAILURE,
     "refused-stream": REFUSED_STREAM,
-    "reset": RESET,
-    "reset-before-request": CONNECT_FAILURE,
-    "gateway-error": GATEWAY_ERROR | RESET,
+    "reset": RESET | CONNECT_FAILURE,
+    "reset-before-request": RESET_BEFORE_REQUEST | CONNECT_FAILURE,
+    "gateway-error": GATEWAY_ERROR | RESET | CONNECT_FAILURE,
     "5xx": SERVER_ERROR | RESET | CONNECT_FAILURE | REFUSED_STREAM,
     "retriable-4xx": CONFLICT,
     "retriable-status-codes": STATUS_CODES,
+    "retriable-headers": HEADERS,
+    "envoy-ratelimited": RATE_LIMITED,
 }
 GRPC_CONDITIONS = frozenset({"cancelled", "deadline-exceeded", "internal", "resource-exhausted", "unavailable"})
 """Accepted, and met by gRPC answers only."""
 
 
 class RetryPolicy:
-    """`on` is a set of `RetryOn` bits; `attempts` is how many retries after the first try; times in ms."""
+    """`on` is a set of `RetryOn` bits; `attempts` is how many retries after the first try; times in ms, 0: no limit.
+
+    `headers` (HeaderMatcher) are of answers that are tried again, `request_headers` of requests that may be: where
+    there are any, one of them has to match. `other_hosts`: a host where the request has failed is not to be picked
+    again, for which `host_attempts` picks may be made.
+    """
 
     def __init__(
         self,
@@ -47,12 +59,44 @@ class RetryPolicy:
                 raise ValueError(f"unknown retry condition {name!r}")
         self.attempts = attempts
         self.per_try_timeout = per_try_timeout
+        self.per_try_idle_timeout = 0
         self.statuses = frozenset(statuses)
+        self.headers = []
+        self.request_headers = []
         self.backoff_base = backoff_base
         self.backoff_max = backoff_max
+        self.other_hosts = False
+        self.host_attempts = 1
+
+    def applies(self, head):
+        """Whether this request may be tried again at all."""
+        matcher: HeaderMatcher
+        if not self.request_headers:
+            return True
+        for matcher in self.request_headers:
+            if matcher.matches(head):
+                return True
+        return False
+
+    def retries(self, head):
+        """Whether this answer is tried again. One that another Envoy has rate-limited is not, but where just that is a
+        condition."""
+        matcher: HeaderMatcher
+        i: cython.Py_ssize_t
+        again: cython.bint = self.retries_status(head.status)
+        if not again and self.on & HEADERS:
+            for matcher in self.headers:
+                if matcher.matches_block(head.block):
+                    again = True
+                    break
+        if again or self.on & RATE_LIMITED:
+            for i in range(head.block.count):
+                if head.block.name_is(i, b"x-envoy-ratelimited"):
+                    return bool(self.on & RATE_LIMITED)
+        return again
 
     def retries_status(self, status):
-        """Whether an answer with this status is tried again."""
+        """Whether an answer with this status is tried again, whatever its headers."""
         if status < 400:
             return bool(self.on & STATUS_CODES) and status in self.statuses
         if self.on & SERVER_ERROR and status >= 500:
@@ -62,3 +106,12 @@ class RetryPolicy:
         if self.on & CONFLICT and status == 409:
             return True
         return bool(self.on & STATUS_CODES) and status in self.statuses
+
+    def retries_reset(self, connected, sent):
+        """Whether a try that ended without an answer is made again. `connected`: there was a connection; `sent`: some
+        of the request went out on it."""
+        if self.on & RESET:
+            return True
+        if not connected:
+            return bool(self.on & CONNECT_FAILURE)
+        return not sent and bool(self.on & RESET_BEFORE_REQUEST)

@@ -5,7 +5,7 @@ from tage.dataplane.protocols.message cimport (
     HeaderBlock, RequestHead,
 )
 from tage.dataplane.protocols.writer cimport ByteWriter
-from tage.dataplane.routing.table cimport Route
+from tage.dataplane.routing.route cimport Route
 from tage.dataplane.streams.context cimport ListenerState
 
 cdef put_uuid(ByteWriter out, Random random)

@@ -4,7 +4,7 @@ from tage.dataplane.filters.filter cimport CONTINUE, STOPPED
 from tage.dataplane.protocols.edits cimport HeaderEdits, copied_response, edited_request
 from tage.dataplane.protocols.message cimport TRAILER, RequestHead, ResponseHead
 from tage.dataplane.routing.policy cimport CONNECT_FAILURE as RETRY_CONNECT_FAILURE, RESET as RETRY_RESET, RetryPolicy
-from tage.dataplane.routing.table cimport Route
+from tage.dataplane.routing.route cimport Route
 from tage.dataplane.streams.deadlines cimport Deadlines
 from tage.dataplane.streams.downstream cimport DownstreamConnection
 from tage.dataplane.streams.forwarding cimport ask_upgrade, request_edits, settle_upgrade

@@ -38,7 +38,7 @@ from tage.dataplane.protocols import errors
 from tage.dataplane.protocols.edits import HeaderEdits
 from tage.dataplane.protocols.message import RequestHead, ResponseHead
 from tage.dataplane.routing.policy import RetryPolicy
-from tage.dataplane.routing.table import Route
+from tage.dataplane.routing.route import Route
 from tage.dataplane.streams.deadlines import Deadlines
 from tage.dataplane.streams.downstream import DownstreamConnection
 from tage.dataplane.streams.record import StreamRecord

@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 from tage.dataplane.protocols.message import RequestHead
 from tage.dataplane.routing.build import build
-from tage.dataplane.routing.table import Route, RouteTable, VirtualHost
+from tage.dataplane.routing.route import Route
+from tage.dataplane.routing.table import RouteTable, VirtualHost
 from tage.sidecar import plan
 from tage.sidecar.explain import findings, policies, words
 

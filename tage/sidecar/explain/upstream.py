@@ -10,7 +10,7 @@ from tage.dataplane.protocols.http1.encoder import write_request
 from tage.dataplane.protocols.http1.request import RequestDecoder
 from tage.dataplane.protocols.message import RequestHead
 from tage.dataplane.protocols.writer import ByteWriter
-from tage.dataplane.routing.table import Route
+from tage.dataplane.routing.route import Route
 from tage.dataplane.streams.context import Context, ListenerState
 from tage.dataplane.streams.forwarding import ask_upgrade, request_edits, settle_upgrade
 from tage.sidecar import plan

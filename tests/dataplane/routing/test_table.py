@@ -7,7 +7,9 @@ import pytest
 from tage.dataplane.native import Random
 from tage.dataplane.protocols.http1.request import RequestDecoder
 from tage.dataplane.routing.build import build
-from tage.dataplane.routing.table import HeaderMatcher, Route, RouteTable, StringMatcher, VirtualHost
+from tage.dataplane.routing.matcher import HeaderMatcher, StringMatcher
+from tage.dataplane.routing.route import Route
+from tage.dataplane.routing.table import RouteTable, VirtualHost
 from tage.sidecar import plan
 
 
