@@ -104,14 +104,26 @@ class Shared:
 
     def __init__(self, file: SharedFile | None, stats: StatStore) -> None:
         self.clusters: Claims[Counts] = Claims(
-            file and file.clusters, stats, "circuit_breakers_not_shared", "clusters' circuit breakers", limits.alone
+            file.clusters if file is not None else None,
+            stats,
+            "circuit_breakers_not_shared",
+            "clusters' circuit breakers",
+            limits.alone,
         )
         """By name."""
         self.hosts: Claims[Cells] = Claims(
-            file and file.hosts, stats, "host_health_not_shared", "hosts' health", lambda: cells.alone(HOSTS.cells)
+            file.hosts if file is not None else None,
+            stats,
+            "host_health_not_shared",
+            "hosts' health",
+            lambda: cells.alone(HOSTS.cells),
         )
         """By cluster, address and port."""
         self.buckets: Claims[Cells] = Claims(
-            file and file.buckets, stats, "rate_limits_not_shared", "rate limits", lambda: cells.alone(BUCKETS.cells)
+            file.buckets if file is not None else None,
+            stats,
+            "rate_limits_not_shared",
+            "rate limits",
+            lambda: cells.alone(BUCKETS.cells),
         )
         """By whatever names a rate limit."""
