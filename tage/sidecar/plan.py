@@ -141,6 +141,35 @@ class TcpKeepalive(msgspec.Struct, frozen=True, omit_defaults=True):
     interval: int = 0
 
 
+class OutlierDetection(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Source: envoy.config.cluster.v3.OutlierDetection; names and defaults are its. Times in ms."""
+
+    consecutive_5xx: int = 5
+    interval: int = 10_000
+    base_ejection_time: int = 30_000
+    max_ejection_time: int = 300_000
+    max_ejection_time_jitter: int = 0
+    max_ejection_percent: int = 10
+    always_eject_one_host: bool = False
+    consecutive_gateway_failure: int = 5
+    split_external_local_origin_errors: bool = False
+    consecutive_local_origin_failure: int = 5
+    success_rate_minimum_hosts: int = 5
+    success_rate_request_volume: int = 100
+    success_rate_stdev_factor: int = 1_900
+    failure_percentage_threshold: int = 85
+    failure_percentage_minimum_hosts: int = 5
+    failure_percentage_request_volume: int = 50
+    enforcing_consecutive_5xx: int = 100
+    enforcing_consecutive_gateway_failure: int = 0
+    enforcing_consecutive_local_origin_failure: int = 100
+    enforcing_success_rate: int = 100
+    enforcing_local_origin_success_rate: int = 100
+    enforcing_failure_percentage: int = 0
+    enforcing_failure_percentage_local_origin: int = 0
+    successful_active_health_check_uneject_host: bool = True
+
+
 class Cluster(Section, frozen=True):
     """Source: envoy.config.cluster.v3.Cluster."""
 
@@ -169,6 +198,7 @@ class Cluster(Section, frozen=True):
     logical: bool = False
     """LOGICAL_DNS: one host whose address moves. New connections go to the new address, open ones stay."""
     tls: UpstreamTls | None = None
+    outlier_detection: OutlierDetection | None = None
     proxy_protocol: Literal[0, 1, 2] = 0
     """The version of the PROXY protocol with whose header each connection begins; 0: with none.
     Source: envoy.extensions.transport_sockets.proxy_protocol.v3."""

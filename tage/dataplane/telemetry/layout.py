@@ -39,16 +39,16 @@ def bucket_floor(index: int) -> int:
 
 class Layout(NamedTuple):
     """A group of statistics with fixed names, as consecutive cells: counters, then gauges, then a histogram
-    (`BUCKETS` cells and the sum in us)."""
+    (`BUCKETS` cells and the sum in us), if it has one."""
 
     scope: str
     counters: tuple[str, ...]
     gauges: tuple[str, ...]
-    histogram: str
+    histogram: str = ""
 
     @property
     def size(self) -> int:
-        return len(self.counters) + len(self.gauges) + BUCKETS + 1
+        return len(self.counters) + len(self.gauges) + (BUCKETS + 1 if self.histogram else 0)
 
     def offset(self, name: str) -> int:
         return (self.counters + self.gauges).index(name)
@@ -152,5 +152,33 @@ TCP = Layout(
     histogram="upstream_cx_length_ms",
 )
 """Of a cluster, what a TCP proxy relayed to it (rx: from clients, tx: to them): for Istio's metrics."""
-LAYOUTS = (CLUSTER, LISTENER, ROUTE, TCP)
+_EJECTIONS = (
+    "consecutive_5xx",
+    "consecutive_gateway_failure",
+    "consecutive_local_origin_failure",
+    "success_rate",
+    "local_origin_success_rate",
+    "failure_percentage",
+    "local_origin_failure_percentage",
+)
+HEALTH = Layout(
+    scope="cluster",
+    counters=(
+        "outlier_detection.ejections_enforced_total",
+        "outlier_detection.ejections_overflow",
+        *(f"outlier_detection.ejections_detected_{reason}" for reason in _EJECTIONS),
+        *(f"outlier_detection.ejections_enforced_{reason}" for reason in _EJECTIONS),
+        "outlier_detection.ejections_total",
+        "outlier_detection.ejections_consecutive_5xx",
+        "outlier_detection.ejections_success_rate",
+        "health_check.attempt",
+        "health_check.success",
+        "health_check.failure",
+        "health_check.passive_failure",
+        "health_check.network_failure",
+    ),
+    gauges=("outlier_detection.ejections_active", "health_check.healthy"),
+)
+"""Of a cluster with outlier detection or active health checks. Names as in Envoy; three are deprecated there."""
+LAYOUTS = (CLUSTER, LISTENER, ROUTE, TCP, HEALTH)
 """Numbered by position: append only, or raise VERSION."""

@@ -105,6 +105,8 @@ def _add(snapshot: Snapshot, mapped: mmap.mmap) -> None:
             _increase(snapshot.counters, (group.scope, text, name), values[index])
         for index, name in enumerate(group.gauges, len(group.counters)):
             _increase(snapshot.gauges, (group.scope, text, name), values[index])
+        if not group.histogram:
+            continue
         first = group.histogram_offset
         histogram = Histogram(values[first : first + BUCKETS].tolist(), values[first + BUCKETS])
         key = (group.scope, text, group.histogram)

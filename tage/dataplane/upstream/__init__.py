@@ -4,5 +4,7 @@
 ``cluster``      `Cluster` (load balancing, limits) and `Host` (one endpoint with its pool)
 ``limits``       what circuit breakers count, together with the other workers
 ``shared``       the file in which workers share that, hosts' health and rate limits; ``cells`` are its numbers
+``outlier``      outlier detection: hosts that fail are left out for a while
+``health``       what workers share of hosts' health; active health checks
 ``connect``      opening connections
 """

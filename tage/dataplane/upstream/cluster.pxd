@@ -5,6 +5,7 @@ from tage.dataplane.net.timers cimport TimerWheel
 from tage.dataplane.telemetry.store cimport StatGroup
 from tage.dataplane.upstream.limits cimport CONNECTIONS, PENDING, REQUESTS, RETRIES, Counts
 from tage.dataplane.upstream.connection cimport CONNECT_FAILURE, NONE, OVERFLOW, Receiver, UpstreamConnection
+from tage.dataplane.upstream.outlier cimport HostMonitor
 
 @cython.final
 cdef class Host:
@@ -14,6 +15,7 @@ cdef class Host:
     cdef public bint healthy
     cdef public bint retired
     cdef public bint own
+    cdef public HostMonitor monitor
     cdef public Py_ssize_t active
     cdef public Cluster cluster
     cdef list _idle

@@ -73,6 +73,8 @@ class Host:
         self.healthy = healthy
         self.retired = False
         self.own = False
+        self.monitor = None
+        """`outlier.HostMonitor`; None: nobody asks how tries at it end."""
         self.active = 0
         self.connecting = 0
         self.connections = 0
