@@ -45,6 +45,11 @@ class ControlClient:
         path = "/v1/resources/" + "/".join(quote(part, safe="") for part in (kind, namespace, name))
         return self._call("DELETE", path, missing_ok=True) is not None
 
+    def preview(self, wanted: dict[str, Any]) -> dict[str, Any] | None:
+        """What a sidecar would be sent; `wanted` as in `tage.pilot.api`. None: no sidecar is at that address."""
+        found: dict[str, Any] | None = self._call("POST", "/v1/preview", wanted, missing_ok="address" in wanted)
+        return found
+
     def sidecars(self) -> list[dict[str, Any]]:
         """Every connected sidecar with the state of each xDS type."""
         return self._field(self._call("GET", "/v1/status"), "sidecars")

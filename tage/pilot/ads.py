@@ -94,6 +94,10 @@ class AdsServer:
             connection.session.set_view(self._world.view(connection.node, connection.own))
             connection.wake.set()
 
+    def nodes(self) -> list[Node]:
+        """Of the connected sidecars."""
+        return [connection.node for connection in self._connections.values()]
+
     def status(self) -> list[dict[str, Any]]:
         """The connected sidecars, by id; a sidecar has two entries while it reconnects."""
         return [

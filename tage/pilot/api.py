@@ -6,6 +6,11 @@ POST    /v1/resources  {"items": [..]}            {"items": [{"kind", "namespace
 DELETE  /v1/resources/{kind}/{namespace}/{name}   200, or 404
 GET     /v1/status                                {"sidecars": [..]}
 GET     /v1/services                              {"services": [..]}
+POST    /v1/preview  {"sidecar", "address",        {"sidecar", "alike", "synced", "warnings",
+                      "items"}                     "resources": {type URL: [Any, ..]}}
+
+A preview is what a connected sidecar would be sent if `items` were applied; nothing is. `sidecar` names it, as in
+`preview.named`, or `address` does, the IP:PORT of its inbound listener. An Any is serialized, in base64.
 
 A refused body is answered 400 with {"errors": [{"message", "path", "file", "line"}, ..]}, anything else that fails with
 {"message"}. Nothing authenticates callers, so besides listening on loopback only the API keeps web pages out: the Host
@@ -33,8 +38,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from tage.config.dump import to_builtins
 from tage.config.errors import ConfigError, Problem
 from tage.config.load import load_objects
-from tage.config.model import KINDS
+from tage.config.model import KINDS, Resource
 from tage.config.store import Store
+from tage.pilot.preview import NoSidecar, Preview, instance
 from tage.registry.model import Service
 
 log = logging.getLogger(__name__)
@@ -57,6 +63,8 @@ class Control(Protocol):
     def services(self) -> Sequence[Service]: ...
 
     def sidecars(self) -> list[dict[str, Any]]: ...
+
+    def preview(self, sidecar: str, address: str, overlay: Sequence[Resource]) -> Preview: ...
 
 
 def application(control: Control) -> Starlette:
@@ -107,6 +115,14 @@ def application(control: Control) -> Starlette:
     async def services(request: Request) -> Response:
         return _json({"services": [_service(service) for service in control.services()]})
 
+    async def show_preview(request: Request) -> Response:
+        wanted = _wanted(await _body(request))
+        try:
+            found = control.preview(wanted.sidecar, wanted.address, load_objects(wanted.items))
+        except NoSidecar as error:
+            raise HTTPException(404, str(error)) from error
+        return _json(_preview(found, control.sidecars()))
+
     return Starlette(
         routes=[
             Route("/healthz/ready", ready),
@@ -115,6 +131,7 @@ def application(control: Control) -> Starlette:
             Route("/v1/resources/{kind}/{namespace}/{name}", delete, methods=["DELETE"]),
             Route("/v1/status", status),
             Route("/v1/services", services),
+            Route("/v1/preview", show_preview, methods=["POST"]),
         ],
         middleware=[Middleware(_LocalHostsOnly)],
         exception_handlers={
@@ -174,6 +191,32 @@ def _items(body: Any) -> list[Any]:
     if not isinstance(body.get("items"), list):
         raise ConfigError(Problem("expected a list of resources", path="items"))
     return body["items"]
+
+
+class _Wanted(msgspec.Struct, forbid_unknown_fields=True):
+    """The body of a preview. `address` is that of the sidecar's inbound listener, IP:PORT."""
+
+    sidecar: str = ""
+    address: str = ""
+    items: list[Any] = []
+
+
+def _wanted(body: Any) -> _Wanted:
+    try:
+        return msgspec.convert(body, _Wanted)
+    except msgspec.ValidationError as error:
+        raise ConfigError(Problem(str(error))) from error
+
+
+def _preview(found: Preview, sidecars: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    states = [state for each in sidecars if each["id"] == found.node.id for state in each["types"].values()]
+    return {
+        "sidecar": instance(found.node),
+        "alike": found.alike,
+        "synced": all(state["synced"] for state in states),
+        "warnings": found.warnings,
+        "resources": found.resources,
+    }
 
 
 def _service(service: Service) -> dict[str, Any]:

@@ -14,11 +14,12 @@ from typing import Any
 
 import uvicorn
 
+from tage.config.model import Resource
 from tage.config.store import Store
-from tage.pilot import api, listen
+from tage.pilot import api, listen, preview
 from tage.pilot.ads import AdsServer
 from tage.pilot.debounce import Debounce
-from tage.pilot.generate import Snapshot
+from tage.pilot.preview import Preview
 from tage.pilot.world import World
 from tage.registry.model import Registry, Service
 
@@ -55,6 +56,13 @@ class ControlPlane:
 
     def sidecars(self) -> list[dict[str, Any]]:
         return self._ads.status()
+
+    def preview(self, sidecar: str, address: str, overlay: Sequence[Resource]) -> Preview:
+        """What a connected sidecar would be sent with `overlay` applied. Raises `NoSidecar`."""
+        nodes = self._ads.nodes()
+        found = [preview.at(nodes, address)] if address else preview.named(nodes, sidecar)
+        snapshot = preview.snapshot(self._services, preview.overlaid(self.store.list(), overlay))
+        return preview.preview(snapshot, found[0], len(found) - 1)
 
     async def start(self, address: str, xds_port: int, http_port: int) -> None:
         """Raises `ConfigError` for sources that cannot be read and for an address that is not loopback, `ListenError`
@@ -110,7 +118,7 @@ class ControlPlane:
 
     def _snapshot(self) -> None:
         services, warnings = merge(self._registries)
-        snapshot = Snapshot(services, self.store.list("VirtualService"), self.store.list("DestinationRule"))
+        snapshot = preview.snapshot(services, self.store.list())
         self._services = snapshot.services
         warnings += snapshot.warnings
         for warning in warnings:

@@ -43,6 +43,16 @@ class Mesh:
             for version, host in self._hosts.items()
         }
 
+    @property
+    def control_address(self) -> str:
+        """Of the HTTP API, as TAGE_CONTROL has it."""
+        return f"{LOOPBACK}:{self._http}"
+
+    @property
+    def addresses(self) -> dict[str, str]:
+        """Of the service's sidecars, by version."""
+        return self._hosts
+
     def _sidecar(self, name: str, address: str, *options: str) -> Sidecar:
         control = ("--control", f"{LOOPBACK}:{self._xds}")
         return Sidecar(
@@ -85,7 +95,7 @@ class Mesh:
 
     def tage(self, *argv: str, status: int = 0) -> str:
         """What a command prints, which has to end with that status."""
-        env = {"TAGE_CONTROL": f"{LOOPBACK}:{self._http}", "PYTHONPATH": str(ROOT), "PATH": "/usr/bin"}
+        env = {"TAGE_CONTROL": self.control_address, "PYTHONPATH": str(ROOT), "PATH": "/usr/bin"}
         done = subprocess.run(
             [*TAGE, *argv], env=env, cwd=self.directory, capture_output=True, text=True, timeout=PATIENCE, check=False
         )

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from tage.pilot.control import ControlPlane
-from tests.pilot.plane import MemoryStore, running
+from tage.pilot.generate import CLUSTER, ENDPOINT, LISTENER, ROUTE
+from tests.pilot.plane import AdsClient, MemoryStore, running
 from tests.pilot.samples import REVIEWS, SUBSETS, routing
 
 Call = Callable[..., Awaitable[tuple[int, dict[str, Any]]]]
@@ -173,5 +174,28 @@ def test_unknown_paths_and_methods():
     async def test(call: Call, _: ControlPlane) -> None:
         assert (await call("GET", "/v2"))[0] == 404
         assert (await call("PUT", "/v1/resources", {}))[0] == 405
+
+    served(test)
+
+
+def test_preview():
+    async def test(call: Call, plane: ControlPlane) -> None:
+        assert await call("POST", "/v1/preview", {"sidecar": "x"}) == (404, {"message": "no sidecar is connected"})
+        async with AdsClient(plane.xds_port) as ads:
+            await ads.send(CLUSTER)
+            await ads.receive()
+            status, found = await call("POST", "/v1/preview", {"items": [ITEM]})
+            assert (status, found["alike"], found["warnings"]) == (200, 0, [])
+            assert set(found["resources"]) == {CLUSTER, ENDPOINT, LISTENER, ROUTE}
+            assert (await call("GET", "/v1/resources"))[1] == {"items": []}, "nothing was applied"
+            status, answer = await call("POST", "/v1/preview", {"sidecar": "x"})
+            assert status == 404
+            assert answer["message"].startswith("no sidecar 'x'; there are ")
+            status, answer = await call("POST", "/v1/preview", {"address": "127.0.0.1:1"})
+            assert status == 404
+            status, answer = await call("POST", "/v1/preview", {"what": 1})
+            assert (status, answer["errors"][0]["message"]) == (400, "Object contains unknown field `what`")
+            status, answer = await call("POST", "/v1/preview", {"items": [{"kind": "None"}]})
+            assert status == 400
 
     served(test)

@@ -1,6 +1,8 @@
 """`tage explain`: what a request would meet, and why.
 
 ``plans``     files and xDS resources -> the sections of a plan
+``mesh``      what a control plane sends, a running one or one of files alone
+``arrivals``  where the request arrives
 ``sidecar``   a running sidecar's own answer, from its admin API
 ``text``      the answer for people
 
@@ -12,11 +14,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 import typer
 
 from tage.cli import output
 from tage.cli.errors import CommandError
-from tage.cli.options import Format, OutputFormat
+from tage.cli.options import Control, Format, OutputFormat
+from tage.cli.runtime import find_control
 from tage.sidecar.explain.apart import Question, QuestionError, header
 from tage.sidecar.explain.findings import Explanation
 
@@ -43,6 +47,23 @@ def explain(
         str, typer.Option(metavar="NAME", help="The server name that the client asks for by TLS.", show_default=False)
     ] = "",
     draw: Annotated[bool, typer.Option("--draw", help="Draw one cluster by weight, as a request would.")] = False,
+    files: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--filename",
+            "-f",
+            metavar="FILE",
+            help="Resources laid over the mesh's; with a Mesh among them they stand for themselves. Repeatable.",
+            show_default=False,
+        ),
+    ] = None,
+    caller: Annotated[
+        str,
+        typer.Option(
+            "--from", metavar="NAME", help="Whose request: a service or sidecar. Default: a client.", show_default=False
+        ),
+    ] = "",
+    control: Control = "",
     bootstrap: Annotated[
         Path | None, typer.Option(metavar="FILE", help="By an Envoy v3 bootstrap, YAML or JSON.", show_default=False)
     ] = None,
@@ -57,11 +78,19 @@ def explain(
 
     Exit code 0: every such request gets an endpoint, or an answer that a rule gives; 1: some do not; 2: wrong usage.
 
-    Example: tage explain GET http://reviews/ratings -H 'end-user: jason' --sidecar http://127.0.0.1:15000
+    Without --bootstrap and --sidecar it is the configuration that the control plane has for the sidecar of --from. With
+    -f it is what that would be if the files were applied; they are not.
+
+    Example: tage explain http://reviews/ -H 'end-user: jason' --from productpage -f new-rule.yaml
     """
     try:
         question = _question(request, headers or [], source, listener, sni, draw)
-        answer = _answer(question, bootstrap, sidecar)
+        if bootstrap is None and not sidecar:
+            answer = _of_mesh(question, files or [], caller, control)
+        else:
+            if files or caller or control or (bootstrap is not None and sidecar):
+                raise QuestionError("say one of --bootstrap, --sidecar, and --from with -f and --control")
+            answer = _of_sidecar(question, bootstrap, sidecar)
     except QuestionError as error:
         raise CommandError(str(error), 2) from None
     if format is OutputFormat.JSON:
@@ -85,15 +114,30 @@ def _question(request: list[str], headers: list[str], source: str, listener: str
     return Question(target, method, [header(text) for text in headers], source, listener, sni, draw)
 
 
-def _answer(question: Question, bootstrap: Path | None, sidecar: str) -> Explanation:
-    if (bootstrap is None) == (not sidecar):
-        raise QuestionError("by whose configuration? say one of --bootstrap FILE and --sidecar URL")
-    if sidecar:
+def _of_sidecar(question: Question, bootstrap: Path | None, sidecar: str) -> Explanation:
+    """By one sidecar's own configuration."""
+    if bootstrap is None:
         from tage.cli.explain.sidecar import ask
 
         return ask(sidecar, question)
-    assert bootstrap is not None
     from tage.cli.explain import plans
     from tage.sidecar.explain.trace import explain as trace
 
     return trace(plans.of_bootstrap(bootstrap), question)
+
+
+def _of_mesh(question: Question, files: list[str], caller: str, control: str) -> Explanation:
+    """By what a control plane sends, or would send. Files with a Mesh need none, unless one is named."""
+    from tage.cli.explain import mesh
+    from tage.cli.explain.arrivals import follow
+    from tage.sidecar.explain.trace import explain as trace
+
+    resources = mesh.load_files(files)
+    alone = not control and any(resource.kind == "Mesh" for resource in resources)
+    address = "" if alone else find_control(control)
+    source = mesh.source(resources, address)
+    config = source.caller(caller)
+    answer = trace(config.sections, question)
+    whose = ", ".join([*([f"control plane {address}"] if address else []), *files])
+    scope = f"{config.sidecar}, by {whose}"
+    return follow(msgspec.structs.replace(answer, scope=scope, notes=config.notes + answer.notes), source)

@@ -1,16 +1,20 @@
-"""Files -> the sections of the plan that a sidecar would make of them."""
+"""Files and xDS resources -> the sections of the plan that a sidecar would make of them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from google.protobuf import any_pb2
+
 from tage.cli.errors import CommandError
 from tage.sidecar import plan
+from tage.sidecar.ads_state import CLUSTER, ENDPOINTS, LISTENER, ROUTES
 from tage.sidecar.compose import ClusterRecord, EndpointsRecord, ListenerRecord, Resources, RoutesRecord, compose
 from tage.sidecar.translate import bootstrap
 from tage.sidecar.translate.draft import ClusterDraft
 from tage.sidecar.translate.problem import TranslateError
+from tage.sidecar.translate.resources import decode
 
 Sections = dict[plan.SectionKey, plan.Section]
 
@@ -31,6 +35,25 @@ def of_bootstrap(file: Path) -> Sections:
         {draft.cluster.name: ClusterRecord(draft) for draft in loaded.clusters},
         {},
         {},
+    )
+
+
+def of_resources(resources: Mapping[str, Iterable[bytes]]) -> Sections:
+    """What a control plane sends: by type URL, each a serialized google.protobuf.Any. Raises `CommandError` for what a
+    sidecar would refuse."""
+    try:
+        drafts = {
+            url: decode(url, [any_pb2.Any.FromString(each) for each in packed]) for url, packed in resources.items()
+        }
+    except TranslateError as error:
+        raise CommandError(
+            f"a sidecar would refuse this: {error.problems[0]}{_more(len(error.problems) - 1)}"
+        ) from None
+    return sections(
+        {name: ListenerRecord(draft) for name, draft in drafts.get(LISTENER, {}).items()},
+        {name: ClusterRecord(draft) for name, draft in drafts.get(CLUSTER, {}).items()},
+        {name: RoutesRecord(routes) for name, routes in drafts.get(ROUTES, {}).items()},
+        {name: EndpointsRecord(section.endpoints) for name, section in drafts.get(ENDPOINTS, {}).items()},
     )
 
 

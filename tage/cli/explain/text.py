@@ -71,8 +71,24 @@ def _steps(answer: findings.Explanation, everything: bool) -> Iterator[Row]:
     for cluster in answer.clusters:
         yield from _cluster(cluster, everything)
     for arrival in answer.arrivals:
+        yield from _arrival(arrival, everything)
+
+
+def _arrival(arrival: findings.Explanation, everything: bool) -> Iterator[Row]:
+    if everything:
         yield Row(f"arriving at {arrival.scope}", "")
         yield from (Row(f"  {row.label}", row.text, row.style) for row in _steps(arrival, everything))
+    else:
+        at = arrival.listener
+        where = f" by {at.name}, {address(at.address, at.port)}" if at is not None else ""
+        onward = "; ".join(
+            f"{cluster.name} ({', '.join(f'{address(each.address, each.port)}, {each.state}' for each in shown)})"
+            for cluster in arrival.clusters
+            if (shown := cluster.endpoints[:FEW_RULES])
+        )
+        yield Row("arriving at", f"{arrival.scope}{where}{f', on to {onward}' if onward else ''}")
+    if not arrival.served:
+        yield Row("", arrival.outcome.text, "red")
 
 
 def _chain_matters(listener: findings.Listener) -> bool:

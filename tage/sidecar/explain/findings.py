@@ -149,7 +149,7 @@ class Explanation(Finding, frozen=True):
     @property
     def served(self) -> bool:
         """Whether every such request gets an endpoint, or an answer that a rule gives."""
-        if self.outcome.kind == "refused":
+        if self.outcome.kind == "refused" or not all(arrival.served for arrival in self.arrivals):
             return False
         if self.route is None or self.outcome.kind == "answered":
             return True

@@ -62,7 +62,7 @@ def _retry(route: plan.Route) -> str:
     retry = route.retry
     if retry is None:
         return "none"
-    on = [*retry.on]
+    on = [each for each in retry.on if not (retry.statuses and each == "retriable-status-codes")]
     if retry.statuses:
         on.append(f"status {listed(map(str, retry.statuses), 'or')}")
     return clauses(
