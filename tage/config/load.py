@@ -7,7 +7,7 @@ is returned then. The order of resources is that of the text.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path as FilePath
 
 from tage.config import document
@@ -15,16 +15,7 @@ from tage.config.convert import Converter, suggestion
 from tage.config.document import Node, Path, format_path, line_of
 from tage.config.errors import ConfigError, Problem
 from tage.config.model import KINDS, Kind, Metadata, Resource
-from tage.config.networking import (
-    DestinationRule,
-    HTTPMatchRequest,
-    HTTPRetry,
-    HTTPRoute,
-    HTTPRouteDestination,
-    LoadBalancerSettings,
-    TrafficPolicy,
-    VirtualService,
-)
+from tage.config.networking import UNSUPPORTED
 from tage.config.validate import validate
 
 _RESOURCE_FIELDS = ("apiVersion", "kind", "metadata", "spec")
@@ -34,21 +25,6 @@ _SERVER_METADATA = frozenset(
 )
 """What a Kubernetes API server adds to a resource that is read from it. It configures nothing, so it is dropped, as is
 `status`."""
-
-_UNSUPPORTED: Mapping[type, Sequence[str]] = {
-    VirtualService: ("gateways", "tcp", "tls", "exportTo"),
-    HTTPRoute: ("redirect", "directResponse", "delegate", "rewrite", "fault", "mirror", "mirrors", "mirrorPercent",
-                "mirrorPercentage", "corsPolicy", "headers"),
-    HTTPMatchRequest: ("scheme", "authority", "port", "sourceLabels", "gateways", "queryParams", "ignoreUriCase",
-                       "withoutHeaders", "sourceNamespace", "statPrefix"),
-    HTTPRouteDestination: ("headers",),
-    HTTPRetry: ("retryRemoteLocalities", "retryIgnorePreviousHosts", "backoff"),
-    DestinationRule: ("exportTo", "workloadSelector"),
-    TrafficPolicy: ("connectionPool", "outlierDetection", "tls", "portLevelSettings", "tunnel", "proxyProtocol",
-                    "retryBudget"),
-    LoadBalancerSettings: ("consistentHash", "localityLbSetting", "warmupDurationSecs", "warmup"),
-}  # fmt: skip
-"""Istio's fields that are not carried out yet: refused in other words than misspelt ones."""
 
 
 def load_text(text: str, file: str = "") -> list[Resource]:
@@ -94,7 +70,7 @@ class _Loader:
 
     def __init__(self, file: str, problems: Sequence[Problem]) -> None:
         self._file = file
-        self._converter = Converter(file, _UNSUPPORTED)
+        self._converter = Converter(file, UNSUPPORTED)
         self._converter.problems += problems
         self._lines: dict[tuple[str, str, str], int] = {}
 

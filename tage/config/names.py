@@ -71,10 +71,39 @@ def port(number: int) -> str:
 def header(name: str) -> str:
     """The name of a header to be matched: as HTTP/2 has it, in lower case."""
     if name.startswith(":"):
-        return f"'{name}' is a pseudo-header; use the fields uri and method, and hosts for the authority"
-    if not _TOKEN.fullmatch(name):
-        return f"'{name}' is not the name of a header"
-    return "" if name == name.lower() else f"header names are compared in lower case; write '{name.lower()}'"
+        return f"'{name}' is a pseudo-header; use the fields uri, method, scheme and authority"
+    if name != name.lower():
+        return token(name) or f"header names are compared in lower case; write '{name.lower()}'"
+    return token(name)
+
+
+def token(name: str) -> str:
+    """The name of a header, in whatever case (RFC 9110, section 5.6.2)."""
+    return "" if _TOKEN.fullmatch(name) else f"'{name}' is not the name of a header"
+
+
+def editable_header(name: str) -> str:
+    """The name of a header that is set, added or removed."""
+    if name.startswith(":") or name.lower() == "host":
+        return f"'{name}' cannot be changed here; a request's host is set by rewrite.authority"
+    return token(name)
+
+
+def cookie(name: str) -> str:
+    """The name of a cookie or of one of its attributes (RFC 6265, section 4.1.1)."""
+    return "" if _TOKEN.fullmatch(name) else f"'{name}' is not the name of a cookie or of its attribute"
+
+
+def locality(name: str, wildcard: bool = False) -> str:
+    """Where an instance is: region, region/zone or region/zone/subzone. `wildcard`: the last may be `*`."""
+    parts = name.split("/")
+    if wildcard and parts[-1] == "*":
+        parts = parts[:-1] or ["any"]
+    if len(parts) <= 3 and all(part and "*" not in part for part in parts):
+        return ""
+    return f"'{name}' is not a locality; write region, region/zone or region/zone/subzone" + (
+        ", with '*' only at the end" if wildcard else ""
+    )
 
 
 @functools.lru_cache(maxsize=4096)

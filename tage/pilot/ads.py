@@ -20,7 +20,7 @@ from envoy.service.discovery.v3 import discovery_pb2
 from tage.pilot import listen
 from tage.pilot.generate import Node
 from tage.pilot.session import ProtocolError, Session, utcnow
-from tage.pilot.world import World
+from tage.pilot.world import Own, World
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ class _Connection:
         self.node = node
         self.peer = peer
         self.connected = connected
-        self.own = world.own(node)
+        self.own = Own(node)
         self.session = Session(world.view(node, self.own))
         self.wake = asyncio.Event()
 

@@ -1,7 +1,8 @@
 """What every sidecar is to have at one moment, packed once and shared between them.
 
-A thousand sidecars of one namespace differ in two listeners and one cluster; all else is the same. So a sidecar's
-resources of one type are a *shared* layer, made once for a namespace, and its *own* layer. What two layers differ in is
+A thousand sidecars of one namespace differ in two listeners and one cluster; all else is the same, as long as no rule
+asks for more of a caller than its namespace. So a sidecar's resources of one type are a *shared* layer, made once for
+equal callers, and its *own* layer. What two layers differ in is
 computed once as well, however many sidecars ask. A layer whose content did not change is the same object as before,
 which makes "nothing changed" an identity check.
 
@@ -17,6 +18,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import NamedTuple
 
+from envoy.config.route.v3 import route_pb2
 from envoy.service.discovery.v3 import discovery_pb2
 from google.protobuf.any_pb2 import Any
 from google.protobuf.message import Message
@@ -26,10 +28,12 @@ from tage.pilot.generate import (
     ENDPOINT,
     LISTENER,
     ROUTE,
+    Caller,
     Node,
     Snapshot,
     clusters,
     endpoints,
+    filters,
     listeners,
     routes,
 )
@@ -146,68 +150,99 @@ View = dict[str, ResourceSet]
 """By type URL: what one sidecar is to have."""
 
 
+class Own:
+    """A sidecar's own layers. They depend on nothing but the node and, the listeners, on the HTTP filters that its
+    routes ask something of."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self.clusters = Layer(Packed.of(message) for message in clusters.inbound(node))
+        self._listeners: dict[tuple[str, ...], Layer] = {}
+
+    def listeners(self, asked: tuple[str, ...]) -> Layer:
+        known = self._listeners.get(asked)
+        if known is None:
+            known = Layer(Packed.of(message) for message in listeners.listeners(self._node, asked))
+            self._listeners[asked] = known
+        return known
+
+
 class World:
     """The current snapshot and the packed resources made from it."""
 
     def __init__(self) -> None:
         self.snapshot = Snapshot()
-        self._current: dict[str, _Namespace] = {}
-        self._previous: dict[str, _Namespace] = {}
+        self._current: dict[Caller, _Shared] = {}
+        self._previous: dict[Caller, _Shared] = {}
 
     def update(self, snapshot: Snapshot) -> None:
-        """Resources are made when a sidecar's view is asked for; a namespace that nobody asks for until the next
-        update is forgotten."""
+        """Resources are made when a sidecar's view is asked for; those of callers that nobody asks for until the next
+        update are forgotten."""
         self.snapshot = snapshot
         self._previous = {**self._previous, **self._current} if not self._current else self._current
         self._current = {}
 
-    def own(self, node: Node) -> dict[str, Layer]:
-        """A node's own layers. They depend on nothing but the node."""
-        return {
-            CLUSTER: Layer(Packed.of(message) for message in clusters.inbound(node)),
-            LISTENER: Layer(Packed.of(message) for message in listeners.listeners(node)),
-        }
-
-    def view(self, node: Node, own: dict[str, Layer]) -> View:
-        shared = self._current.get(node.namespace)
+    def view(self, node: Node, own: Own) -> View:
+        caller = self.snapshot.caller(node)
+        shared = self._current.get(caller)
         if shared is None:
-            shared = _Namespace(self.snapshot, node.namespace, self._previous.get(node.namespace))
-            self._current[node.namespace] = shared
+            shared = self._current[caller] = _Shared(self.snapshot, caller, self._before(caller))
         return {
-            type_url: ResourceSet(shared.layers.get(type_url, EMPTY_LAYER), own.get(type_url, EMPTY_LAYER))
-            for type_url in (CLUSTER, ENDPOINT, LISTENER, ROUTE)
+            CLUSTER: ResourceSet(shared.layers[CLUSTER], own.clusters),
+            ENDPOINT: ResourceSet(shared.layers[ENDPOINT]),
+            LISTENER: ResourceSet(own=own.listeners(shared.asked_filters)),
+            ROUTE: ResourceSet(shared.layers[ROUTE]),
         }
 
+    def _before(self, caller: Caller) -> _Shared | None:
+        """A caller's last resources. Those of another one of its namespace do as well: most of them are equal, and
+        rules have begun to tell the two apart, or ceased to."""
+        known = self._previous.get(caller)
+        if known is not None:
+            return known
+        return next((shared for other, shared in self._previous.items() if other.namespace == caller.namespace), None)
 
-class _Namespace:
-    """The shared layers for callers in one namespace, made from a snapshot with the help of the ones before."""
 
-    def __init__(self, snapshot: Snapshot, namespace: str, before: _Namespace | None) -> None:
-        self._made: dict[tuple[str, str], tuple[object, tuple[Packed, ...]]] = {}
-        made_before = before._made if before is not None else {}
+class _Made(NamedTuple):
+    """What was built from `inputs`. `asked_filters` is empty but for routes."""
 
-        def make(kind: str, name: str, inputs: object, build: Callable[[], Iterable[Message]]) -> tuple[Packed, ...]:
-            key = (kind, name)
-            known = made_before.get(key)
-            if known is None or known[0] != inputs:
-                known = (inputs, tuple(Packed.of(message) for message in build()))
-            self._made[key] = known
-            return known[1]
+    inputs: object
+    resources: tuple[Packed, ...]
+    asked_filters: tuple[str, ...] = ()
 
+
+class _Shared:
+    """The shared layers for equal callers, made from a snapshot with the help of the ones before."""
+
+    def __init__(self, snapshot: Snapshot, caller: Caller, before: _Shared | None) -> None:
+        self._made: dict[tuple[str, str], _Made] = {}
+        self._made_before = before._made if before is not None else {}
         outbound: list[Packed] = []
         assignments: list[Packed] = []
         for service in snapshot.services:
-            rule = snapshot.rule(service, namespace)
+            rule = snapshot.rule(service, caller)
             inputs: object = (_identity(service), rule)
-            outbound += make(CLUSTER, service.fqdn, inputs, partial(clusters.outbound, service, rule))
-            inputs = (service, rule.subsets)
-            assignments += make(ENDPOINT, service.fqdn, inputs, partial(endpoints.assignments, service, rule))
-        routing = (tuple(map(_identity, snapshot.services)), snapshot.virtual_services)
-        configs = make(ROUTE, "", routing, lambda: [routes.outbound(snapshot, namespace)])
+            outbound += self._make(CLUSTER, service.fqdn, inputs, partial(clusters.outbound, service, rule)).resources
+            build = partial(endpoints.assignments, service, rule, caller)
+            assignments += self._make(ENDPOINT, service.fqdn, (service, rule, caller), build).resources
+        routing = (tuple(map(_identity, snapshot.services)), snapshot.virtual_services, snapshot.route_rules, caller)
+        config = self._make(ROUTE, "", routing, lambda: [routes.outbound(snapshot, caller)])
+        self.asked_filters = config.asked_filters
+        self._made_before = {}
         self.layers: dict[str, Layer] = {
             type_url: _same_or_new(before.layers[type_url] if before is not None else None, resources)
-            for type_url, resources in ((CLUSTER, outbound), (ENDPOINT, assignments), (ROUTE, configs))
+            for type_url, resources in ((CLUSTER, outbound), (ENDPOINT, assignments), (ROUTE, config.resources))
         }
+
+    def _make(self, kind: str, name: str, inputs: object, build: Callable[[], Iterable[Message]]) -> _Made:
+        key = (kind, name)
+        known = self._made_before.get(key)
+        if known is None or known.inputs != inputs:
+            messages = list(build())
+            asked = filters.asked(messages[0]) if isinstance(messages[0], route_pb2.RouteConfiguration) else ()
+            known = _Made(inputs, tuple(Packed.of(message) for message in messages), asked)
+        self._made[key] = known
+        return known
 
 
 def _identity(service: Service) -> tuple[str, str, int]:

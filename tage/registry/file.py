@@ -158,6 +158,7 @@ def _instance(instance: Instance) -> Iterator[Finding]:
         ("port", names.port(instance.port)),
         ("app_address", names.address(instance.app_address)),
         ("app_port", names.port(instance.app_port)),
+        ("locality", names.locality(instance.locality) if instance.locality else ""),
     ):
         if wrong:
             yield (field,), wrong

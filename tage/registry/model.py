@@ -12,7 +12,7 @@ class Instance(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_f
     """One running copy of a service.
 
     `address`:`port` is where callers reach it: its sidecar's inbound listener where it has one, else the application.
-    `app_address`:`app_port` is where the application itself listens.
+    `app_address`:`app_port` is where the application itself listens. `locality` is region/zone/subzone, or less.
     """
 
     name: str
@@ -23,6 +23,7 @@ class Instance(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_f
     labels: dict[str, str] = {}
     weight: int = 1
     ready: bool = True
+    locality: str = ""
 
 
 class Service(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):

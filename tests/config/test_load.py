@@ -105,7 +105,7 @@ spec:
   subsets:
   - name: v1
     labels: {version: 1}
-  trafficPolicy: {outlierDetection: {}}
+  trafficPolicy: {tunnel: {}}
 """
     assert problems(lambda: load_text(text, "f.yaml")) == [
         "f.yaml:3: metadata.name: 'Reviews' is not a DNS name: lower-case letters, digits, '-' and '.' inside, "
@@ -121,7 +121,7 @@ spec:
         "f.yaml:19: specs: unknown field; did you mean 'spec'?",
         "f.yaml:20: spec.host: is missing",
         "f.yaml:23: spec.subsets[0].labels.version: expected a string, got the number 1; put it in quotes",
-        "f.yaml:24: spec.trafficPolicy.outlierDetection: is not carried out by Tage yet; take it out",
+        "f.yaml:24: spec.trafficPolicy.tunnel: is not carried out by Tage yet; take it out",
     ]
 
 

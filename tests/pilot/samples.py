@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from google.protobuf.json_format import MessageToDict
+from google.protobuf.message import Message
+
 from tage.config.load import load_text
 from tage.config.model import Resource
-from tage.pilot.generate import Node, Snapshot
+from tage.pilot.generate import Caller, Node, Snapshot, routes
 from tage.registry.model import Instance, Service
 
 
@@ -55,6 +60,27 @@ spec:
   hosts: {fields.get("hosts", "[reviews]")}
   http: {http}
 """
+
+
+def destination_rule(spec: str = "{host: reviews}", name: str = "reviews", namespace: str = "default") -> str:
+    return f"""
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {{name: {name}, namespace: {namespace}}}
+spec: {spec}
+"""
+
+
+def routes_of(http: str, *texts: str, caller: Caller | None = None, **more: object) -> list[dict[str, Any]]:
+    """The routes of `reviews` under a VirtualService with these rules, as JSON with proto names."""
+    mesh = snapshot(routing(http), *texts, **more)  # type: ignore[arg-type]
+    config = routes.outbound(mesh, caller or Caller())
+    (host,) = (host for host in config.virtual_hosts if host.name == f"{REVIEWS.fqdn}:80")
+    return [plain(route) for route in host.routes]
+
+
+def plain(message: Message) -> dict[str, Any]:
+    return MessageToDict(message, preserving_proto_field_name=True)
 
 
 def snapshot(*texts: str, services: tuple[Service, ...] = (REVIEWS, RATINGS)) -> Snapshot:

@@ -11,7 +11,7 @@ from envoy.service.discovery.v3.discovery_pb2 import DiscoveryRequest, Discovery
 
 from tage.pilot.generate import CLUSTER, ENDPOINT, LISTENER, ROUTE, TYPES, Snapshot
 from tage.pilot.session import HOLD, MAX_TYPES, ProtocolError, Session
-from tage.pilot.world import World
+from tage.pilot.world import Own, World
 from tage.registry.model import Service
 from tests.pilot.samples import NODE, RATINGS, REVIEWS, SUBSETS, instance, routing, snapshot
 
@@ -25,7 +25,7 @@ class Client:
     def __init__(self, *texts: str, services: tuple[Service, ...] = (REVIEWS, RATINGS)) -> None:
         self.world = World()
         self.world.update(snapshot(*texts, services=services))
-        self.own = self.world.own(NODE)
+        self.own = Own(NODE)
         self.now = 100.0
         self.time = datetime(2026, 1, 1, tzinfo=UTC)
         self.session = Session(self.world.view(NODE, self.own), clock=lambda: self.time)

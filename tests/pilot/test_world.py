@@ -6,16 +6,17 @@ from envoy.service.discovery.v3.discovery_pb2 import DiscoveryResponse
 from google.protobuf.any_pb2 import Any
 
 from tage.pilot.generate import CLUSTER, ENDPOINT, LISTENER, ROUTE, Snapshot, generate
-from tage.pilot.world import View, World
+from tage.pilot.world import Own, View, World
 from tage.registry.model import Service
-from tests.pilot.samples import NODE, RATINGS, REVIEWS, SUBSETS, instance, routing, snapshot
+from tests.pilot.samples import NODE, RATINGS, REVIEWS, SUBSETS, destination_rule, instance, routing, snapshot
+
+OWN = Own(NODE)
+"""Made once for a connection, as ADS does."""
 
 
-def view(world: World, mesh: Snapshot, before: View | None = None) -> View:
+def view(world: World, mesh: Snapshot) -> View:
     world.update(mesh)
-    # Own layers are made once for a connection, as ADS does.
-    own = {t: s.own for t, s in before.items()} if before else world.own(NODE)
-    return world.view(NODE, own)
+    return world.view(NODE, OWN)
 
 
 def changes(new: View, old: View) -> dict[str, set[str]]:
@@ -39,7 +40,7 @@ def test_a_view_holds_what_is_generated():
 def test_nothing_changes_when_nothing_changed():
     world = World()
     old = view(world, snapshot(SUBSETS, routing()))
-    new = view(world, snapshot(SUBSETS, routing(), services=(RATINGS, REVIEWS)), old)
+    new = view(world, snapshot(SUBSETS, routing(), services=(RATINGS, REVIEWS)))
     assert changes(new, old) == {}
     assert all(new[t].shared is old[t].shared and new[t].version == old[t].version for t in new)
 
@@ -54,14 +55,14 @@ def test_an_endpoint_change_changes_its_assignments_only():
     world = World()
     old = view(world, snapshot(SUBSETS, routing()))
     moved = Service("reviews", instances=(*REVIEWS.instances, instance(4, "v2")))
-    new = view(world, snapshot(SUBSETS, routing(), services=(moved, RATINGS)), old)
+    new = view(world, snapshot(SUBSETS, routing(), services=(moved, RATINGS)))
     assert changes(new, old) == {ENDPOINT: {f"outbound|80||{REVIEWS.fqdn}", f"outbound|80|v2|{REVIEWS.fqdn}"}}
 
 
 def test_a_subset_adds_a_cluster_and_an_assignment():
     world = World()
     old = view(world, snapshot())
-    new = view(world, snapshot(SUBSETS), old)
+    new = view(world, snapshot(SUBSETS))
     clusters = {f"outbound|80|{subset}|{REVIEWS.fqdn}" for subset in ("v1", "v2")}
     assert changes(new, old)[ENDPOINT] == clusters
     assert changes(new, old)[CLUSTER] >= clusters
@@ -71,7 +72,7 @@ def test_a_subset_adds_a_cluster_and_an_assignment():
 def test_removal_is_a_change():
     world = World()
     old = view(world, snapshot())
-    new = view(world, snapshot(services=(REVIEWS,)), old)
+    new = view(world, snapshot(services=(REVIEWS,)))
     name = f"outbound|9080||{RATINGS.fqdn}"
     assert changes(new, old) == {CLUSTER: {name}, ENDPOINT: {name}, ROUTE: {"http_proxy"}}
 
@@ -90,7 +91,7 @@ def test_sidecars_share_all_but_their_own():
     world = World()
     world.update(snapshot(SUBSETS))
     other = dataclasses.replace(NODE, id="other", app_port=9)
-    one, two = (world.view(node, world.own(node)) for node in (NODE, other))
+    one, two = (world.view(node, Own(node)) for node in (NODE, other))
     assert all(one[t].shared is two[t].shared for t in one)
     assert one[CLUSTER].names - two[CLUSTER].names == {"inbound|8080||"}
 
@@ -99,5 +100,46 @@ def test_namespaces_see_different_rules():
     world = World()
     world.update(snapshot(SUBSETS.replace("name: reviews}", "name: reviews, namespace: other}").replace(
         "host: reviews", f"host: {REVIEWS.fqdn}")))  # fmt: skip
-    names = [world.view(node, {})[CLUSTER].names for node in (NODE, dataclasses.replace(NODE, namespace="other"))]
+    names = [
+        world.view(node, Own(node))[CLUSTER].names for node in (NODE, dataclasses.replace(NODE, namespace="other"))
+    ]
     assert [f"outbound|80|v1|{REVIEWS.fqdn}" in found for found in names] == [False, True]
+
+
+def test_a_rule_that_asks_for_labels_tells_callers_apart_and_back():
+    world = World()
+    rules = "[{match: [{sourceLabels: {app: web}}], route: [{destination: {host: reviews, subset: v1}}]}]"
+    web, other = (dataclasses.replace(NODE, labels={"app": app, "version": "v1"}) for app in ("web", "other"))
+
+    def views(*texts: str) -> list[View]:
+        world.update(snapshot(SUBSETS, *texts))
+        return [world.view(node, Own(node)) for node in (web, other)]
+
+    before = views()
+    assert before[0][ROUTE].shared is before[1][ROUTE].shared
+    apart = views(routing(rules))
+    assert changes(apart[0], before[0]) == {ROUTE: {"http_proxy"}}
+    assert changes(apart[1], before[1]) == {}
+    assert [apart[1][t].shared is before[1][t].shared for t in (CLUSTER, ENDPOINT, ROUTE)] == [True, True, True]
+    together = views()
+    assert changes(together[0], before[0]) == {}
+    assert together[0][ROUTE].shared is together[1][ROUTE].shared
+
+
+def test_a_filter_comes_with_the_first_rule_that_needs_it_and_goes_with_the_last():
+    world = World()
+    old = view(world, snapshot(routing()))
+    faulty = routing("[{fault: {abort: {httpStatus: 500}}, route: [{destination: {host: reviews}}]}]")
+    new = view(world, snapshot(faulty))
+    assert changes(new, old) == {LISTENER: {"http_proxy"}, ROUTE: {"http_proxy"}}
+    again = view(world, snapshot(faulty, services=(RATINGS, REVIEWS)))
+    assert changes(again, new) == {}
+    assert view(world, snapshot(routing()))[LISTENER].own is old[LISTENER].own
+
+
+def test_routes_are_made_anew_for_a_destination_rule_only_where_one_hashes():
+    world = World()
+    hashing = destination_rule("{host: reviews, trafficPolicy: {loadBalancer: {consistentHash: {useSourceIp: true}}}}")
+    old = view(world, snapshot())
+    assert ROUTE not in changes(view(world, snapshot(SUBSETS)), old)
+    assert changes(view(world, snapshot(hashing)), old)[ROUTE] == {"http_proxy"}

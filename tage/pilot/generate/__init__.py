@@ -1,10 +1,10 @@
 """Pure: a snapshot of config and services, and a node -> v3 protos. Nothing here reads a clock, a file or a socket.
 
-``node``        who asks: what a sidecar tells of itself in `Node.metadata`
+``node``        who asks: what a sidecar tells of itself in `Node.metadata`, and what of it matters
 ``names``       cluster names, host names and their domains, durations
-``snapshot``    config and services, indexed once
-``clusters``    services and DestinationRules -> clusters
-``endpoints``   instances and subsets -> load assignments
+``snapshot``    config and services, indexed once; ``delegates`` and ``rules`` are its parts
+``clusters``    services and DestinationRules -> clusters, by ``traffic_policy`` and ``load_balancing``
+``endpoints``   instances and subsets -> load assignments, by ``localities``
 ``routes``      services and VirtualServices -> route configurations
 ``listeners``   the two listeners of a sidecar
 
@@ -16,25 +16,27 @@ from __future__ import annotations
 
 from google.protobuf.message import Message
 
-from tage.pilot.generate import clusters, endpoints, listeners, routes
+from tage.pilot.generate import clusters, endpoints, filters, listeners, routes
 from tage.pilot.generate.names import CLUSTER, ENDPOINT, LISTENER, ROUTE, TYPES
-from tage.pilot.generate.node import Node
+from tage.pilot.generate.node import Caller, Node
 from tage.pilot.generate.snapshot import Snapshot
 
-__all__ = ["CLUSTER", "ENDPOINT", "LISTENER", "ROUTE", "TYPES", "Node", "Snapshot", "generate"]
+__all__ = ["CLUSTER", "ENDPOINT", "LISTENER", "ROUTE", "TYPES", "Caller", "Node", "Snapshot", "generate"]
 
 
 def generate(snapshot: Snapshot, node: Node) -> dict[str, list[Message]]:
     """All resources of `node` by type URL, in the order in which they are to be sent."""
+    caller = snapshot.caller(node)
     outbound: list[Message] = []
     assignments: list[Message] = []
     for service in snapshot.services:
-        rule = snapshot.rule(service, node.namespace)
+        rule = snapshot.rule(service, caller)
         outbound.extend(clusters.outbound(service, rule))
-        assignments.extend(endpoints.assignments(service, rule))
+        assignments.extend(endpoints.assignments(service, rule, caller))
+    config = routes.outbound(snapshot, caller)
     return {
         CLUSTER: outbound + list(clusters.inbound(node)),
         ENDPOINT: assignments,
-        LISTENER: list(listeners.listeners(node)),
-        ROUTE: [routes.outbound(snapshot, node.namespace)],
+        LISTENER: list(listeners.listeners(node, filters.asked(config))),
+        ROUTE: [config],
     }

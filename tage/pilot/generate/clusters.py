@@ -4,32 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from envoy.config.cluster.v3 import circuit_breaker_pb2, cluster_pb2
+from envoy.config.cluster.v3 import cluster_pb2
 from envoy.config.core.v3 import address_pb2, base_pb2, config_source_pb2
 from envoy.config.endpoint.v3 import endpoint_components_pb2, endpoint_pb2
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.struct_pb2 import Struct
-from google.protobuf.wrappers_pb2 import UInt32Value
 
-from tage.config.networking import Subset, TrafficPolicy
-from tage.pilot.generate import names
+from tage.config.networking import Subset
+from tage.pilot.generate import names, traffic_policy
 from tage.pilot.generate.node import Node
-from tage.pilot.generate.snapshot import Rule
+from tage.pilot.generate.rules import Rule
 from tage.registry.model import Service
 
 Cluster = cluster_pb2.Cluster
 
 CONNECT_TIMEOUT = Duration(seconds=10)
 """Istio's MeshConfig.connectTimeout."""
-
-_UNLIMITED = UInt32Value(value=2**32 - 1)
-_LB_POLICIES = {
-    "UNSPECIFIED": Cluster.LEAST_REQUEST,
-    "LEAST_REQUEST": Cluster.LEAST_REQUEST,
-    "LEAST_CONN": Cluster.LEAST_REQUEST,
-    "ROUND_ROBIN": Cluster.ROUND_ROBIN,
-    "RANDOM": Cluster.RANDOM,
-}
 
 
 def outbound(service: Service, rule: Rule) -> Iterator[cluster_pb2.Cluster]:
@@ -45,11 +35,10 @@ def inbound(node: Node) -> Iterator[cluster_pb2.Cluster]:
         return
     name = names.inbound_cluster(node.app_port)
     host = f"{node.service}.{node.namespace}.svc.cluster.local"
-    yield Cluster(
+    cluster = Cluster(
         name=name,
         type=Cluster.STATIC,
         connect_timeout=CONNECT_TIMEOUT,
-        circuit_breakers=_unlimited(),
         load_assignment=endpoint_pb2.ClusterLoadAssignment(
             cluster_name=name,
             endpoints=[
@@ -66,6 +55,8 @@ def inbound(node: Node) -> Iterator[cluster_pb2.Cluster]:
         ),
         metadata=_metadata(host, node.service, node.namespace),
     )
+    cluster.circuit_breakers.thresholds.append(traffic_policy.unlimited())
+    yield cluster
 
 
 def socket_address(address: str, port: int) -> address_pb2.Address:
@@ -74,7 +65,7 @@ def socket_address(address: str, port: int) -> address_pb2.Address:
 
 def _outbound(service: Service, rule: Rule, subset: Subset | None) -> cluster_pb2.Cluster:
     name = names.outbound_cluster(service.port, subset.name if subset else "", service.fqdn)
-    return Cluster(
+    cluster = Cluster(
         name=name,
         type=Cluster.EDS,
         eds_cluster_config=Cluster.EdsClusterConfig(
@@ -84,32 +75,10 @@ def _outbound(service: Service, rule: Rule, subset: Subset | None) -> cluster_pb
             service_name=name,
         ),
         connect_timeout=CONNECT_TIMEOUT,
-        lb_policy=_lb_policy(subset.traffic_policy if subset else None, rule.policy),
-        circuit_breakers=_unlimited(),
         metadata=_metadata(service.fqdn, service.name, service.namespace, subset.name if subset else "", rule.source),
     )
-
-
-def _lb_policy(*policies: TrafficPolicy | None) -> cluster_pb2.Cluster.LbPolicy.ValueType:
-    """The first policy that says anything about load balancing decides."""
-    for policy in policies:
-        if policy is not None and policy.load_balancer is not None:
-            return _LB_POLICIES[policy.load_balancer.simple]
-    return Cluster.LEAST_REQUEST
-
-
-def _unlimited() -> circuit_breaker_pb2.CircuitBreakers:
-    """Istio sets no limit unless asked to; Envoy's own defaults (1024) would surprise its users."""
-    return circuit_breaker_pb2.CircuitBreakers(
-        thresholds=[
-            circuit_breaker_pb2.CircuitBreakers.Thresholds(
-                max_connections=_UNLIMITED,
-                max_pending_requests=_UNLIMITED,
-                max_requests=_UNLIMITED,
-                max_retries=_UNLIMITED,
-            )
-        ]
-    )
+    traffic_policy.apply(traffic_policy.effective(rule.policy, subset, service.port), cluster)
+    return cluster
 
 
 def _metadata(host: str, name: str, namespace: str, subset: str = "", rule: str = "") -> base_pb2.Metadata:

@@ -5,7 +5,7 @@ Which one a listener is stands in `traffic_direction`; nothing may depend on its
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from envoy.config.core.v3 import base_pb2, config_source_pb2
 from envoy.config.listener.v3 import listener_components_pb2, listener_pb2
@@ -17,12 +17,13 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 from google.protobuf.wrappers_pb2 import BoolValue
 
-from tage.pilot.generate import names
+from tage.pilot.generate import filters, names
 from tage.pilot.generate.clusters import socket_address
 from tage.pilot.generate.node import Node
 
 
-def listeners(node: Node) -> Iterator[listener_pb2.Listener]:
+def listeners(node: Node, asked: Iterable[str] = ()) -> Iterator[listener_pb2.Listener]:
+    """`asked`: the HTTP filters that the outbound routes ask something of (`filters.asked`)."""
     yield _listener(
         names.OUTBOUND_LISTENER,
         node.address,
@@ -37,6 +38,7 @@ def listeners(node: Node) -> Iterator[listener_pb2.Listener]:
                 route_config_name=names.OUTBOUND_ROUTES,
             ),
             use_remote_address=BoolValue(value=True),
+            http_filters=filters.chain(asked),
         ),
     )
     if node.has_inbound:

@@ -1,7 +1,8 @@
-"""Names that the parts of a configuration call each other by, in Istio's forms."""
+"""Names that the parts of a configuration call each other by, in Istio's forms; durations and localities."""
 
 from __future__ import annotations
 
+from envoy.config.core.v3 import base_pb2
 from google.protobuf.duration_pb2 import Duration
 
 from tage.config.duration import parse_duration_ms
@@ -58,3 +59,9 @@ def duration(text: str) -> Duration:
     """Raises `ValueError` for what is none."""
     seconds, milliseconds = divmod(parse_duration_ms(text), 1000)
     return Duration(seconds=seconds, nanos=milliseconds * 10**6)
+
+
+def locality(text: str) -> base_pb2.Locality:
+    """Of region/zone/subzone; the latter two may be missing."""
+    region, zone, sub_zone = (*text.split("/"), "", "")[:3]
+    return base_pb2.Locality(region=region, zone=zone, sub_zone=sub_zone)

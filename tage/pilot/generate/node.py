@@ -1,7 +1,8 @@
-"""Who asks: a sidecar as its `Node` message describes it."""
+"""Who asks: a sidecar as its `Node` message describes it, and what of that the mesh's rules ask for."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from envoy.config.core.v3 import base_pb2
@@ -9,10 +10,23 @@ from google.protobuf.json_format import MessageToDict
 
 
 @dataclass(frozen=True)
+class Caller:
+    """What routes, clusters and endpoints depend on besides the mesh's configuration. Sidecars with equal ones share
+    them, so `labels` holds only those that some rule asks for (`Snapshot.caller`), sorted."""
+
+    namespace: str = "default"
+    labels: tuple[tuple[str, str], ...] = ()
+    locality: str = ""
+
+    def has(self, selector: Mapping[str, str]) -> bool:
+        return not selector or selector.items() <= dict(self.labels).items()
+
+
+@dataclass(frozen=True)
 class Node:
     """What a sidecar's configuration depends on besides the mesh's. `app_port` 0: no application behind it, hence no
-    inbound listener. `generator` is "tage" for Tage's own sidecar; any other node is taken for an Envoy. Both are sent
-    the same resources."""
+    inbound listener. `locality` is region/zone/subzone, as far as it is known. `generator` is "tage" for Tage's own
+    sidecar; any other node is taken for an Envoy. Both are sent the same resources."""
 
     id: str
     cluster: str = ""
@@ -25,6 +39,7 @@ class Node:
     app_address: str = ""
     app_port: int = 0
     labels: dict[str, str] = field(default_factory=dict)
+    locality: str = ""
 
     @property
     def has_inbound(self) -> bool:
@@ -64,6 +79,7 @@ class Node:
             app_address=text("APP_ADDRESS"),
             app_port=port("APP_PORT", 0),
             labels={str(k): str(v) for k, v in labels.items()},
+            locality="/".join((proto.locality.region, proto.locality.zone, proto.locality.sub_zone)).rstrip("/"),
         )
 
 

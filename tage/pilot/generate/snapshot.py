@@ -1,40 +1,22 @@
 """`Snapshot`: config and services at one moment, indexed so that the work for one node is small.
 
 Which resource counts follows Istio. A VirtualService's hosts and a DestinationRule's host are resolved in the
-resource's own namespace. Several VirtualServices for one host: the first by (namespace, name) wins. A DestinationRule
-counts for callers of its own namespace, else for all callers of the service when it stands in the service's namespace;
-several for one host in one namespace add up, the first traffic policy winning.
+resource's own namespace. Several VirtualServices for one host: of those that are exported to the caller's namespace,
+first the ones for it alone, then the ones for some namespaces, then those for all; among equals the first by
+(namespace, name). Which DestinationRules count: `rules`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import TypeVar, cast
+from collections.abc import Iterable, Iterator
+from typing import cast
 
 from tage.config.model import Resource
-from tage.config.networking import Destination, DestinationRule, Subset, TrafficPolicy, VirtualService
-from tage.pilot.generate import names
+from tage.config.networking import Destination, DestinationRule, TrafficPolicy, VirtualService
+from tage.pilot.generate import delegates, localities, names
+from tage.pilot.generate.node import Caller, Node
+from tage.pilot.generate.rules import Rule, Rules, covers, matching, wildcards
 from tage.registry.model import Service
-
-T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Rule:
-    """What the DestinationRules say of one service. `source` is the first one's `namespace/name`."""
-
-    policy: TrafficPolicy | None = None
-    subsets: tuple[Subset, ...] = ()
-    source: str = ""
-
-    def merged(self, spec: DestinationRule) -> Rule:
-        known = {subset.name for subset in self.subsets}
-        more = tuple(subset for subset in spec.subsets if subset.name not in known)
-        return Rule(self.policy or spec.traffic_policy, self.subsets + more, self.source)
-
-
-NO_RULE = Rule()
 
 
 class Snapshot:
@@ -48,15 +30,30 @@ class Snapshot:
     ) -> None:
         self.services = tuple(sorted(services, key=lambda s: (s.namespace, s.name)))
         self.virtual_services = tuple(sorted(virtual_services, key=lambda r: r.key))
+        self._destination_rules = tuple(sorted(destination_rules, key=lambda r: r.key))
         self._by_host = {service.fqdn: service for service in self.services}
         self._aliases = {alias: s.fqdn for s in self.services for alias in s.short_names[1:-1]}
         warnings: list[str] = []
-        self._routing = self._index_routing(warnings)
-        self._rules = self._index_rules(destination_rules)
-        self._routing_wildcards = _wildcards(self._routing)
-        self._rule_wildcards = {namespace: _wildcards(rules) for namespace, rules in self._rules.items()}
+        routed = list(delegates.merged(self.virtual_services, self.resolve, warnings))
+        self._routing = self._index_routing(routed, warnings)
+        self._routing_wildcards = wildcards(self._routing)
+        self._rules = Rules(self._destination_rules, self.resolve)
+        self._asked_labels = frozenset(_asked_labels(routed, self._destination_rules))
+        self._has_localities = any(i.locality for service in self.services for i in service.instances)
         warnings.extend(self._dangling())
         self.warnings = tuple(dict.fromkeys(warnings))
+
+    @property
+    def route_rules(self) -> tuple[Resource, ...]:
+        """The DestinationRules that routes may depend on: none, as long as no load balancer hashes."""
+        hashing = any(_hashes(cast(DestinationRule, resource.spec)) for resource in self._destination_rules)
+        return self._destination_rules if hashing else ()
+
+    def caller(self, node: Node) -> Caller:
+        """Of the node, what anything here asks for."""
+        labels = localities.labels(node.labels, node.locality)
+        asked = tuple(sorted(item for item in labels.items() if item[0] in self._asked_labels))
+        return Caller(node.namespace, asked, node.locality if self._has_localities else "")
 
     def resolve(self, host: str, namespace: str) -> str:
         """The full name of what a resource in `namespace` calls `host`. Beyond Istio, `reviews.default` and
@@ -69,98 +66,131 @@ class Snapshot:
     def service(self, fqdn: str) -> Service | None:
         return self._by_host.get(fqdn)
 
-    def routing(self, fqdn: str) -> Resource | None:
-        """The VirtualService for this host: the one that names it, else the one with the longest wildcard."""
-        return _lookup(self._routing, self._routing_wildcards, fqdn)
+    def routing(self, fqdn: str, namespace: str) -> Resource | None:
+        """The VirtualService of this host for callers in `namespace`: one that names it, else one with the longest
+        wildcard."""
+        for host in matching(self._routing, self._routing_wildcards, fqdn):
+            found = next((r for r in self._routing[host] if _visible(r, namespace)), None)
+            if found is not None:
+                return found
+        return None
 
-    def rule(self, service: Service, namespace: str) -> Rule:
-        """What holds for callers in `namespace`."""
-        for of in dict.fromkeys((namespace, service.namespace)):
-            if of in self._rules:
-                rule = _lookup(self._rules[of], self._rule_wildcards[of], service.fqdn)
-                if rule is not None:
-                    return rule
-        return NO_RULE
+    def rule(self, service: Service, caller: Caller) -> Rule:
+        return self._rules.of(service, caller)
 
-    def foreign_hosts(self) -> Iterator[tuple[str, Resource]]:
+    def foreign_hosts(self, namespace: str) -> Iterator[tuple[str, Resource]]:
         """Hosts of VirtualServices that are no service (nor a wildcard over services), with their VirtualService."""
-        for host, resource in self._routing.items():
-            if host in self._by_host:
+        for host, resources in self._routing.items():
+            resource = next((r for r in resources if _visible(r, namespace)), None)
+            if resource is None or host in self._by_host:
                 continue
-            if "*" in host and any(self.routing(fqdn) is resource for fqdn in self._by_host if _covers(host, fqdn)):
-                continue
-            yield host, resource
+            covered = (fqdn for fqdn in self._by_host if "*" in host and covers(host, fqdn))
+            if not any(self.routing(fqdn, namespace) is resource for fqdn in covered):
+                yield host, resource
 
-    def destination(self, destination: Destination, namespace: str) -> str:
-        """The cluster's name; for a host that is unknown too, so that Envoy answers 503 with flag NC."""
+    def target(self, destination: Destination, namespace: str) -> tuple[str, Service | None]:
+        """The full name of a destination that a resource in `namespace` names, and the service if it is one."""
         fqdn = self.resolve(destination.host, namespace)
-        service = self._by_host.get(fqdn)
+        return fqdn, self._by_host.get(fqdn)
+
+    def cluster(self, destination: Destination, namespace: str, port: int) -> str:
+        """The cluster's name; for a host that is unknown too, so that Envoy answers 503 with flag NC. `port` is the one
+        that the request came for."""
+        fqdn, service = self.target(destination, namespace)
         if destination.port is not None:
             port = destination.port.number
-        else:
-            port = service.port if service is not None else names.DEFAULT_PORT
+        elif service is not None:
+            port = service.port
         return names.outbound_cluster(port, destination.subset, fqdn)
 
-    def _index_routing(self, warnings: list[str]) -> dict[str, Resource]:
-        routing: dict[str, Resource] = {}
-        for resource in self.virtual_services:
-            for host in cast(VirtualService, resource.spec).hosts:
-                fqdn = self.resolve(host, resource.metadata.namespace)
-                holder = routing.setdefault(fqdn, resource)
-                if holder is not resource:
+    def _index_routing(self, resources: Iterable[Resource], warnings: list[str]) -> dict[str, list[Resource]]:
+        routing: dict[str, list[Resource]] = {}
+        for resource in sorted(resources, key=lambda r: (_reach(r), r.key)):
+            for fqdn in dict.fromkeys(
+                self.resolve(host, resource.metadata.namespace) for host in cast(VirtualService, resource.spec).hosts
+            ):
+                holders = routing.setdefault(fqdn, [])
+                holder = next((before for before in holders if _hides(before, resource)), None)
+                if holder is not None:
                     warnings.append(
                         f"{_title(resource)}: host {fqdn} is already taken by {_title(holder)}; "
                         "this one has no effect for it"
                     )
+                holders.append(resource)
         return routing
-
-    def _index_rules(self, resources: Iterable[Resource]) -> dict[str, dict[str, Rule]]:
-        rules: dict[str, dict[str, Rule]] = {}
-        for resource in sorted(resources, key=lambda r: r.key):
-            namespace, name = resource.metadata.namespace, resource.metadata.name
-            spec = cast(DestinationRule, resource.spec)
-            of_namespace = rules.setdefault(namespace, {})
-            fqdn = self.resolve(spec.host, namespace)
-            of_namespace[fqdn] = of_namespace.get(fqdn, Rule(source=f"{namespace}/{name}")).merged(spec)
-        return rules
 
     def _dangling(self) -> Iterator[str]:
         """Destinations that lead nowhere."""
         for resource in self.virtual_services:
             namespace = resource.metadata.namespace
             for i, http in enumerate(cast(VirtualService, resource.spec).http):
-                for j, weighted in enumerate(http.route):
-                    problem = self._problem(weighted.destination, namespace)
+                named = [(f"route[{j}].destination", each.destination) for j, each in enumerate(http.route)]
+                named += [(f"mirrors[{j}].destination", each.destination) for j, each in enumerate(http.mirrors)]
+                named += [("mirror", http.mirror)] if http.mirror is not None else []
+                for path, destination in named:
+                    problem = self._problem(destination, namespace)
                     if problem:
-                        yield f"{_title(resource)}: spec.http[{i}].route[{j}].destination: {problem}"
+                        yield f"{_title(resource)}: spec.http[{i}].{path}: {problem}"
 
     def _problem(self, destination: Destination, namespace: str) -> str:
-        fqdn = self.resolve(destination.host, namespace)
-        service = self._by_host.get(fqdn)
+        fqdn, service = self.target(destination, namespace)
         if service is None:
             return f"no service {fqdn}; requests for it are answered 503"
         if destination.port is not None and destination.port.number != service.port:
             return f"service {fqdn} has port {service.port}, not {destination.port.number}; such requests get 503"
-        subset = destination.subset
-        if subset and all(subset != s.name for s in self.rule(service, namespace).subsets):
-            return f"no DestinationRule defines subset {subset} of {fqdn}; such requests get 503"
+        if destination.subset and self.rule(service, Caller(namespace)).subset(destination.subset) is None:
+            return f"no DestinationRule defines subset {destination.subset} of {fqdn}; such requests get 503"
         return ""
+
+
+_ONE, _SOME, _ALL = range(3)
+
+
+def _reach(resource: Resource) -> int:
+    """How many namespaces it is exported to."""
+    export_to = cast(VirtualService, resource.spec).export_to
+    if not export_to or "*" in export_to:
+        return _ALL
+    return _ONE if set(export_to) <= {".", resource.metadata.namespace} else _SOME
+
+
+def _hides(before: Resource, resource: Resource) -> bool:
+    """Whether nobody is left for `resource`, which comes after `before`."""
+    same = before.metadata.namespace == resource.metadata.namespace
+    return _reach(before) == _ALL or (same and _reach(before) == _reach(resource) == _ONE)
+
+
+def _visible(resource: Resource, namespace: str) -> bool:
+    return delegates.is_visible(cast(VirtualService, resource.spec).export_to, resource.metadata.namespace, namespace)
+
+
+def _asked_labels(virtual_services: Iterable[Resource], destination_rules: Iterable[Resource]) -> Iterator[str]:
+    """Labels of callers that some rule asks for."""
+    for resource in virtual_services:
+        for http in cast(VirtualService, resource.spec).http:
+            for match in http.match:
+                yield from match.source_labels
+    for resource in destination_rules:
+        spec = cast(DestinationRule, resource.spec)
+        if spec.workload_selector is not None:
+            yield from spec.workload_selector.match_labels
+        for policy in _policies(spec):
+            yield from localities.asked_labels(policy)
+
+
+def _policies(spec: DestinationRule) -> Iterator[TrafficPolicy]:
+    for policy in (spec.traffic_policy, *(subset.traffic_policy for subset in spec.subsets)):
+        if policy is not None:
+            yield policy
+
+
+def _hashes(spec: DestinationRule) -> bool:
+    return any(
+        load_balancer.consistent_hash is not None
+        for policy in _policies(spec)
+        for load_balancer in policy.load_balancers()
+    )
 
 
 def _title(resource: Resource) -> str:
     return f"{resource.kind} {resource.metadata.namespace}/{resource.metadata.name}"
-
-
-def _wildcards(table: Mapping[str, T]) -> tuple[str, ...]:
-    return tuple(sorted((host for host in table if host.startswith("*")), key=lambda host: (-len(host), host)))
-
-
-def _covers(wildcard: str, host: str) -> bool:
-    return host.endswith(wildcard[1:])
-
-
-def _lookup(table: Mapping[str, T], wildcards: tuple[str, ...], host: str) -> T | None:
-    found = table.get(host)
-    if found is None:
-        found = next((table[wildcard] for wildcard in wildcards if _covers(wildcard, host)), None)
-    return found

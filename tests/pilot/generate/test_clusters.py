@@ -6,13 +6,13 @@ import pytest
 from envoy.config.cluster.v3.cluster_pb2 import Cluster
 from google.protobuf.json_format import MessageToDict
 
-from tage.pilot.generate import clusters
+from tage.pilot.generate import Caller, clusters
 from tests.pilot.samples import NODE, REVIEWS, SUBSETS, snapshot
 
 
 def outbound(*texts: str) -> dict[str, Cluster]:
     mesh = snapshot(*texts)
-    return {c.name: c for c in clusters.outbound(REVIEWS, mesh.rule(REVIEWS, "default"))}
+    return {c.name: c for c in clusters.outbound(REVIEWS, mesh.rule(REVIEWS, Caller()))}
 
 
 def test_a_cluster_for_the_service_and_one_for_each_subset():

@@ -1,12 +1,12 @@
 from __future__ import annotations
 
-from tage.pilot.generate import endpoints
+from tage.pilot.generate import Caller, endpoints
 from tage.registry.model import Service
 from tests.pilot.samples import REVIEWS, SUBSETS, instance, snapshot
 
 
 def assigned(service: Service, *texts: str) -> dict[str, list[tuple[str, int, int]]]:
-    rule = snapshot(*texts, services=(service,)).rule(service, "default")
+    rule = snapshot(*texts, services=(service,)).rule(service, Caller())
     return {
         assignment.cluster_name.split("|")[2]: [
             (
@@ -17,7 +17,7 @@ def assigned(service: Service, *texts: str) -> dict[str, list[tuple[str, int, in
             for locality in assignment.endpoints
             for e in locality.lb_endpoints
         ]
-        for assignment in endpoints.assignments(service, rule)
+        for assignment in endpoints.assignments(service, rule, Caller())
     }
 
 
@@ -37,6 +37,6 @@ def test_a_service_without_instances_has_an_empty_assignment():
 
 def test_order_of_instances_does_not_matter():
     turned = Service("reviews", instances=REVIEWS.instances[::-1])
-    assert list(endpoints.assignments(turned, snapshot().rule(turned, ""))) == list(
-        endpoints.assignments(REVIEWS, snapshot().rule(REVIEWS, ""))
+    assert list(endpoints.assignments(turned, snapshot().rule(turned, Caller()), Caller())) == list(
+        endpoints.assignments(REVIEWS, snapshot().rule(REVIEWS, Caller()), Caller())
     )

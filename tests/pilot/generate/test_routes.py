@@ -5,7 +5,7 @@ import re2
 from envoy.config.route.v3.route_components_pb2 import Route, VirtualHost
 from google.protobuf.json_format import MessageToDict
 
-from tage.pilot.generate import routes
+from tage.pilot.generate import Caller, retry, routes
 from tage.registry.model import Service
 from tests.pilot.samples import RATINGS, REVIEWS, SUBSETS, routing, snapshot
 
@@ -13,7 +13,7 @@ CLUSTER = f"outbound|80||{REVIEWS.fqdn}"
 
 
 def hosts(*texts: str, namespace: str = "default", **more: object) -> dict[str, VirtualHost]:
-    config = routes.outbound(snapshot(*texts, **more), namespace)  # type: ignore[arg-type]
+    config = routes.outbound(snapshot(*texts, **more), Caller(namespace))  # type: ignore[arg-type]
     domains = [domain.lower() for host in config.virtual_hosts for domain in host.domains]
     assert len(domains) == len(set(domains)), "Envoy refuses a domain that stands twice"
     return {host.name: host for host in config.virtual_hosts}
@@ -119,7 +119,7 @@ def test_timeout_and_retries():
 
 def test_retries_keep_the_default_conditions_unless_told():
     (route,) = made("[{retries: {attempts: 5}, route: [{destination: {host: reviews}}]}]")
-    assert route.route.retry_policy.retry_on == ",".join(routes.RETRY_ON)
+    assert route.route.retry_policy.retry_on == ",".join(retry.ON)
     assert list(route.route.retry_policy.retriable_status_codes) == [503]
 
 
@@ -153,5 +153,5 @@ def test_no_domain_stands_twice(name: str):
 
 def test_order_of_services_does_not_change_the_bytes():
     a, b = Service("a"), Service("b")
-    one, other = (routes.outbound(snapshot(services=order), "default") for order in ((a, b), (b, a)))
+    one, other = (routes.outbound(snapshot(services=order), Caller()) for order in ((a, b), (b, a)))
     assert one.SerializeToString(deterministic=True) == other.SerializeToString(deterministic=True)

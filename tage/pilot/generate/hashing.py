@@ -1,0 +1,44 @@
+"""`consistentHash`: what of a request names its host -> hash policies of routes. The ring is the cluster's."""
+
+from __future__ import annotations
+
+from envoy.config.route.v3 import route_components_pb2
+
+from tage.config.networking import ConsistentHashLB, Destination
+from tage.pilot.generate import names, traffic_policy
+from tage.pilot.generate.node import Caller
+from tage.pilot.generate.rules import Rule
+from tage.pilot.generate.snapshot import Snapshot
+
+HashPolicy = route_components_pb2.RouteAction.HashPolicy
+
+
+def of(snapshot: Snapshot, caller: Caller, destination: Destination, namespace: str) -> ConsistentHashLB | None:
+    """None: requests for `destination` are not hashed."""
+    _, service = snapshot.target(destination, namespace)
+    if service is None:
+        return None
+    return of_cluster(snapshot.rule(service, caller), destination.subset, service.port)
+
+
+def of_cluster(rule: Rule, subset: str, port: int) -> ConsistentHashLB | None:
+    policy = traffic_policy.effective(rule.policy, rule.subset(subset), port)
+    return policy.load_balancer.consistent_hash if policy is not None and policy.load_balancer is not None else None
+
+
+def policy(hash: ConsistentHashLB) -> route_components_pb2.RouteAction.HashPolicy:
+    made = HashPolicy()
+    if hash.http_cookie is not None:
+        made.cookie.name = hash.http_cookie.name
+        made.cookie.path = hash.http_cookie.path
+        if hash.http_cookie.ttl:
+            made.cookie.ttl.CopyFrom(names.duration(hash.http_cookie.ttl))
+        for attribute in hash.http_cookie.attributes:
+            made.cookie.attributes.add(name=attribute.name, value=attribute.value)
+    elif hash.http_header_name:
+        made.header.header_name = hash.http_header_name
+    elif hash.http_query_parameter_name:
+        made.query_parameter.name = hash.http_query_parameter_name
+    else:
+        made.connection_properties.source_ip = True
+    return made

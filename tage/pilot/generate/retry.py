@@ -1,0 +1,63 @@
+"""`retries` -> retry policies. Defaults are Istio's."""
+
+from __future__ import annotations
+
+from envoy.config.route.v3 import route_components_pb2
+from envoy.extensions.retry.host.previous_hosts.v3 import previous_hosts_pb2
+from envoy.extensions.retry.priority.previous_priorities.v3 import previous_priorities_config_pb2
+from google.protobuf.wrappers_pb2 import UInt32Value
+
+from tage.config.networking import HTTPRetry
+from tage.pilot.generate import names
+
+RetryPolicy = route_components_pb2.RetryPolicy
+
+# The retry policy of a route that says nothing about retries.
+ON = ("connect-failure", "refused-stream", "unavailable", "cancelled", "retriable-status-codes")
+STATUSES = (503,)
+ATTEMPTS = 2
+HOST_SELECTION_ATTEMPTS = 5
+"""How often another host is looked for than those that failed."""
+
+_STATUS_CODES = "retriable-status-codes"
+_OTHER_HOST = RetryPolicy.RetryHostPredicate(name="envoy.retry_host_predicates.previous_hosts")
+_OTHER_HOST.typed_config.Pack(previous_hosts_pb2.PreviousHostsPredicate())
+_OTHER_PRIORITY = RetryPolicy.RetryPriority(name="envoy.retry_priorities.previous_priorities")
+_OTHER_PRIORITY.typed_config.Pack(previous_priorities_config_pb2.PreviousPrioritiesConfig(update_frequency=2))
+
+
+def policy(retries: HTTPRetry | None, hashed: bool = False) -> route_components_pb2.RetryPolicy | None:
+    """None: no retries. `hashed`: the load balancer has one host for each request, and a retry does not look for
+    another unless it is told to."""
+    if retries is not None and retries.attempts <= 0:
+        return None
+    on, statuses = _conditions(retries)
+    made = RetryPolicy(
+        retry_on=",".join(on),
+        num_retries=UInt32Value(value=retries.attempts if retries is not None else ATTEMPTS),
+        retriable_status_codes=statuses,
+        host_selection_retry_max_attempts=HOST_SELECTION_ATTEMPTS,
+    )
+    other_host = retries.retry_ignore_previous_hosts if retries is not None else None
+    if other_host or (other_host is None and not hashed):
+        made.retry_host_predicate.append(_OTHER_HOST)
+    if retries is not None:
+        if retries.retry_remote_localities:
+            made.retry_priority.CopyFrom(_OTHER_PRIORITY)
+        if retries.per_try_timeout:
+            made.per_try_timeout.CopyFrom(names.duration(retries.per_try_timeout))
+        if retries.backoff:
+            made.retry_back_off.base_interval.CopyFrom(names.duration(retries.backoff))
+    return made
+
+
+def _conditions(retries: HTTPRetry | None) -> tuple[list[str], list[int]]:
+    """`retryOn` may name status codes, which Envoy takes in a field of their own."""
+    if retries is None or not retries.retry_on:
+        return list(ON), list(STATUSES)
+    terms = [term for part in retries.retry_on.split(",") if (term := part.strip())]
+    statuses = [int(term) for term in terms if term.isdigit()]
+    on = [term for term in terms if not term.isdigit()]
+    if statuses and _STATUS_CODES not in on:
+        on.append(_STATUS_CODES)
+    return on, statuses
