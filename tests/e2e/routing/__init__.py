@@ -10,7 +10,7 @@ words `filters`, HTTP filters before the router. Each file is a listener, each c
 A case:
 
 ``id``          its requests go to the host ``<id>.test``, unless they say otherwise
-``http``        `spec.http` of a VirtualService for that host; or
+``http``        `spec.http` of a VirtualService for that host; beside it `destination_rules`, specs; or
 ``resources``   whole resources, as they are applied; or
 ``virtual_host``  the fields of Envoy's VirtualHost, where Istio has no word for it; its name and domain are added; or
 ``virtual_hosts``  several of them, whole
@@ -20,8 +20,8 @@ A case:
 ``requests``    in order, over kept connections: a list, or lines with commas between them
 
 A request: `path`, `method`, `host`, `headers` (a map, or a list of pairs), `body`, `play` (what each try of it gets
-from the backend, `services.py`), `times`; or as a line, `[METHOD] PATH [name:value]... -> BACKEND or STATUS`. What is
-to come of it:
+from the backend, `services.py`), `times` (`{n}` in path and headers is then the request's number, from 0); or as a
+line, `[METHOD] PATH [name:value]... -> BACKEND or STATUS`. What is to come of it:
 
 ``to``          the backend that answers, or a list of those that may; without it no backend's answer comes
 ``status``      200 where there is a backend, else 404
@@ -29,6 +29,7 @@ to come of it:
 ``answer``      what the client saw: `body`, and headers by name; null: not there
 ``split``       the share of each backend in the answers to all `times` requests
 ``sticky``      all `times` requests reach one backend
+``same``        each of them reaches the backend that it reaches through the other proxy
 ``attempts``    how often a backend was asked
 ``took``        seconds: at least, at most
 ``mirrored``    what else was asked: for each a backend and what it saw

@@ -7,7 +7,7 @@ import json
 import time
 from collections import Counter
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from tests.e2e.ports import until
 from tests.e2e.routing.case import Ask, Case
@@ -16,6 +16,8 @@ from tests.e2e.wire import Client, Response
 
 SIGMAS = 4.0
 """How far a share may be from its weight, in standard deviations."""
+TICK = 0.01
+"""Seconds that a proxy's timer may be early."""
 _numbers = itertools.count()
 
 
@@ -36,6 +38,9 @@ class Outcome:
 class Asking:
     """Connections to one proxy's listeners, which are kept as long as it keeps them."""
 
+    _reached: ClassVar[dict[str, list[str | None]]] = {}
+    """By whatever proxy was asked first."""
+
     def __init__(self, proxy: str, ports: dict[str, int], backends: Backends) -> None:
         self.proxy = proxy
         self._ports = ports
@@ -51,9 +56,17 @@ class Asking:
         wrong = []
         for number, ask in enumerate(case.requests):
             ask = ask.of(self.proxy)
-            outcomes = [self._send(file, case, ask) for _ in range(ask.times)]
+            outcomes = [self._send(file, case, ask.numbered(each)) for each in range(ask.times)]
             wrong += [f"requests[{number}] {ask.method} {ask.path}: {each}" for each in self._judge(ask, outcomes)]
+            if ask.same:
+                wrong += self._compared(f"{case.id}: requests[{number}]", outcomes)
         return wrong
+
+    def _compared(self, key: str, outcomes: list[Outcome]) -> list[str]:
+        """With where the proxy that was asked first has sent them."""
+        reached = [outcome.backend for outcome in outcomes]
+        other = self._reached.setdefault(key, reached)
+        return [] if other == reached else [f"{key}: {reached}; the other proxy: {other}"]
 
     # -- sending -------------------------------------------------------------------------------------------------------
 
@@ -104,7 +117,7 @@ class Asking:
             wrong += _differences("seen", ask.seen, outcome.told)
         if ask.answer:
             wrong += _differences("answer", ask.answer, {"body": response.body.decode(), "headers": response.headers})
-        if ask.took is not None and not ask.took[0] <= outcome.seconds <= ask.took[1]:
+        if ask.took is not None and not ask.took[0] - TICK <= outcome.seconds <= ask.took[1]:
             wrong.append(f"took {outcome.seconds:.3f} s, to be within {ask.took}")
         if ask.attempts is not None and (tries := len(self._backends.seen(outcome.ask))) != ask.attempts:
             wrong.append(f"backends were asked {tries} times, to be {ask.attempts}")

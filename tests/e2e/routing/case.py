@@ -29,6 +29,7 @@ class Ask:
     answer: dict[str, Any] = field(default_factory=dict)
     split: dict[str, float] = field(default_factory=dict)
     sticky: bool = False
+    same: bool = False
     attempts: int | None = None
     took: tuple[float, float] | None = None
     mirrored: list[dict[str, Any]] | None = None
@@ -47,6 +48,12 @@ class Ask:
     def expected_status(self) -> int:
         return self.status or (200 if self.backends else 404)
 
+    def numbered(self, number: int) -> Ask:
+        """The one with that number of all `times`."""
+        fill = str(number)
+        pairs = [(name, value.replace("{n}", fill)) for name, value in self.pairs]
+        return replace(self, path=self.path.replace("{n}", fill), headers=pairs)
+
     @property
     def pairs(self) -> list[tuple[str, str]]:
         pairs = self.headers.items() if isinstance(self.headers, dict) else self.headers
@@ -57,11 +64,12 @@ class Ask:
         return replace(self, **self.explained.get(proxy, {}), explained={})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Case:
     id: str
     requests: list[Ask]
     http: list[Any] | None = None
+    destination_rules: list[Any] = field(default_factory=list)
     resources: list[Any] | None = None
     virtual_host: dict[str, Any] | None = None
     virtual_hosts: list[Any] | None = None
@@ -78,7 +86,7 @@ class Case:
         return self.http is not None or self.resources is not None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class File:
     name: str
     about: str

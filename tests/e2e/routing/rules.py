@@ -7,6 +7,7 @@ in place. A cluster that two cases have under one name with different content ge
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from typing import Any
@@ -100,7 +101,7 @@ class Book:
     # -- Istio's words -------------------------------------------------------------------------------------------------
 
     def _generated(self, case: Case) -> Rules:
-        resources = load_objects(case.resources or [_virtual_service(case)])
+        resources = load_objects(case.resources or list(_resources(case)))
         node = Node(**{**vars(NODE), **case.node})
         before = self._plain if node == NODE else _by_name(generate(self._snapshot([], []), node))
         after = _by_name(generate(self._snapshot(case.services, resources), node))
@@ -153,13 +154,12 @@ class Book:
         return [str(problem) for problem in problems.list()]
 
 
-def _virtual_service(case: Case) -> Json:
-    return {
-        "apiVersion": "networking.istio.io/v1",
-        "kind": "VirtualService",
-        "metadata": {"name": case.id},
-        "spec": {"hosts": [case.host], "http": case.http},
-    }
+def _resources(case: Case) -> Iterator[Json]:
+    specs = [("VirtualService", {"hosts": [case.host], "http": case.http})]
+    specs += [("DestinationRule", spec) for spec in case.destination_rules]
+    for number, (kind, spec) in enumerate(specs):
+        metadata = {"name": f"{case.id}-{number}"}
+        yield {"apiVersion": "networking.istio.io/v1", "kind": kind, "metadata": metadata, "spec": spec}
 
 
 def _by_name(generated: dict[str, list[Message]]) -> dict[str, Any]:

@@ -36,6 +36,10 @@ def head(case: Case, ask: Ask) -> Any:
     return decoder.head
 
 
+def test_there_are_enough_cases() -> None:
+    assert len(CASES) >= 300
+
+
 @pytest.mark.parametrize(("file", "case"), CASES, ids=[case.id for _, case in CASES])
 def test_the_route_is_the_right_one(file: File, case: Case) -> None:
     refused = book().rules[case.id].refused

@@ -36,10 +36,8 @@ def backends() -> Iterator[Backends]:
 def _bootstrap(ports: dict[str, int], *, refused: bool) -> Json:
     """`refused`: with the cases too that Tage does not carry out, if there are rules for them at all."""
     rules = book().rules
-    listeners = [
-        book().listener(file, ports[file.name], [case for case in file.cases if refused or not rules[case.id].refused])
-        for file in book().files
-    ]
+    chosen = {file: [case for case in file.cases if refused or not rules[case.id].refused] for file in book().files}
+    listeners = [book().listener(file, ports[file.name], cases) for file, cases in chosen.items() if cases]
     return bootstrap(free_port(), listeners, list(book().clusters.values()))
 
 
