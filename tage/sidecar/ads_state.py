@@ -146,9 +146,11 @@ class AdsState:
         subscribe: Iterable[str] = (CLUSTER, LISTENER),
         listeners: Iterable[ListenerDraft] = (),
         clusters: Iterable[ClusterDraft] = (),
+        overload: plan.Overload | None = None,
     ) -> None:
         """`in_force` is `plan.Hello.version`; `listeners` and `clusters` are static ones."""
         self._decode = decode
+        self._overload = overload
         self._static_listeners = {draft.listener.name: ListenerRecord(draft) for draft in listeners}
         self._static_clusters = {draft.cluster.name: ClusterRecord(draft) for draft in clusters}
         self._former: tuple[dict[str, ListenerRecord], dict[str, ClusterRecord]] | None = None
@@ -413,6 +415,7 @@ class AdsState:
                 given_up=frozenset(self._given_up),
                 replacing=not self._complete,
                 renewed=self._renewed,
+                overload=self._overload,
             )
         )
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from tage.sidecar import plan
 from tage.sidecar.translate.draft import ClusterDraft, ListenerDraft
 from tage.sidecar.translate.problem import Problem, TranslateError
 
@@ -38,6 +39,7 @@ class Bootstrap(msgspec.Struct, frozen=True):
     """None: static configuration only."""
     listeners: list[ListenerDraft] = []
     clusters: list[ClusterDraft] = []
+    overload: plan.Overload | None = None
 
 
 class Outcome(msgspec.Struct, frozen=True):

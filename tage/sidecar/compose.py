@@ -137,6 +137,7 @@ class Resources:
     """A former agent's plan is in force: a name that need not be waited for has addresses there, so it is."""
     renewed: Mapping[plan.SectionKey, SecretRecord] = field(default_factory=dict)
     """Secrets whose files have changed since listener or cluster came."""
+    overload: plan.Overload | None = None
 
 
 @dataclass
@@ -150,6 +151,8 @@ class Composition:
 
 def compose(resources: Resources) -> Composition:
     result = Composition(clusters=dict(resources.clusters))
+    if resources.overload is not None:
+        result.sections["overload", resources.overload.name] = plan.encode(resources.overload)
     named = _add_listeners(resources, result)
     for name in named:
         if name not in result.clusters and name in resources.in_force:

@@ -103,8 +103,10 @@ class Engine:
             logger.warning("the new configuration is refused: %s", error)
             return
         known = self._bootstrap
-        if (fresh.node, fresh.admin, fresh.control) != (known.node, known.admin, known.control):
-            logger.warning("%s: node, admin and dynamic_resources count from the sidecar's next start on", file)
+        before, after = ((each.node, each.admin, each.control, each.overload) for each in (known, fresh))
+        if before != after:
+            what = "node, admin, dynamic_resources and layered_runtime"
+            logger.warning("%s: %s count from the sidecar's next start on", file, what)
         if self._state is not None:
             self._do(self._state.reloaded(fresh.listeners, fresh.clusters, time.monotonic()))
 
@@ -123,6 +125,7 @@ class Engine:
             subscribe=subscribe,
             listeners=bootstrap.listeners,
             clusters=bootstrap.clusters,
+            overload=bootstrap.overload,
         )
 
     def _control_plane(self) -> list[Any]:

@@ -32,7 +32,13 @@ _TCP = {
 }
 _INVALID = re.compile(r"[^a-zA-Z0-9_:]")
 
-_OWNER_LABELS = {"cluster": "envoy_cluster_name", "listener": "envoy_listener_name", "route": "envoy_route"}
+_OWNER_LABELS = {
+    "cluster": "envoy_cluster_name",
+    "listener": "envoy_listener_name",
+    "route": "envoy_route",
+    "http": "envoy_http_conn_manager_prefix",
+    "": "envoy_local_http_ratelimit_prefix",
+}
 
 Labels = Mapping[str, str]
 
@@ -171,7 +177,7 @@ def prometheus(snapshot: Snapshot, workload: Workload) -> str:
 
 
 def _name(scope: str, name: str) -> str:
-    return _INVALID.sub("_", f"envoy_{scope}_{name}")
+    return _INVALID.sub("_", "_".join(part for part in ("envoy", scope, name) if part))
 
 
 def _owner(scope: str, owner: str) -> dict[str, str]:

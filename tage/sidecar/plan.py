@@ -525,6 +525,8 @@ class Listener(Section, frozen=True):
     """Look for HTTP in plain connections (http_inspector)."""
     inspect_timeout: int = 15_000
     """listener_filters_timeout: for a connection's first bytes."""
+    sheds: bool = True
+    """Its requests may be refused when the worker is overloaded (not bypass_overload_manager)."""
     continue_on_timeout: bool = False
     """Take a connection whose first bytes did not come for one without any. Else it is closed."""
 
@@ -532,7 +534,21 @@ class Listener(Section, frozen=True):
         return [*self.chains, self.default_chain] if self.default_chain is not None else list(self.chains)
 
 
+# -- the worker itself -------------------------------------------------------------------------------------------------
+
+
+class Overload(Section, frozen=True):
+    """When a worker counts as overloaded and refuses a share of new requests: what is readable waits longer than
+    `target` ms at least, for `interval` ms. Its name is empty; without it the defaults count. Target 0: never.
+    Source: the runtime keys tage.overload.* (layered_runtime)."""
+
+    name: str = ""
+    target: int = 250
+    interval: int = 1_000
+
+
 KINDS: dict[str, type[Section]] = {
+    "overload": Overload,
     "certificate": Certificate,
     "trust": Trust,
     "endpoints": Endpoints,

@@ -109,7 +109,7 @@ CLUSTER = "static_resources.clusters[0]"
             "unknown @type 'x/os.path'",
         ),
         (static(admin={"address": address("0.0.0.0")}), "admin.address.socket_address.address", "loopback"),
-        (static(layered_runtime={}), "layered_runtime", "not supported"),
+        (static(overload_manager={}), "overload_manager", "not supported"),
         (
             {"static_resources": {"listeners": [manager(route_config=action())]}},
             "static_resources.listeners[0].filter_chains[0].filters[0].typed_config"

@@ -10,8 +10,8 @@ cdef class TokenBucket:
     cdef Py_ssize_t _at
     cdef unsigned long long _token
     cdef unsigned long long _size
+    cpdef TokenBucket placed(self, Cells cells, Py_ssize_t at)
     cpdef bint take(self, long long now) noexcept
-    cdef bint take_from(self, Cells cells, Py_ssize_t at, long long now) noexcept
     cpdef unsigned long long remaining(self, long long now) noexcept
     cpdef unsigned long long next_in(self, long long now) noexcept
     cdef unsigned long long _filled(self, long long now) noexcept

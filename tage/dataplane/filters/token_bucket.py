@@ -35,21 +35,28 @@ class TokenBucket:
         self._token = -(-interval * 1000 * 4096 // per_fill)
         self._size = self._token * maximum
 
+    def placed(self, cells, at):
+        """One of the same size and rate whose moment is elsewhere."""
+        result: TokenBucket = TokenBucket.__new__(TokenBucket)
+        result.maximum = self.maximum
+        result.per_second = self.per_second
+        result._cells = cells
+        result._at = at
+        result._token = self._token
+        result._size = self._size
+        return result
+
     def take(self, now):
         """One token, at `now` (us); whether there was one."""
-        return self.take_from(self._cells, self._at, now)
-
-    def take_from(self, cells, at, now):
-        """Of a bucket of the same size and rate whose moment is elsewhere."""
         moment: cython.ulonglong
         empty: cython.ulonglong
         here: cython.ulonglong = now * _UNIT + _BIAS
         while True:
-            moment = cells.load(at)
+            moment = self._cells.load(self._at)
             empty = moment if moment > here - self._size else here - self._size
             if empty + self._token > here:
                 return False
-            if cells.replace(at, moment, empty + self._token):
+            if self._cells.replace(self._at, moment, empty + self._token):
                 return True
 
     def remaining(self, now):

@@ -1,6 +1,7 @@
 cimport cython
 
 from tage.dataplane.native cimport Random
+from tage.dataplane.net.overload cimport Overload
 from tage.dataplane.net.timers cimport TimerWheel
 from tage.dataplane.protocols.writer cimport ByteWriter
 from tage.dataplane.routing.table cimport RouteTable
@@ -15,6 +16,7 @@ cdef class Context:
     cdef public Random random
     cdef public ByteWriter writer
     cdef public dict clusters
+    cdef public Overload overload
     cdef public bint draining
     cdef public long long drain_time
 
@@ -41,4 +43,5 @@ cdef class ListenerState:
     cdef public list access_logs
     cdef public frozenset upgrades
     cdef public bint enable_trailers
+    cdef public bint sheds
     cpdef write_logs(self, Record record)

@@ -1,6 +1,7 @@
 """What the streams of a worker share."""
 
 from tage.dataplane.native import Random
+from tage.dataplane.net.overload import Overload
 from tage.dataplane.net.timers import TimerWheel
 from tage.dataplane.protocols.writer import ByteWriter
 from tage.dataplane.telemetry.access_log.log import AccessLog
@@ -15,6 +16,7 @@ class Context:
         self.random = Random()
         self.writer = ByteWriter()
         self.clusters = {}
+        self.overload = Overload()
         self.draining = False
         self.drain_time = 600_000
 
@@ -25,6 +27,7 @@ class ListenerState:
     `tcp` is there where bytes are relayed as they are, and nothing of HTTP counts then; `access_logs` is None where
     there are none. `upgrades` are the protocols, in lower case, to which requests may switch where their route does not
     say otherwise. With `enable_trailers` those of requests are kept and those of answers sent.
+    `sheds`: its requests may be refused when the worker is overloaded.
     A `max_connection_duration` holds for connections that come after it."""
 
     def __init__(self, context: Context, name: str, stats) -> None:
@@ -49,6 +52,7 @@ class ListenerState:
         self.access_logs = None
         self.upgrades = frozenset()
         self.enable_trailers = False
+        self.sheds = True
 
     def write_logs(self, record):
         """To each of `access_logs`, of which there is at least one."""

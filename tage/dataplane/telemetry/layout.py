@@ -14,7 +14,7 @@ import struct
 from typing import NamedTuple
 
 MAGIC = b"TAGESTAT"
-VERSION = 3
+VERSION = 4
 HEADER = struct.Struct("<8sIIQQ")  # magic, version, pad, names end (bytes), cells end (cells)
 CELLS_OFFSET = 4096
 CELLS = 4 * 1024 * 1024
@@ -135,6 +135,7 @@ LISTENER = Layout(
         "downstream_cx_max_duration_reached",
         "downstream_cx_max_requests_reached",
         "downstream_rq_max_duration_reached",
+        "overload.shed",
     ),
     gauges=("downstream_cx_active", "downstream_rq_active"),
     histogram="downstream_rq_time",
@@ -180,5 +181,23 @@ HEALTH = Layout(
     gauges=("outlier_detection.ejections_active", "health_check.healthy"),
 )
 """Of a cluster with outlier detection or active health checks. Names as in Envoy; three are deprecated there."""
-LAYOUTS = (CLUSTER, LISTENER, ROUTE, TCP, HEALTH)
+FAULT = Layout(
+    scope="http",
+    counters=("fault.delays_injected", "fault.aborts_injected", "fault.faults_overflow"),
+    gauges=("fault.active_faults",),
+)
+"""Of a connection manager's stat_prefix, as `CORS`."""
+CORS = Layout(scope="http", counters=("cors.origin_valid", "cors.origin_invalid"), gauges=())
+LOCAL_RATE_LIMIT = Layout(
+    scope="",
+    counters=(
+        "http_local_rate_limit.enabled",
+        "http_local_rate_limit.enforced",
+        "http_local_rate_limit.rate_limited",
+        "http_local_rate_limit.ok",
+    ),
+    gauges=(),
+)
+"""Of the rate limit's own stat_prefix."""
+LAYOUTS = (CLUSTER, LISTENER, ROUTE, TCP, HEALTH, FAULT, CORS, LOCAL_RATE_LIMIT)
 """Numbered by position: append only, or raise VERSION."""

@@ -10,7 +10,7 @@ from google.protobuf import json_format
 
 from tage.sidecar import plan
 from tage.sidecar.bootstrap import Bootstrap, Control, is_loopback
-from tage.sidecar.translate import cluster, endpoint, listener, source
+from tage.sidecar.translate import cluster, endpoint, listener, runtime, source
 from tage.sidecar.translate.draft import ClusterDraft, ListenerDraft
 from tage.sidecar.translate.problem import Problems
 from tage.sidecar.translate.shape import AnyOf, Only, Shape, leaf
@@ -37,6 +37,7 @@ _BOOTSTRAP = Shape(
             "envoy.config.bootstrap.v3.Bootstrap.DynamicResources",
             {"lds_config": ADS, "cds_config": ADS, "ads_config": _ADS_CONFIG},
         ),
+        "layered_runtime": runtime.RUNTIME,
         "admin": Shape(
             "envoy.config.bootstrap.v3.Admin",
             {"address": ADDRESS, "access_log_path": Only("/dev/null")},
@@ -113,6 +114,7 @@ def translate(message: bootstrap_pb2.Bootstrap, problems: Problems) -> Bootstrap
         control=control,
         listeners=listeners,
         clusters=clusters,
+        overload=runtime.overload(message.layered_runtime, "layered_runtime", problems),
     )
 
 

@@ -100,6 +100,7 @@ LISTENER = Shape(
         "listener_filters": _LISTENER_FILTER,
         "listener_filters_timeout": leaf,
         "continue_on_listener_filters_timeout": leaf,
+        "bypass_overload_manager": leaf,
     },
     harmless={
         "metadata": "read by filters and access log operators that ask for it; those are refused",
@@ -142,6 +143,7 @@ def translate(message: listener_pb2.Listener, path: str, problems: Problems, *, 
         _DIRECTIONS.get(message.traffic_direction, "none"),
         chains[:count],
         chains[count] if len(chains) > count else None,
+        sheds=not message.bypass_overload_manager,
         **_inspection(message, chains, dot, problems),
     )
     return ListenerDraft(listener, [draft for _, draft in built], list(secrets.values()))

@@ -36,6 +36,7 @@ class Worker:
         self._channel = channel
         self._context = Context(TimerWheel(loop.call_later))
         self._reactor = Reactor(loop)
+        self._context.overload = self._reactor.overload
         self._tables = Tables(self._context, stats, loop, self._reactor, shared)
         self._accepting: dict[str, AcceptingSocket] = {}
         self._leaving: list[ListenerState] = []

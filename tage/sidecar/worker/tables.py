@@ -256,6 +256,10 @@ class Tables:
         for name in gone:
             states += self.listeners.pop(name).states.values()
         self.logs.commit(used_logs)
+        if ("overload", "") in draft.changed:
+            overload = draft.sections.get(("overload", ""), plan.Overload())
+            assert isinstance(overload, plan.Overload)
+            self._context.overload.configure(overload.target, overload.interval)
         self._context.clusters = clusters
         self._routes = draft.routes
         self._server_tls = draft.server_tls
@@ -273,6 +277,7 @@ class Tables:
             if chain.http is not None:
                 _configure_http(state, chain.http)
                 state.routes = draft.routes[chain.http.routes]  # type: ignore[assignment]
+            state.sheds = listener.sheds
             state.tcp = draft.tcp.get((listener.name, keys[id(chain)]))  # type: ignore[assignment]
             used_logs.update(log.path for log in _access_logs(chain))
             logs = draft.access_logs.get((listener.name, keys[id(chain)]))
