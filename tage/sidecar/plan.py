@@ -397,6 +397,8 @@ class VirtualHost(msgspec.Struct, frozen=True, omit_defaults=True):
     routes: list[Route] = []
     request_headers: HeaderMutations | None = None
     response_headers: HeaderMutations | None = None
+    require_tls: bool = False
+    """Requests that did not come over TLS are sent to https. Source: VirtualHost.require_tls."""
 
 
 class Routes(Section, frozen=True):

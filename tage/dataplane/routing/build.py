@@ -50,10 +50,16 @@ def build_in_steps(routes: Any, result: RouteTable, stats: Callable[[str], Any] 
                 route.stats = stats(f"{routes.name}/{host.name}/{name}")
             built.append(route)
         try:
-            result.add(VirtualHost(host.name, built), host.domains)
+            result.add(VirtualHost(host.name, built, _to_https() if host.require_tls else None), host.domains)
         except ValueError as error:
             raise ValueError(f"{where}: {error}") from None
         yield
+
+
+def _to_https() -> Route:
+    route = Route(StringMatcher("prefix"))
+    route.redirect = Redirect(301, b"https")
+    return route
 
 
 class Levels:

@@ -7,6 +7,7 @@ from tage.dataplane.routing.route cimport Route
 cdef class VirtualHost:
     cdef public str name
     cdef public list routes
+    cdef public Route secure
     cdef list _plain
     cdef list _connect
     cpdef Route match(self, RequestHead head)

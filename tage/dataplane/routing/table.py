@@ -11,9 +11,13 @@ from tage.dataplane.routing.route import Route
 
 
 class VirtualHost:
-    def __init__(self, name: str, routes: list) -> None:
+    """`secure` (a route, or None): requests that came without TLS meet it and no other (VirtualHost.require_tls);
+    whether they did is what x-forwarded-proto says, without it the connection."""
+
+    def __init__(self, name: str, routes: list, secure: Route | None = None) -> None:
         self.name = name
         self.routes = routes
+        self.secure = secure
         self._plain = [route for route in routes if not route.connect]
         self._connect = [route for route in routes if route.connect]
 
@@ -21,6 +25,8 @@ class VirtualHost:
         """The first route that matches, or None."""
         route: Route
         routes: list = self._plain
+        if self.secure is not None and (head.block.get(b"x-forwarded-proto") or head.scheme) != b"https":
+            return self.secure
         if head.upgrade is not None and head.method == b"CONNECT":
             routes = self._connect
         for route in routes:

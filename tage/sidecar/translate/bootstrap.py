@@ -189,6 +189,6 @@ def _check_names(listeners: list[ListenerDraft], clusters: list[ClusterDraft], p
 def _check_clusters(routes: plan.Routes, known: set[str], path: str, problems: Problems) -> None:
     for i, host in enumerate(routes.virtual_hosts):
         for j, route in enumerate(host.routes):
-            for each in route.clusters:
-                if each.name and each.name not in known:
-                    problems.add(f"{path}.virtual_hosts[{i}].routes[{j}].route", f"unknown cluster '{each.name}'")
+            for name in (*(each.name for each in route.clusters), *(each.cluster for each in route.mirrors)):
+                if name and name not in known:
+                    problems.add(f"{path}.virtual_hosts[{i}].routes[{j}].route", f"unknown cluster '{name}'")

@@ -139,7 +139,10 @@ def resolve_idle_timeout(routes: plan.Routes, stream_idle_timeout: int) -> plan.
 
 
 def clusters_of(routes: plan.Routes) -> frozenset[str]:
-    """The clusters that these routes name."""
+    """The clusters that these routes name, those that get copies included."""
     return frozenset(
-        cluster.name for host in routes.virtual_hosts for route in host.routes for cluster in route.clusters
+        name
+        for host in routes.virtual_hosts
+        for route in host.routes
+        for name in (*(each.name for each in route.clusters), *(each.cluster for each in route.mirrors))
     )

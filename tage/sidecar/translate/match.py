@@ -1,6 +1,8 @@
-"""RouteMatch and HeaderMatcher -> `plan.RouteMatch` and `plan.HeaderMatch`."""
+"""RouteMatch, HeaderMatcher and QueryParameterMatcher -> `plan.RouteMatch`, `plan.HeaderMatch`, `plan.QueryMatch`."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 from envoy.config.route.v3 import route_components_pb2
 from envoy.type.matcher.v3 import string_pb2
@@ -8,7 +10,7 @@ from envoy.type.matcher.v3 import string_pb2
 from tage.sidecar import plan
 from tage.sidecar.translate.problem import Problems
 from tage.sidecar.translate.shape import Shape, leaf
-from tage.sidecar.translate.values import REGEX, pattern
+from tage.sidecar.translate.values import FRACTION, REGEX, fraction, pattern
 
 STRING = Shape(
     "envoy.type.matcher.v3.StringMatcher",
@@ -21,13 +23,15 @@ STRING = Shape(
         "ignore_case": leaf,
     },
 )
-_HEADER = Shape(
+HEADER = Shape(
     "envoy.config.route.v3.HeaderMatcher",
     {
         "name": leaf,
         "string_match": STRING,
         "present_match": leaf,
         "invert_match": leaf,
+        "treat_missing_header_as_empty": leaf,
+        "range_match": Shape("envoy.type.v3.Int64Range", ("start", "end")),
         # The forms before string_match, which Envoy still takes.
         "exact_match": leaf,
         "prefix_match": leaf,
@@ -35,6 +39,9 @@ _HEADER = Shape(
         "contains_match": leaf,
         "safe_regex_match": REGEX,
     },
+)
+_QUERY = Shape(
+    "envoy.config.route.v3.QueryParameterMatcher", {"name": leaf, "string_match": STRING, "present_match": leaf}
 )
 ROUTE_MATCH = Shape(
     "envoy.config.route.v3.RouteMatch",
@@ -45,7 +52,9 @@ ROUTE_MATCH = Shape(
         "path_separated_prefix": leaf,
         "connect_matcher": Shape("envoy.config.route.v3.RouteMatch.ConnectMatcher"),
         "case_sensitive": leaf,
-        "headers": _HEADER,
+        "headers": HEADER,
+        "query_parameters": _QUERY,
+        "runtime_fraction": FRACTION,
     },
 )
 
@@ -56,10 +65,21 @@ def translate(route: route_components_pb2.Route, path: str, problems: Problems) 
         problems.add(f"{path}.match", "is missing")
         return plan.RouteMatch(plan.StringMatch("prefix", "/"))
     message, at = route.match, f"{path}.match"
-    headers = [_header(header, f"{at}.headers[{i}]", problems) for i, header in enumerate(message.headers)]
-    if message.WhichOneof("path_specifier") == "connect_matcher":
-        return plan.RouteMatch(plan.StringMatch("prefix", ""), headers, connect=True)
-    return plan.RouteMatch(_path(message, at, problems), headers)
+    connect = message.WhichOneof("path_specifier") == "connect_matcher"
+    return plan.RouteMatch(
+        plan.StringMatch("prefix", "") if connect else _path(message, at, problems),
+        headers(message.headers, f"{at}.headers", problems),
+        connect,
+        [_query(each, f"{at}.query_parameters[{i}]", problems) for i, each in enumerate(message.query_parameters)],
+        fraction(message.runtime_fraction.default_value) if message.HasField("runtime_fraction") else None,
+    )
+
+
+def headers(
+    messages: Iterable[route_components_pb2.HeaderMatcher], path: str, problems: Problems
+) -> list[plan.HeaderMatch]:
+    """`path` is that of the list."""
+    return [_header(message, f"{path}[{i}]", problems) for i, message in enumerate(messages)]
 
 
 def _path(message: route_components_pb2.RouteMatch, path: str, problems: Problems) -> plan.StringMatch:
@@ -79,13 +99,9 @@ def _path(message: route_components_pb2.RouteMatch, path: str, problems: Problem
 
 
 def _separated_prefix(prefix: str, ignore_case: bool, path: str, problems: Problems) -> plan.StringMatch:
-    """The path itself or anything below it. A pattern, for a plan has no word for it."""
-    import re2  # here, as in `values`: who has no pattern does not load it
-
     if not prefix.startswith("/") or prefix.endswith("/") or any(c in prefix for c in "?#"):
         problems.add(f"{path}.path_separated_prefix", "must begin with / and neither end with / nor contain ? or #")
-    flags = "(?i)" if ignore_case else ""
-    return plan.StringMatch("regex", f"{flags}{re2.escape(prefix)}(?:/.*)?")
+    return plan.StringMatch("separated_prefix", prefix, ignore_case)
 
 
 def _header(message: route_components_pb2.HeaderMatcher, path: str, problems: Problems) -> plan.HeaderMatch:
@@ -94,7 +110,7 @@ def _header(message: route_components_pb2.HeaderMatcher, path: str, problems: Pr
         problems.add(f"{path}.name", "is missing")
     kind = message.WhichOneof("header_match_specifier")
     invert = message.invert_match
-    value = None
+    value = between = None
     if kind == "present_match":
         invert ^= not message.present_match
     elif kind == "string_match":
@@ -109,7 +125,18 @@ def _header(message: route_components_pb2.HeaderMatcher, path: str, problems: Pr
         value = plan.StringMatch("contains", message.contains_match)
     elif kind == "safe_regex_match":
         value = plan.StringMatch("regex", pattern(message.safe_regex_match, f"{path}.safe_regex_match", problems))
-    return plan.HeaderMatch(name, value, invert)
+    elif kind == "range_match":
+        between = (message.range_match.start, message.range_match.end)
+    return plan.HeaderMatch(name, value, invert, message.treat_missing_header_as_empty, between)
+
+
+def _query(message: route_components_pb2.QueryParameterMatcher, path: str, problems: Problems) -> plan.QueryMatch:
+    if not message.name:
+        problems.add(f"{path}.name", "is missing")
+    kind = message.WhichOneof("query_parameter_match_specifier")
+    if kind == "string_match":
+        return plan.QueryMatch(message.name, string(message.string_match, f"{path}.string_match", problems))
+    return plan.QueryMatch(message.name, None, kind == "present_match" and not message.present_match)
 
 
 def string(message: string_pb2.StringMatcher, path: str, problems: Problems) -> plan.StringMatch:

@@ -2,91 +2,46 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
-from envoy.config.core.v3 import base_pb2
 from envoy.config.route.v3 import route_components_pb2, route_pb2
-from envoy.extensions.retry.host.previous_hosts.v3 import previous_hosts_pb2
 
 from tage.sidecar import plan
-from tage.sidecar.translate import match, upgrade
+from tage.sidecar.translate import action, answers, hash_policy, match, mutations, retry, upgrade
 from tage.sidecar.translate.draft import INHERIT
 from tage.sidecar.translate.problem import Problems
-from tage.sidecar.translate.shape import Extension, Only, Shape, leaf
-from tage.sidecar.translate.values import milliseconds
+from tage.sidecar.translate.shape import Only, Shape, leaf
+from tage.sidecar.translate.values import optional_milliseconds
 
-RETRY_CONDITIONS = frozenset({
-    "5xx", "gateway-error", "reset", "reset-before-request", "connect-failure", "refused-stream", "retriable-4xx",
-    "retriable-status-codes", "cancelled", "deadline-exceeded", "internal", "resource-exhausted", "unavailable",
-})  # fmt: skip
-
-_RETRY_POLICY = Shape(
-    "envoy.config.route.v3.RetryPolicy",
-    {
-        "retry_on": leaf,
-        "num_retries": leaf,
-        "per_try_timeout": leaf,
-        "retriable_status_codes": leaf,
-        "retry_back_off": Shape(
-            "envoy.config.route.v3.RetryPolicy.RetryBackOff", {"base_interval": leaf, "max_interval": leaf}
-        ),
-        # Another host than the one that failed, if there is one: what Tage's retries look for, asked or not.
-        "retry_host_predicate": Extension(
-            "retry host predicate",
-            Shape("envoy.config.route.v3.RetryPolicy.RetryHostPredicate", ("name", "typed_config")),
-            (
-                previous_hosts_pb2.PreviousHostsPredicate,
-                Shape("envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate"),
-            ),
-        ),
-    },
-    harmless={
-        "host_selection_retry_max_attempts": "how often to pick again for a host that was not tried before; Tage picks "
-        "up to five times, and in both the request then goes to the last one picked"
-    },
-)
-_WEIGHTED = Shape(
-    "envoy.config.route.v3.WeightedCluster",
-    {"clusters": Shape("envoy.config.route.v3.WeightedCluster.ClusterWeight", ("name", "weight"))},
-    harmless={"runtime_key_prefix": "names runtime keys that override weights; there is no runtime to set them in"},
-)
-_ACTION = Shape(
-    "envoy.config.route.v3.RouteAction",
-    {
-        "cluster": leaf,
-        "weighted_clusters": _WEIGHTED,
-        "timeout": leaf,
-        "idle_timeout": leaf,
-        "retry_policy": _RETRY_POLICY,
-        "prefix_rewrite": leaf,
-        "auto_host_rewrite": Only(False),
-        "upgrade_configs": upgrade.OF_ROUTE,
-        # No limit; any other is refused.
-        "max_stream_duration": Shape(
-            "envoy.config.route.v3.RouteAction.MaxStreamDuration", {"max_stream_duration": Only(0)}
-        ),
-    },
-)
-_DIRECT = Shape(
-    "envoy.config.route.v3.DirectResponseAction",
-    {
-        "status": leaf,
-        "body": Shape("envoy.config.core.v3.DataSource", ("inline_string", "inline_bytes")),
-    },
-)
+_NO_METADATA = "read by filters and access logs that ask for it; those are refused"
 _ROUTE = Shape(
     "envoy.config.route.v3.Route",
-    {"name": leaf, "match": match.ROUTE_MATCH, "route": _ACTION, "direct_response": _DIRECT},
+    {
+        "name": leaf,
+        "match": match.ROUTE_MATCH,
+        "route": action.ACTION,
+        "redirect": answers.REDIRECT,
+        "direct_response": answers.DIRECT,
+        **mutations.FIELDS,
+    },
     harmless={
-        "metadata": "read by filters and access logs that ask for it; those are refused",
+        "metadata": _NO_METADATA,
         "decorator": "names spans; tracing is refused where it would be switched on",
         "stat_prefix": "names statistics; Tage counts each route under its own name",
     },
 )
 _VIRTUAL_HOST = Shape(
     "envoy.config.route.v3.VirtualHost",
-    {"name": leaf, "domains": leaf, "routes": _ROUTE, "retry_policy": _RETRY_POLICY},
-    harmless={"metadata": "read by filters and access logs that ask for it; those are refused"},
+    {
+        "name": leaf,
+        "domains": leaf,
+        "routes": _ROUTE,
+        "require_tls": Only("NONE", "ALL"),
+        "retry_policy": retry.RETRY_POLICY,
+        "request_mirror_policies": action.MIRROR,
+        **mutations.FIELDS,
+    },
+    harmless={"metadata": _NO_METADATA},
 )
 ROUTES = Shape(
     "envoy.config.route.v3.RouteConfiguration",
@@ -95,12 +50,21 @@ ROUTES = Shape(
         "virtual_hosts": _VIRTUAL_HOST,
         "validate_clusters": leaf,
         "max_direct_response_body_size_bytes": leaf,
+        "most_specific_header_mutations_wins": leaf,
+        "ignore_port_in_host_matching": leaf,
+        "request_mirror_policies": action.MIRROR,
+        **mutations.FIELDS,
     },
-    harmless={
-        "metadata": "read by filters and access logs that ask for it; those are refused",
-        "most_specific_header_mutations_wins": "orders header mutations; those are refused",
-    },
+    harmless={"metadata": _NO_METADATA},
 )
+
+
+class _Outer(NamedTuple):
+    """What routes take over from what they stand in, where they say nothing themselves."""
+
+    body_limit: int
+    mirrors: list[plan.Mirror]
+    retry: plan.RetryPolicy | None = None
 
 
 def translate(message: route_pb2.RouteConfiguration, path: str, problems: Problems) -> plan.Routes:
@@ -120,6 +84,7 @@ def build(message: route_pb2.RouteConfiguration, name: str, path: str, problems:
     limit = 4096
     if message.HasField("max_direct_response_body_size_bytes"):
         limit = message.max_direct_response_body_size_bytes.value
+    outer = _Outer(limit, action.mirrors(message.request_mirror_policies, f"{dot}request_mirror_policies", problems))
     hosts = []
     names: set[str] = set()
     domains: set[str] = set()
@@ -131,9 +96,15 @@ def build(message: route_pb2.RouteConfiguration, name: str, path: str, problems:
             problems.add(f"{at}.name", f"'{host.name}' is taken by another virtual host")
         names.add(host.name)
         _check_domains(host.domains, domains, at, problems)
-        routes = [_route(route, host, limit, f"{at}.routes[{j}]", at, problems) for j, route in enumerate(host.routes)]
-        hosts.append(plan.VirtualHost(host.name, list(host.domains), routes))
-    return plan.Routes(name, hosts)
+        hosts.append(_virtual_host(host, outer, at, problems))
+    return plan.Routes(
+        name,
+        hosts,
+        mutations.request(message, path, problems),
+        mutations.response(message, path, problems),
+        message.most_specific_header_mutations_wins,
+        message.ignore_port_in_host_matching,
+    )
 
 
 def _check_domains(domains: Any, taken: set[str], path: str, problems: Problems) -> None:
@@ -150,126 +121,88 @@ def _check_domains(domains: Any, taken: set[str], path: str, problems: Problems)
         taken.add(domain.lower())
 
 
-def _route(
-    message: route_components_pb2.Route,
-    host: route_components_pb2.VirtualHost,
-    body_limit: int,
-    path: str,
-    host_path: str,
-    problems: Problems,
-) -> plan.Route:
-    found = match.translate(message, path, problems)
-    if message.HasField("direct_response"):
-        direct = _direct(message.direct_response, body_limit, f"{path}.direct_response", problems)
-        if found.connect and 200 <= direct.status < 300:
-            problems.add(f"{path}.direct_response.status", "would tell the client of CONNECT that its tunnel is open")
-        return plan.Route(found, message.name, direct=direct, idle_timeout=INHERIT)
-    if not message.HasField("route"):
-        if message.WhichOneof("action") is None:
-            problems.add(path, "needs one of route and direct_response")
-        return plan.Route(found, message.name)
-    action, at = message.route, f"{path}.route"
-    if action.prefix_rewrite and message.match.WhichOneof("path_specifier") not in ("prefix", "path"):
-        problems.add(f"{at}.prefix_rewrite", "is not supported with this match (only with prefix or path)")
-    retry = None
-    if action.HasField("retry_policy"):
-        retry = _retry(action.retry_policy, f"{at}.retry_policy", problems)
-    elif host.HasField("retry_policy"):
-        retry = _retry(host.retry_policy, f"{host_path}.retry_policy", problems)
-    return plan.Route(
-        found,
-        message.name,
-        clusters=_clusters(action, at, problems),
-        timeout=_timeout(action, "timeout", 15_000, at, problems),
-        idle_timeout=_timeout(action, "idle_timeout", INHERIT, at, problems),
-        retry=retry,
-        prefix_rewrite=action.prefix_rewrite,
-        upgrades=upgrade.translate(action.upgrade_configs, f"{at}.upgrade_configs", problems),
-        connect_terminates=_terminates(action, f"{at}.upgrade_configs", problems),
+def _virtual_host(
+    host: route_components_pb2.VirtualHost, outer: _Outer, path: str, problems: Problems
+) -> plan.VirtualHost:
+    if host.request_mirror_policies:
+        at = f"{path}.request_mirror_policies"
+        outer = outer._replace(mirrors=action.mirrors(host.request_mirror_policies, at, problems))
+    if host.HasField("retry_policy"):
+        outer = outer._replace(retry=retry.translate(host.retry_policy, f"{path}.retry_policy", problems))
+    return plan.VirtualHost(
+        host.name,
+        list(host.domains),
+        [_route(route, outer, f"{path}.routes[{i}]", problems) for i, route in enumerate(host.routes)],
+        mutations.request(host, path, problems),
+        mutations.response(host, path, problems),
+        host.require_tls == route_components_pb2.VirtualHost.ALL,
     )
 
 
-def _terminates(action: route_components_pb2.RouteAction, path: str, problems: Problems) -> bool:
-    result = False
-    for i, config in enumerate(action.upgrade_configs):
-        if config.HasField("connect_config"):
-            result = True
-            if config.upgrade_type.upper() != "CONNECT":
-                problems.add(f"{path}[{i}].connect_config", "only an upgrade_type CONNECT may have it")
-    return result
+def _route(message: route_components_pb2.Route, outer: _Outer, path: str, problems: Problems) -> plan.Route:
+    found = match.translate(message, path, problems)
+    headers = (mutations.request(message, path, problems), mutations.response(message, path, problems))
+    if message.HasField("direct_response"):
+        direct = answers.direct(message.direct_response, outer.body_limit, f"{path}.direct_response", problems)
+        if found.connect and 200 <= direct.status < 300:
+            problems.add(f"{path}.direct_response.status", "would tell the client of CONNECT that its tunnel is open")
+        return _answered(found, message.name, headers, direct=direct)
+    if message.HasField("redirect"):
+        redirect = answers.redirect(message.redirect, f"{path}.redirect", problems)
+        if found.connect:
+            problems.add(f"{path}.redirect", "is not supported with connect_matcher: CONNECT has no path")
+        return _answered(found, message.name, headers, redirect=redirect)
+    if not message.HasField("route"):
+        if message.WhichOneof("action") is None:
+            problems.add(path, "needs one of route, redirect and direct_response")
+        return plan.Route(found, message.name)
+    return _forwarded(message, found, headers, outer, f"{path}.route", problems)
 
 
-def _timeout(message: Any, field: str, default: int, path: str, problems: Problems) -> int:
-    if not message.HasField(field):
-        return default
-    return milliseconds(getattr(message, field), f"{path}.{field}", problems)
+Headers = tuple[plan.HeaderMutations | None, plan.HeaderMutations | None]
 
 
-def _clusters(action: route_components_pb2.RouteAction, path: str, problems: Problems) -> list[plan.WeightedCluster]:
-    kind = action.WhichOneof("cluster_specifier")
-    if kind == "cluster":
-        if not action.cluster:
-            problems.add(f"{path}.cluster", "is empty")
-        return [plan.WeightedCluster(action.cluster)]
-    if kind != "weighted_clusters":
-        if kind is None:
-            problems.add(path, "needs one of cluster and weighted_clusters")
-        return []
-    found = []
-    for i, cluster in enumerate(action.weighted_clusters.clusters):
-        at = f"{path}.weighted_clusters.clusters[{i}]"
-        if not cluster.name:
-            problems.add(f"{at}.name", "is missing")
-        if not cluster.HasField("weight"):
-            problems.add(f"{at}.weight", "is missing")
-        elif cluster.weight.value:  # 0: it gets nothing
-            found.append(plan.WeightedCluster(cluster.name, cluster.weight.value))
-    if sum(cluster.weight for cluster in found) not in range(1, 1 << 32):
-        problems.add(f"{path}.weighted_clusters", "the weights must add up to a number from 1 to 4294967295")
-    return found
+def _answered(found: plan.RouteMatch, name: str, headers: Headers, **how: Any) -> plan.Route:
+    return plan.Route(found, name, idle_timeout=INHERIT, request_headers=headers[0], response_headers=headers[1], **how)
 
 
-def _retry(message: route_components_pb2.RetryPolicy, path: str, problems: Problems) -> plan.RetryPolicy | None:
-    """None where nothing is retried."""
-    conditions = [part.strip() for part in message.retry_on.split(",") if part.strip()]
-    for condition in conditions:
-        if condition not in RETRY_CONDITIONS:
-            problems.add(f"{path}.retry_on", f"'{condition}' is not supported")
-    for i, status in enumerate(message.retriable_status_codes):
-        if not 100 <= status <= 599:
-            problems.add(f"{path}.retriable_status_codes[{i}]", f"{status} is not an HTTP status")
-    base, longest = 25, 250
-    if message.HasField("retry_back_off"):
-        at, back_off = f"{path}.retry_back_off", message.retry_back_off
-        if not back_off.HasField("base_interval"):
-            problems.add(f"{at}.base_interval", "is missing")
-        base = milliseconds(back_off.base_interval, f"{at}.base_interval", problems, zero=False)
-        longest = base * 10
-        if back_off.HasField("max_interval"):
-            longest = milliseconds(back_off.max_interval, f"{at}.max_interval", problems, zero=False)
-            if longest < base:
-                problems.add(f"{at}.max_interval", "must not be shorter than base_interval")
-    attempts = message.num_retries.value if message.HasField("num_retries") else 1
-    per_try = _timeout(message, "per_try_timeout", 0, path, problems)
-    if not conditions or not attempts:
-        return None
-    return plan.RetryPolicy(conditions, attempts, per_try, list(message.retriable_status_codes), base, longest)
-
-
-def _direct(
-    message: route_components_pb2.DirectResponseAction, limit: int, path: str, problems: Problems
-) -> plan.DirectResponse:
-    if not 200 <= message.status <= 599:
-        problems.add(f"{path}.status", f"{message.status} is not an HTTP status from 200 to 599")
-    return plan.DirectResponse(message.status, _body(message.body, limit, f"{path}.body", problems))
-
-
-def _body(body: base_pb2.DataSource, limit: int, path: str, problems: Problems) -> str:
-    data = body.inline_bytes or body.inline_string.encode()
-    if len(data) > limit:
-        problems.add(path, f"{len(data)} bytes: at most {limit} (max_direct_response_body_size_bytes)")
-    try:
-        return data.decode()
-    except UnicodeDecodeError:
-        problems.add(path, "is not UTF-8 text")
-        return ""
+def _forwarded(
+    message: route_components_pb2.Route,
+    found: plan.RouteMatch,
+    headers: Headers,
+    outer: _Outer,
+    path: str,
+    problems: Problems,
+) -> plan.Route:
+    """`path` is that of its `route`."""
+    how = message.route
+    rewrites = action.rewrites(how, found.connect, path, problems)
+    policy = outer.retry
+    if how.HasField("retry_policy"):
+        policy = retry.translate(how.retry_policy, f"{path}.retry_policy", problems)
+    mirrors = action.mirrors(how.request_mirror_policies, f"{path}.request_mirror_policies", problems)
+    return plan.Route(
+        found,
+        message.name,
+        clusters=action.clusters(how, path, problems),
+        timeout=optional_milliseconds(how, "timeout", 15_000, path, problems),
+        idle_timeout=optional_milliseconds(how, "idle_timeout", INHERIT, path, problems),
+        retry=policy,
+        prefix_rewrite=rewrites.prefix,
+        upgrades=upgrade.translate(how.upgrade_configs, f"{path}.upgrade_configs", problems),
+        connect_terminates=action.terminates(how, f"{path}.upgrade_configs", problems),
+        cluster_header=how.cluster_header.lower(),
+        regex_rewrite=rewrites.regex,
+        host_rewrite=rewrites.host,
+        host_rewrite_header=rewrites.host_header,
+        host_rewrite_path=rewrites.host_path,
+        append_forwarded_host=how.append_x_forwarded_host,
+        request_headers=headers[0],
+        response_headers=headers[1],
+        mirrors=mirrors or outer.mirrors,
+        hash_policies=hash_policy.translate(how.hash_policy, f"{path}.hash_policy", problems),
+        metadata_match=action.metadata_match(how.metadata_match, f"{path}.metadata_match", problems),
+        max_stream_duration=optional_milliseconds(
+            how.max_stream_duration, "max_stream_duration", -1, f"{path}.max_stream_duration", problems
+        ),
+    )

@@ -8,8 +8,12 @@ from functools import lru_cache
 
 from envoy.config.core.v3 import address_pb2, config_source_pb2
 from envoy.type.matcher.v3 import regex_pb2
+from envoy.type.v3 import percent_pb2
 from google.protobuf import duration_pb2
+from google.protobuf.message import Message
 
+from tage.dataplane.routing.regex import RegexRewrite
+from tage.sidecar import plan
 from tage.sidecar.translate.draft import FETCH_TIMEOUT, Source
 from tage.sidecar.translate.problem import Problems
 from tage.sidecar.translate.shape import Only, Shape, leaf
@@ -23,6 +27,15 @@ REGEX = Shape(
     harmless={
         "google_re2": "RE2 is the only engine, and the message's one field, a program size, is deprecated and unused"
     },
+)
+_DENOMINATORS = {
+    percent_pb2.FractionalPercent.TEN_THOUSAND: 10_000,
+    percent_pb2.FractionalPercent.MILLION: 1_000_000,
+}
+FRACTION = Shape(
+    "envoy.config.core.v3.RuntimeFractionalPercent",
+    {"default_value": Shape("envoy.type.v3.FractionalPercent", ("numerator", "denominator"))},
+    harmless={"runtime_key": "names a runtime key that overrides the value; there is no runtime to set it in"},
 )
 SOCKET_ADDRESS = Shape(
     "envoy.config.core.v3.SocketAddress",
@@ -52,6 +65,13 @@ def milliseconds(value: duration_pb2.Duration, path: str, problems: Problems, *,
     if not result and not zero:
         problems.add(path, "must be greater than zero")
     return result
+
+
+def optional_milliseconds(message: Message, field: str, default: int, path: str, problems: Problems) -> int:
+    """As `milliseconds`, of the field of the message at `path`; `default` where it is not set."""
+    if not message.HasField(field):
+        return default
+    return milliseconds(getattr(message, field), f"{path}.{field}", problems)
 
 
 def socket_address(
@@ -98,6 +118,32 @@ def pattern(regex: regex_pb2.RegexMatcher, path: str, problems: Problems) -> str
     if error:
         problems.add(f"{path}.regex", f"'{regex.regex}' is not a regular expression of RE2: {error}")
     return regex.regex
+
+
+REWRITE = Shape("envoy.type.matcher.v3.RegexMatchAndSubstitute", {"pattern": REGEX, "substitution": leaf})
+
+
+def rewrite(message: regex_pb2.RegexMatchAndSubstitute, path: str, problems: Problems) -> plan.RegexRewrite:
+    """A pattern that compiles, and a substitution that fits it and can stand in a head."""
+    regex = pattern(message.pattern, f"{path}.pattern", problems)
+    header_value(message.substitution, f"{path}.substitution", problems)
+    if not _pattern_error(regex):
+        try:
+            RegexRewrite(regex.encode(), message.substitution.encode())
+        except ValueError as error:
+            problems.add(f"{path}.substitution", str(error))
+    return plan.RegexRewrite(regex, message.substitution)
+
+
+def header_value(text: str, path: str, problems: Problems) -> str:
+    """What becomes part of a head: without control characters."""
+    if any(ord(c) < 32 or ord(c) == 127 for c in text):
+        problems.add(path, "must not contain control characters")
+    return text
+
+
+def fraction(message: percent_pb2.FractionalPercent) -> plan.Fraction:
+    return plan.Fraction(message.numerator, _DENOMINATORS.get(message.denominator, 100))
 
 
 @lru_cache(maxsize=256)

@@ -153,8 +153,8 @@ def chain(**fields: Any) -> dict[str, Any]:
         (manager(rds={"config_source": ADS}), f"{M}.rds.route_config_name", "is missing"),
         (manager(rds={"route_config_name": "r"}), f"{M}.rds.config_source", "must be {ads: {}"),
         (
-            manager(route_config=routes({"match": {"prefix": "/"}, "redirect": {}})),
-            f"{M}.route_config.virtual_hosts[0].routes[0].redirect",
+            manager(route_config=routes({"match": {"prefix": "/"}, "non_forwarding_action": {}})),
+            f"{M}.route_config.virtual_hosts[0].routes[0].non_forwarding_action",
             "not supported",
         ),
         (
