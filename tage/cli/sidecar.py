@@ -32,6 +32,10 @@ def sidecar(
     label: Annotated[
         list[str] | None, typer.Option(metavar="NAME=VALUE", help="Another label. Repeatable.", show_default=False)
     ] = None,
+    locality: Annotated[
+        str,
+        typer.Option(metavar="REGION/ZONE/SUBZONE", help="Where it is, for load balancing.", show_default=False),
+    ] = "",
     namespace: Annotated[str, typer.Option(metavar="NS", help="The application's namespace.")] = "default",
     instance: Annotated[
         str, typer.Option(metavar="NAME", help="This instance's name. Default: SERVICE-VERSION.", show_default=False)
@@ -71,6 +75,7 @@ def sidecar(
     for option, value in (
         ("--service", service),
         ("--version", version),
+        ("--locality", locality),
         ("--namespace", namespace),
         ("--instance", instance),
         ("--address", address),

@@ -6,13 +6,15 @@ from tage.config.networking import Spec
 
 
 class MeshInstance(Spec, frozen=True):
-    """`replicas` equal processes. `$HOST` and `$PORT` in `command` are replaced; both are in the environment too."""
+    """`replicas` equal processes. `$HOST` and `$PORT` in `command` are replaced; both are in the environment too.
+    `locality` says where they are, region/zone/subzone or less; only load balancing asks."""
 
     command: str
     version: str = ""
     replicas: int = 1
     env: dict[str, str] = {}
     labels: dict[str, str] = {}
+    locality: str = ""
 
 
 class MeshService(Spec, frozen=True):

@@ -38,6 +38,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--namespace", metavar="NS", default="default")
     parser.add_argument("--version", metavar="V", default="", help="the label `version`")
     parser.add_argument("--label", metavar="K=V", action="append", default=[], help="another label; repeatable")
+    parser.add_argument("--locality", metavar="REGION/ZONE/SUBZONE", default="", help="where this instance is")
     parser.add_argument("--instance", metavar="NAME", default="", help="this instance's own name")
     parser.add_argument("--address", metavar="IP", default="127.0.0.1", help="where the sidecar listens")
     parser.add_argument(
@@ -74,6 +75,9 @@ def controlled(options: argparse.Namespace) -> Bootstrap:
         labels[name] = value
     if options.version:
         labels["version"] = options.version
+    steps = options.locality.split("/")
+    if len(steps) > 3 or (options.locality and not all(steps)):
+        raise UsageError(f"--locality {options.locality}: give REGION, REGION/ZONE or REGION/ZONE/SUBZONE")
     identity = Identity(
         instance=options.instance or "-".join(part for part in (options.service or "client", options.version) if part),
         service=options.service,
@@ -83,6 +87,7 @@ def controlled(options: argparse.Namespace) -> Bootstrap:
         outbound_port=options.outbound_port,
         inbound_port=options.inbound_port,
         app=app,
+        locality=options.locality,
     )
     return Bootstrap(identity.node(), (options.address, ADMIN_PORT), Control(options.control))
 

@@ -8,7 +8,8 @@ import msgspec
 
 
 class Identity(msgspec.Struct, frozen=True):
-    """`address` is where the sidecar listens; `app` where the application does, host and port, empty without one."""
+    """`address` is where the sidecar listens; `app` where the application does, host and port, empty without one.
+    `locality` is region/zone/subzone, or less."""
 
     instance: str
     service: str = ""
@@ -18,6 +19,7 @@ class Identity(msgspec.Struct, frozen=True):
     outbound_port: int = 15_001
     inbound_port: int = 15_006
     app: tuple[str, int] | None = None
+    locality: str = ""
 
     def node(self) -> dict[str, Any]:
         """envoy.config.core.v3.Node as JSON."""
@@ -32,9 +34,12 @@ class Identity(msgspec.Struct, frozen=True):
         }
         if self.app is not None:
             metadata |= {"APP_ADDRESS": self.app[0], "APP_PORT": str(self.app[1])}
-        return {
+        node: dict[str, Any] = {
             "id": f"sidecar~{self.address}~{self.instance}.{self.namespace}~{self.namespace}.svc.cluster.local",
             "cluster": f"{self.service or self.instance}.{self.namespace}",
             "metadata": metadata,
             "user_agent_name": "tage",
         }
+        if self.locality:
+            node["locality"] = dict(zip(("region", "zone", "sub_zone"), self.locality.split("/"), strict=False))
+        return node

@@ -159,12 +159,12 @@ def test_meshes() -> None:
     good = MeshInstance("python a.py", "v1", 64, {"A_1": "x"}, {"version": "v1", "tier": "web"})
     assert findings(Mesh([MeshService("a", 80, "http", [good]), MeshService("b")])) == []
     assert findings(Mesh([])) == ["spec.services: must name at least one service"]
-    bad = MeshInstance(" ", "v 1", 65, {"1A": "x", "B": "\0"}, {"version": "v2"})
+    bad = MeshInstance(" ", "v 1", 65, {"1A": "x", "B": "\0"}, {"version": "v2"}, "region//subzone")
     found = findings(Mesh([MeshService("a"), MeshService("A", 65536), MeshService("a", instances=[good, bad])]))
     assert [finding.removeprefix("spec.services").split(": ")[0] for finding in found] == [
         "[1].name", "[1].port", "[2].name",
         "[2].instances[1].command", "[2].instances[1].replicas", "[2].instances[1].version", "[2].instances[1].env.1A",
-        "[2].instances[1].env.B", "[2].instances[1].labels.version",
+        "[2].instances[1].env.B", "[2].instances[1].locality", "[2].instances[1].labels.version",
     ]  # fmt: skip
 
 

@@ -290,8 +290,19 @@ def test_dynamic(tmp_path: Path) -> None:
         (["--control", "10.0.0.1:15010"], "use a loopback address"),
         (["--control", "127.0.0.1:1", "--app", "127.0.0.1:1"], "which service"),
         (["--control", "127.0.0.1:1", "--label", "x"], "--label x: give NAME=VALUE"),
+        (["--control", "127.0.0.1:1", "--locality", "r/z/s/x"], "--locality r/z/s/x: give REGION"),
+        (["--control", "127.0.0.1:1", "--locality", "r//s"], "--locality r//s: give REGION"),
     ],
 )
 def test_wrong_arguments(arguments: list[str], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         controlled(parse([*arguments, "--run-dir", "/r"]))
+
+
+@pytest.mark.parametrize(
+    ("locality", "expected"),
+    [("", None), ("r", {"region": "r"}), ("r/z/s", {"region": "r", "zone": "z", "sub_zone": "s"})],
+)
+def test_where_it_is(locality: str, expected: dict[str, str] | None) -> None:
+    node = controlled(parse(["--control", "127.0.0.1:1", "--locality", locality, "--run-dir", "/r"])).node
+    assert node.get("locality") == expected

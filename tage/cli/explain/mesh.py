@@ -133,6 +133,7 @@ def _identity(instance: PlannedInstance) -> Identity:
         OUTBOUND_PORT,
         INBOUND_PORT,
         (instance.address, instance.app_port),
+        instance.locality,
     )
 
 

@@ -40,6 +40,7 @@ class PlannedInstance:
     labels: Mapping[str, str]
     argv: tuple[str, ...]
     env: Mapping[str, str]
+    locality: str = ""
 
     def entry(self, ready: bool) -> Instance:
         """How it stands in the registry: callers reach it through its sidecar."""
@@ -51,6 +52,7 @@ class PlannedInstance:
             app_port=self.app_port,
             labels=dict(self.labels),
             ready=ready,
+            locality=self.locality,
         )
 
 
@@ -111,6 +113,7 @@ def plan(name: str, namespace: str, mesh: Mesh, addresses: Addresses, environ: M
                         labels=_labels(service.name, instance),
                         argv=_argv(instance.command, address, addresses.app_port),
                         env=application_environment(environ, address, addresses.app_port, instance.env),
+                        locality=instance.locality,
                     )
                 )
     services = tuple(

@@ -50,6 +50,8 @@ class TagePrograms:
             own += ["--version", instance.version]
         for name, value in instance.labels.items():
             own += ["--label", f"{name}={value}"]
+        if instance.locality:
+            own += ["--locality", instance.locality]
         return [*_sidecar(instance.name, instance.namespace, instance.address, control, run_dir), *own]
 
     def client(self, namespace: str, address: str, control: str, run_dir: Path) -> list[str]:

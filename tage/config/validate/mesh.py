@@ -54,5 +54,7 @@ def _instance(instance: MeshInstance) -> Findings:
         if "\0" in value:
             yield ("env", name), "must not hold a NUL character"
     yield from nested("labels", labels(instance.labels))
+    if instance.locality:
+        yield from named(("locality",), names.locality(instance.locality))
     if instance.labels.get("version", instance.version) != instance.version:
         yield ("labels", "version"), "differs from the field version; keep one of them"

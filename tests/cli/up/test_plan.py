@@ -6,6 +6,7 @@ from pathlib import Path
 
 from tage.cli.up.addresses import Addresses
 from tage.cli.up.plan import PlannedMesh, application_environment, check, infrastructure_environment, plan
+from tage.cli.up.programs import TagePrograms
 from tage.config.mesh import Mesh, MeshInstance, MeshService
 
 ADDRESSES = Addresses("127.1.0.1", tuple(f"127.1.0.{host}" for host in range(2, 10)), 8081)
@@ -26,6 +27,15 @@ def test_every_replica_has_its_own_name_and_address() -> None:
     assert [instance.address for instance in mesh.instances] == [f"127.1.0.{host}" for host in range(3, 8)]
     assert mesh.instances[-1].labels == {"app": "b", "version": "v2", "tier": "back"}
     assert mesh.instances[2].labels == {"app": "a"}
+
+
+def test_where_an_instance_is_stands_in_the_registry_and_in_its_sidecars_arguments(tmp_path: Path) -> None:
+    mesh = planned(MeshService("a", instances=[MeshInstance("x", locality="r/z"), MeshInstance("x")]))
+    (service,) = mesh.registry({})
+    assert [instance.locality for instance in service.instances] == ["r/z", ""]
+    first, second = (TagePrograms().sidecar(instance, "127.0.0.1:1", tmp_path) for instance in mesh.instances)
+    assert first[first.index("--locality") + 1] == "r/z"
+    assert "--locality" not in second
 
 
 def test_names_are_unique_in_the_mesh() -> None:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import pytest
 from envoy.config.core.v3.base_pb2 import Node as NodeProto
 
-from tage.pilot.generate import Node
+from tage.pilot.generate import Node, names
 
 ID = "sidecar~127.1.0.5~reviews-v1-1.shop~shop.svc.cluster.local"
 METADATA: Mapping[str, object] = {
@@ -41,6 +41,13 @@ def test_an_envoy_that_says_nothing():
     assert (node.generator, node.namespace, node.address, node.outbound_port) == ("", "shop", "127.0.0.1", 15001)
     assert not node.has_inbound
     assert Node.from_proto(proto({}, "envoy-7")).namespace == "default"
+
+
+@pytest.mark.parametrize("locality", ["", "r", "r/z", "r/z/s"])
+def test_where_it_is(locality: str):
+    message = proto(METADATA)
+    message.locality.CopyFrom(names.locality(locality))
+    assert Node.from_proto(message).locality == locality
 
 
 @pytest.mark.parametrize(
