@@ -207,6 +207,26 @@ class Cluster(Section, frozen=True):
     """Istio's standard metric labels: destination_service, destination_service_name, destination_version, ..."""
 
 
+# -- HTTP filters ------------------------------------------------------------------------------------------------------
+
+
+class HttpFilter(msgspec.Struct, frozen=True, omit_defaults=True, tag=True):
+    """One filter of a listener's chain, or a route's settings for the filter of that name. Its kinds are the classes in
+    `AnyFilter`; what a route may say is in `AnyFilterSettings`.
+    Source: envoy...http_connection_manager.v3.HttpFilter, typed_per_filter_config."""
+
+    name: str
+
+
+class FilterDisabled(HttpFilter, frozen=True):
+    """Of a route: not for it. Source: envoy.config.route.v3.FilterConfig.disabled."""
+
+
+AnyFilter = FilterDisabled
+"""Kinds of filters that a listener may have."""
+AnyFilterSettings = FilterDisabled
+
+
 # -- routes ------------------------------------------------------------------------------------------------------------
 
 
@@ -367,6 +387,8 @@ class Route(msgspec.Struct, frozen=True, omit_defaults=True):
     upgrades: dict[str, bool] = {}
     """By protocol (Upgrade's word, or `connect`), in lower case: whether a request may switch to it, whatever the
     listener says. Source: RouteAction.upgrade_configs."""
+    filters: dict[str, AnyFilterSettings] = {}
+    """Settings of its own for filters, by their names; virtual host's and table's included, the route's own first."""
     connect_terminates: bool = False
     """CONNECT ends here and the cluster gets the tunnel's bytes; otherwise it gets the CONNECT request."""
     redirect: Redirect | None = None
@@ -448,6 +470,8 @@ class Http(msgspec.Struct, frozen=True, omit_defaults=True):
     server_name: str = "tage"
     """`server` of answers that the sidecar makes itself."""
     access_logs: list[AccessLog] = []
+    filters: list[AnyFilter] = []
+    """In the order in which requests meet them; the router, which is last, is not among them."""
     upgrades: list[str] = []
     """Protocols to which requests may switch, in lower case; `connect` is the method. Source: upgrade_configs."""
     enable_trailers: bool = False

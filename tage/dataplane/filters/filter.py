@@ -76,9 +76,10 @@ class Exchange(Receiver):
 
     def keep(self, filter, state):
         """For `kept`, until the stream is over; `filter.over` will be called."""
-        if self._kept is None:
-            self._kept = {}
-        self._kept[filter] = state
+        kept: dict = self._kept
+        if kept is None:
+            kept = self._kept = {}
+        kept[filter] = state
 
     def kept(self, filter):
         """What `filter` kept, or None."""

@@ -15,18 +15,26 @@ from tage.dataplane.routing.route import ClusterShare, Fraction, Mirror, Route
 from tage.dataplane.routing.table import RouteTable, VirtualHost
 
 
-def build(routes: Any, stats: Callable[[str], Any] | None = None) -> RouteTable:
-    """A table from a `Routes` section. `stats` gives each route its statistics, by owner.
+def build(
+    routes: Any, stats: Callable[[str], Any] | None = None, settings: Callable[[Any], Any] | None = None
+) -> RouteTable:
+    """A table from a `Routes` section. `stats` gives each route its statistics, by owner; `settings` makes what filters
+    are given from what the route says for them.
 
     Raises ValueError saying which virtual host and route is wrong, and why.
     """
     result = RouteTable(routes.name)
-    for _ in build_in_steps(routes, result, stats):
+    for _ in build_in_steps(routes, result, stats, settings):
         pass
     return result
 
 
-def build_in_steps(routes: Any, result: RouteTable, stats: Callable[[str], Any] | None = None) -> Iterator[None]:
+def build_in_steps(
+    routes: Any,
+    result: RouteTable,
+    stats: Callable[[str], Any] | None = None,
+    settings: Callable[[Any], Any] | None = None,
+) -> Iterator[None]:
     """As `build`, one virtual host a step, so that a worker can carry traffic in between."""
     result.ignore_port = routes.ignore_port
     where = f"routes {routes.name!r}"
@@ -44,6 +52,8 @@ def build_in_steps(routes: Any, result: RouteTable, stats: Callable[[str], Any] 
             name = rule.name or str(index)
             try:
                 route = build_route(rule, of_host)
+                if settings is not None:
+                    route.filters = settings(rule.filters)
             except ValueError as error:
                 raise ValueError(f"{where}, virtual host {host.name!r}, route {name!r}: {error}") from None
             if stats is not None:

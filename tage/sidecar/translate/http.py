@@ -7,7 +7,7 @@ from typing import Any
 from envoy.extensions.filters.http.router.v3 import router_pb2
 
 from tage.sidecar import plan
-from tage.sidecar.translate import access_log, route, upgrade
+from tage.sidecar.translate import access_log, filters, route, upgrade
 from tage.sidecar.translate.draft import ChainDraft
 from tage.sidecar.translate.problem import Problems
 from tage.sidecar.translate.shape import Extension, Only, Shape, leaf, type_name
@@ -30,6 +30,7 @@ _HTTP_FILTER = Extension(
         harmless={"is_optional": "speaks of filters that are not supported; this one is"},
     ),
     (router_pb2.Router, _ROUTER),
+    *filters.listener_kinds(),
 )
 CONNECTION_MANAGER = Shape(
     HCM,
@@ -86,9 +87,7 @@ def translate(
     Routes without a name get that of the listener."""
     if not manager.http_filters or type_name(manager.http_filters[-1].typed_config) != _ROUTER.message:
         problems.add(f"{path}.http_filters", "the last one must be envoy.filters.http.router")
-    elif len(manager.http_filters) > 1 and all(
-        type_name(each.typed_config) == _ROUTER.message for each in manager.http_filters
-    ):
+    elif sum(type_name(each.typed_config) == _ROUTER.message for each in manager.http_filters) > 1:
         problems.add(f"{path}.http_filters", "the router may stand there once")
     stream_idle_timeout = _timeout(manager, "stream_idle_timeout", 300_000, path, problems)
     routes = rds = None
@@ -133,6 +132,7 @@ def _http(manager: Any, routes: str, path: str, problems: Problems) -> plan.Http
         server_name=manager.server_name or default.server_name,
         access_logs=access_log.translate(manager.access_log, f"{path}.access_log", problems),
         upgrades=[name for name, enabled in upgrades.items() if enabled],
+        filters=filters.translate(manager.http_filters, f"{path}.http_filters", problems),
         enable_trailers=manager.http_protocol_options.enable_trailers,
         max_connection_duration=_timeout(common, "max_connection_duration", 0, at, problems),
         max_requests_per_connection=common.max_requests_per_connection.value,

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import msgspec
 from envoy.config.route.v3 import route_components_pb2, route_pb2
 
 from tage.sidecar import plan
-from tage.sidecar.translate import action, answers, hash_policy, match, mutations, retry, upgrade
+from tage.sidecar.translate import action, answers, filters, hash_policy, match, mutations, retry, upgrade
 from tage.sidecar.translate.draft import INHERIT
 from tage.sidecar.translate.problem import Problems
 from tage.sidecar.translate.shape import Only, Shape, leaf
 from tage.sidecar.translate.values import optional_milliseconds
 
 _NO_METADATA = "read by filters and access logs that ask for it; those are refused"
+_PER_FILTER = filters.per_route()
 _ROUTE = Shape(
     "envoy.config.route.v3.Route",
     {
@@ -22,6 +24,7 @@ _ROUTE = Shape(
         "route": action.ACTION,
         "redirect": answers.REDIRECT,
         "direct_response": answers.DIRECT,
+        "typed_per_filter_config": _PER_FILTER,
         **mutations.FIELDS,
     },
     harmless={
@@ -39,6 +42,7 @@ _VIRTUAL_HOST = Shape(
         "require_tls": Only("NONE", "ALL"),
         "retry_policy": retry.RETRY_POLICY,
         "request_mirror_policies": action.MIRROR,
+        "typed_per_filter_config": _PER_FILTER,
         **mutations.FIELDS,
     },
     harmless={"metadata": _NO_METADATA},
@@ -53,6 +57,7 @@ ROUTES = Shape(
         "most_specific_header_mutations_wins": leaf,
         "ignore_port_in_host_matching": leaf,
         "request_mirror_policies": action.MIRROR,
+        "typed_per_filter_config": _PER_FILTER,
         **mutations.FIELDS,
     },
     harmless={"metadata": _NO_METADATA},
@@ -64,6 +69,7 @@ class _Outer(NamedTuple):
 
     body_limit: int
     mirrors: list[plan.Mirror]
+    filters: dict[str, plan.AnyFilterSettings]
     retry: plan.RetryPolicy | None = None
 
 
@@ -84,7 +90,11 @@ def build(message: route_pb2.RouteConfiguration, name: str, path: str, problems:
     limit = 4096
     if message.HasField("max_direct_response_body_size_bytes"):
         limit = message.max_direct_response_body_size_bytes.value
-    outer = _Outer(limit, action.mirrors(message.request_mirror_policies, f"{dot}request_mirror_policies", problems))
+    outer = _Outer(
+        limit,
+        action.mirrors(message.request_mirror_policies, f"{dot}request_mirror_policies", problems),
+        filters.settings(message.typed_per_filter_config, f"{dot}typed_per_filter_config", problems),
+    )
     hosts = []
     names: set[str] = set()
     domains: set[str] = set()
@@ -127,6 +137,8 @@ def _virtual_host(
     if host.request_mirror_policies:
         at = f"{path}.request_mirror_policies"
         outer = outer._replace(mirrors=action.mirrors(host.request_mirror_policies, at, problems))
+    own = filters.settings(host.typed_per_filter_config, f"{path}.typed_per_filter_config", problems)
+    outer = outer._replace(filters=outer.filters | own)
     if host.HasField("retry_policy"):
         outer = outer._replace(retry=retry.translate(host.retry_policy, f"{path}.retry_policy", problems))
     return plan.VirtualHost(
@@ -140,6 +152,11 @@ def _virtual_host(
 
 
 def _route(message: route_components_pb2.Route, outer: _Outer, path: str, problems: Problems) -> plan.Route:
+    own = filters.settings(message.typed_per_filter_config, f"{path}.typed_per_filter_config", problems)
+    return msgspec.structs.replace(_rule(message, outer, path, problems), filters=outer.filters | own)
+
+
+def _rule(message: route_components_pb2.Route, outer: _Outer, path: str, problems: Problems) -> plan.Route:
     found = match.translate(message, path, problems)
     headers = (mutations.request(message, path, problems), mutations.response(message, path, problems))
     if message.HasField("direct_response"):

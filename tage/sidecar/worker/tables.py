@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
+from tage.dataplane.filters.filter import HttpFilter
 from tage.dataplane.native import monotonic_us
 from tage.dataplane.net.reactor import Reactor
 from tage.dataplane.net.tls import ClientTls, ServerTls, TlsError
@@ -30,6 +31,7 @@ from tage.dataplane.upstream.connect import Connector
 from tage.dataplane.upstream.shared import SharedFile
 from tage.sidecar import plan
 from tage.sidecar.worker import tls
+from tage.sidecar.worker.filters import Environment, Filters
 from tage.sidecar.worker.listeners import Listener, keyed
 from tage.sidecar.worker.logs import LogFiles, LogRefused
 from tage.sidecar.worker.own import OwnAddresses
@@ -56,6 +58,8 @@ class Draft:
         self.tcp: dict[tuple[str, str], TcpRoute] = {}
         """By listener and chain."""
         self.access_logs: dict[tuple[str, str], list[AccessLog]] = {}
+        """By listener and chain, of listeners that changed."""
+        self.filters: dict[tuple[str, str], list[HttpFilter] | None] = {}
         """By listener and chain, of listeners that changed."""
         self.server_tls: dict[str, dict[str, ServerTls]] = {}
         """By listener and chain."""
@@ -92,6 +96,7 @@ class Tables:
         self._server_tls: dict[str, dict[str, ServerTls]] = {}
         self.logs = LogFiles(loop, stats)
         self._shared = Shared(shared, stats)
+        self._filters = Filters(Environment(stats))
         self._connector = Connector(loop, reactor, self._connection)
 
     def _connection(self, host: Any) -> Http1UpstreamConnection:
@@ -128,12 +133,13 @@ class Tables:
                 continue
             table = RouteTable(routes.name)
             try:
-                for _ in build_in_steps(routes, table, self._route_stats):
+                for _ in build_in_steps(routes, table, self._route_stats, self._filters.settings):
                     await pause.between()
             except ValueError as error:
                 raise PlanRefused(str(error)) from None
             draft.routes[routes.name] = table
         self._prepare_tcp(draft)
+        await self._prepare_filters(draft, pause)
         await self._prepare_logs(draft, pause)
         await self._prepare_tls(draft, pause)
         await self._shared.clusters.prepare(
@@ -151,6 +157,18 @@ class Tables:
                     draft.tcp[listener.name, key] = _tcp_route(chain.tcp)
                 except ValueError as error:
                     raise PlanRefused(f"listener {listener.name!r}: filter chain {key!r}: {error}") from None
+
+    async def _prepare_filters(self, draft: Draft, pause: _Slices) -> None:
+        for listener in _of_kind(draft.sections, "listener", plan.Listener):
+            if ("listener", listener.name) not in draft.changed:
+                continue
+            for key, chain in keyed(listener):
+                if chain.http is not None:
+                    try:
+                        draft.filters[listener.name, key] = self._filters.chain(chain.http.filters)
+                    except ValueError as error:
+                        raise PlanRefused(f"listener {listener.name!r}: {error}") from None
+                    await pause.between()
 
     async def _prepare_logs(self, draft: Draft, pause: _Slices) -> None:
         for listener in _of_kind(draft.sections, "listener", plan.Listener):
@@ -279,6 +297,8 @@ class Tables:
                 state.routes = draft.routes[chain.http.routes]  # type: ignore[assignment]
             state.sheds = listener.sheds
             state.tcp = draft.tcp.get((listener.name, keys[id(chain)]))  # type: ignore[assignment]
+            if (listener.name, keys[id(chain)]) in draft.filters:
+                state.filters = draft.filters[listener.name, keys[id(chain)]]  # type: ignore[assignment]
             used_logs.update(log.path for log in _access_logs(chain))
             logs = draft.access_logs.get((listener.name, keys[id(chain)]))
             if logs is not None:

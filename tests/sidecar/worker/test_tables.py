@@ -203,8 +203,8 @@ def test_everything_about_a_listener_is_carried_over(worker):
     worker.apply(*WHOLE[:3], plan.Listener("l", "127.0.0.1", 80, chains=[plan.FilterChain(http=http)]), full=True)
     state = worker.state()
     for field in http.__struct_fields__:
-        # access_logs: test_logs.py
-        if field not in ("routes", "stat_prefix", "server_name", "access_logs", "upgrades"):
+        # access_logs: test_logs.py, filters: test_filters.py
+        if field not in ("routes", "stat_prefix", "server_name", "access_logs", "filters", "upgrades"):
             assert getattr(state, field) == getattr(http, field), field
     assert state.server_name == b"me"
     assert state.upgrades == {b"websocket"}
