@@ -170,6 +170,49 @@ class OutlierDetection(msgspec.Struct, frozen=True, omit_defaults=True):
     successful_active_health_check_uneject_host: bool = True
 
 
+class HttpCheck(msgspec.Struct, frozen=True, omit_defaults=True, tag="http"):
+    """One request over HTTP/1.1. Source: envoy.config.core.v3.HealthCheck.HttpHealthCheck."""
+
+    path: str
+    host: str = ""
+    """Empty: the cluster's name. An endpoint may have a name of its own."""
+    method: str = "GET"
+    headers: list[tuple[str, str]] = []
+    expected: list[tuple[int, int]] = []
+    """Statuses of a healthy host, from the first up to, not including, the second. Empty: 200 alone."""
+    retriable: list[tuple[int, int]] = []
+    """Others count towards `unhealthy_threshold` only if they are here; else the host is unhealthy at once."""
+
+
+class TcpCheck(msgspec.Struct, frozen=True, omit_defaults=True, tag="tcp"):
+    """A connection; then `send`, and all of `receive` has to come, in this order. Source: TcpHealthCheck."""
+
+    send: bytes = b""
+    receive: list[bytes] = []
+
+
+class HealthCheck(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Source: envoy.config.core.v3.HealthCheck; names and defaults are its. Times in ms."""
+
+    check: HttpCheck | TcpCheck
+    timeout: int
+    interval: int
+    unhealthy_threshold: int
+    healthy_threshold: int
+    unhealthy_interval: int
+    unhealthy_edge_interval: int
+    healthy_edge_interval: int
+    no_traffic_interval: int = 60_000
+    """As long as the cluster has had no connection, in place of the others."""
+    no_traffic_healthy_interval: int = 60_000
+    initial_jitter: int = 0
+    interval_jitter: int = 0
+    interval_jitter_percent: int = 0
+    reuse_connection: bool = True
+    always_log_failures: bool = False
+    always_log_success: bool = False
+
+
 class Cluster(Section, frozen=True):
     """Source: envoy.config.cluster.v3.Cluster."""
 
@@ -199,6 +242,7 @@ class Cluster(Section, frozen=True):
     """LOGICAL_DNS: one host whose address moves. New connections go to the new address, open ones stay."""
     tls: UpstreamTls | None = None
     outlier_detection: OutlierDetection | None = None
+    health_check: HealthCheck | None = None
     proxy_protocol: Literal[0, 1, 2] = 0
     """The version of the PROXY protocol with whose header each connection begins; 0: with none.
     Source: envoy.extensions.transport_sockets.proxy_protocol.v3."""

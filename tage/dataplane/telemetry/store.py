@@ -187,6 +187,10 @@ class StatGroup:
         """`add` by name, for what counts rarely."""
         self.add(self.layout.offset(name), n)
 
+    def set(self, name: str, value: int) -> None:
+        """`put` by name, for what changes rarely."""
+        self.put(self.layout.offset(name), value)
+
     def record_us(self, us: int) -> None:
         """`record` for Python callers."""
         self.record(us)

@@ -37,17 +37,12 @@ class Connector:
         failure, reason, opened = Failure.CONNECT_FAILURE, "", False
         try:
             async with asyncio.timeout(cluster.connect_timeout / 1000 or None):
-                sock = await self._connect(host, dial.preface if dial is not None else b"")
-                connection = make(host)
-                if cluster.tls is not None:
-                    await self._secure(host, sock, connection)
-                else:
-                    self._reactor.attach(sock, connection)
+                connection = await self.attach(host, make, dial.preface if dial is not None else b"")
                 opened = True
         except TimeoutError:
             cluster.stats.count("upstream_cx_connect_timeout", 1)
             failure, reason = Failure.CONNECT_TIMEOUT, "connection timeout"
-        except _NotSecured as error:
+        except NotSecured as error:
             reason = f"TLS error: {error}"
         except OSError as error:
             # The loop puts words of its own in `strerror`.
@@ -64,6 +59,18 @@ class Connector:
             host.connected(connection)
         else:
             host.dialled(dial, connection)
+
+    async def attach(self, host: Any, make: Callable[[Any], Any], preface: bytes = b"") -> Any:
+        """Connects what `make(host)` gives to the host, over TLS where its cluster has it, and gives it. There is no
+        limit of time. Raises `OSError`, `NotSecured`, and `ValueError` or `OverflowError` for what is no address or no
+        port."""
+        sock = await self._connect(host, preface)
+        connection = make(host)
+        if host.cluster.tls is not None:
+            await self._secure(host, sock, connection)
+        else:
+            self._reactor.attach(sock, connection)
+        return connection
 
     async def _connect(self, host: Any, preface: bytes) -> socket.socket:
         family = socket.AF_INET6 if ":" in host.address else socket.AF_INET
@@ -101,10 +108,10 @@ class Connector:
             transport.abort()
             raise
         if reason:
-            raise _NotSecured(reason)
+            raise NotSecured(reason)
 
 
-class _NotSecured(Exception):
+class NotSecured(Exception):
     """The handshake failed, or the server is not one that is expected here."""
 
 

@@ -19,6 +19,7 @@ cpdef enum HostCell:
 cpdef enum ClusterCell:
     GENERATION = 0
     EJECTED_HOSTS = 1
+    HAD_TRAFFIC = 2
 
 cpdef enum HostFlag:
     FLAG_EJECTED = 1

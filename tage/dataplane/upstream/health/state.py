@@ -21,10 +21,10 @@ if not cython.compiled:
         ],
         start=0,
     )
-    ClusterCell = enum.IntEnum("ClusterCell", ["GENERATION", "EJECTED_HOSTS"], start=0)
+    ClusterCell = enum.IntEnum("ClusterCell", ["GENERATION", "EJECTED_HOSTS", "HAD_TRAFFIC"], start=0)
     HostFlag = enum.IntFlag("HostFlag", ["FLAG_EJECTED", "FLAG_CHECK_FAILED", "FLAG_CHECKED"])
     FLAGS = HostCell.FLAGS
-    GENERATION, EJECTED_HOSTS = ClusterCell
+    GENERATION, EJECTED_HOSTS, HAD_TRAFFIC = ClusterCell
     FLAG_EJECTED, FLAG_CHECK_FAILED, FLAG_CHECKED = HostFlag
 
 
