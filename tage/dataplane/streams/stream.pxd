@@ -66,6 +66,7 @@ cdef class Stream(Deadlines):
     cdef _retry(self)
     cdef _leave_upstream(self)
     cdef _part(self)
+    cdef _report(self, int status, int failure)
     cdef _finish(self)
     cdef _fail(self, object error, str detail)
     cdef _answer(self, object error, int status, bytes body)

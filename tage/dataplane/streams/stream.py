@@ -357,6 +357,7 @@ class Stream(Deadlines):
     def upstream_failed(self, failure, reason):
         self.waiting = False
         self.avoid = self.host
+        self._report(0, failure)
         policy: RetryPolicy = self.route.retry
         if policy is not None and policy.on & RETRY_CONNECT_FAILURE and self._may_retry():
             self._retry()
@@ -420,6 +421,8 @@ class Stream(Deadlines):
     def response(self, head, data, end):
         policy: RetryPolicy = self.route.retry
         status: cython.int = head.status
+        if self.host.monitor is not None:
+            self.host.monitor.result(status, 0)
         if self.head.upgrade is not None and self._agrees(status):
             self._open_tunnel(head, data)
             return
@@ -548,10 +551,13 @@ class Stream(Deadlines):
                 self.cluster.stats.up(_C_REPLAY)
                 self._try(True)
                 return
+            self._report(0, failure)
             self.avoid = self.host
             if policy is not None and policy.on & RETRY_RESET and self._may_retry():
                 self._retry()
                 return
+        else:
+            self._report(0, failure)
         self._fail(_ERRORS[failure], reason)
 
     def upstream_congested(self):
@@ -563,6 +569,11 @@ class Stream(Deadlines):
         if self.held:
             self.held = False
             self.downstream.proceed()
+
+    def _report(self, status, failure):
+        """How the try ended, to outlier detection (`outlier.HostMonitor.result`)."""
+        if self.host.monitor is not None:
+            self.host.monitor.result(status, failure)
 
     # -- retries, time -------------------------------------------------------------------------------------------------
 
@@ -594,6 +605,8 @@ class Stream(Deadlines):
             self.cluster.stats.up(_C_TIMEOUT)
             if self.route.stats is not None:
                 self.route.stats.up(_R_TIMEOUT)
+            if self.upstream is not None and not self.responded and not self.answering:
+                self._report(0, 0)
             self._leave_upstream()
             self._fail(errors.REQUEST_TIMEOUT, "")
             return
@@ -612,6 +625,7 @@ class Stream(Deadlines):
             policy = self.route.retry
             self.try_deadline = 0
             self.avoid = self.host
+            self._report(0, 0)
             self._leave_upstream()
             # As Envoy: a try that timed out counts as a 5xx and as a gateway error.
             if policy.retries_status(504) and self._may_retry():

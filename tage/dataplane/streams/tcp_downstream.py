@@ -331,6 +331,8 @@ class Dialer(Receiver):
     def upstream_failed(self, failure, reason):
         downstream: TcpDownstreamConnection = self.downstream
         if downstream is not None:
+            if downstream._host.monitor is not None:
+                downstream._host.monitor.result(0, failure)
             downstream._connect_failed(failure, reason)
 
 
@@ -362,6 +364,8 @@ class RelayedConnection(UpstreamConnection):
 
     def opened(self):
         self.host.active += 1
+        if self.host.monitor is not None:
+            self.host.monitor.result(200, 0)
         self.tcp_stats.up(_T_OPENED)
         self._opened_at = self.wheel.now_us()
         self.downstream._connected(self)
