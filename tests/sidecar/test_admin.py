@@ -252,7 +252,7 @@ def test_explain(tmp_path: Path) -> None:
     assert page.status == 200
     found = json.loads(page.body)
     assert [(rule["name"], rule["why"]) for rule in found["rules"]] == [
-        ("first", 'header b is "3", wants "2"'),
+        ("first", "wants header b is '2'; it is '3'"),
         ("second", "every path"),
     ]
     assert found["clusters"][0]["endpoints"][0]["address"] == "127.0.0.2"

@@ -129,8 +129,6 @@ def _route(route: findings.Route, answer: findings.Explanation, everything: bool
         drawn = "   <- drawn" if share.drawn else ""
         yield Row("" if at else "goes to", f"{words.percent(share.percent):>{width}}  {share.cluster}{drawn}")
         yield from _settings(share.settings, everything)
-    for mirror in route.mirrors:
-        yield Row("mirrored to", f"{words.percent(mirror.percent)}  {mirror.cluster}")
     requests = [share.request for share in route.shares if share.request is not None]
     for at, request in enumerate(requests):
         if at and request == requests[at - 1]:

@@ -47,6 +47,7 @@ _WORDS = {
 }
 # Envoy's legacy name of :authority is host: the two are one.
 _PSEUDO = {b":method": METHOD, b":authority": AUTHORITY, b"host": AUTHORITY, b":path": PATH, b":scheme": SCHEME}
+_NAMES = {METHOD: "method", AUTHORITY: "host", PATH: "path with query", SCHEME: "scheme"}
 _MAX_SHOWN = 200
 
 
@@ -178,15 +179,16 @@ class HeaderMatcher:
 
     def mismatch(self, head) -> str:
         """"" where it matches, else why not, in the user's words."""
-        if self.matches(head):
-            return ""
-        name = self.name.decode("utf-8", "backslashreplace")
+        return "" if self.matches(head) else f"{self.describe()}; it is {shown(self._text(head))}"
+
+    def describe(self) -> str:
+        """The condition, in the user's words."""
+        name = _NAMES.get(self._pseudo) or f"header {self.name.decode('utf-8', 'backslashreplace')}"
         if self.range is not None:
             wanted = f"is a whole number from {self.range[0]} to {self.range[1] - 1}"
         else:
             wanted = self.value.describe()
-        condition = f"header {name} {'not: ' if self.invert else ''}{wanted}"
-        return f"{condition}; it is {shown(self._text(head))}"
+        return f"{name} {'not: ' if self.invert else ''}{wanted}"
 
 
 def _whole_number(text: bytes):
@@ -216,11 +218,13 @@ class QueryMatcher:
 
     def mismatch(self, path: bytes) -> str:
         """"" where it matches, else why not, in the user's words."""
-        if self.matches(path):
-            return ""
+        return "" if self.matches(path) else f"{self.describe()}; it is {shown(query_value(path, self.name))}"
+
+    def describe(self) -> str:
+        """The condition, in the user's words."""
         name = self.name.decode("utf-8", "backslashreplace")
         wanted = self.value.describe() if self.value is not None else "is absent" if self.absent else "is there"
-        return f"query parameter {name} {wanted}; it is {shown(query_value(path, self.name))}"
+        return f"query parameter {name} {wanted}"
 
 
 def first_value(head, edits, name):

@@ -104,7 +104,10 @@ class MutationSet:
         self.removed = removed
         self._lines = None
         if not removed and all(each.action == APPEND and each.constant for each in mutations):
-            self._lines = b"".join([each.line(None) or b"" for each in mutations])
+            mutation: HeaderMutation
+            self._lines = b""
+            for mutation in mutations:
+                self._lines += mutation.line(None) or b""
 
     def _apply(self, edits, block, record):
         mutation: HeaderMutation

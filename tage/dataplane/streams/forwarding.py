@@ -80,6 +80,22 @@ def request_edits(listener, head, peer):
     return edits
 
 
+def route_edits(edits, head, route, share, record):
+    """What the route, and the share of its clusters that was drawn (None: it has nothing of its own), change in a
+    request that goes on. Envoy's order: headers, the authority, the path; each sees what the client sent and filters
+    made of it, but the authority's last source is the path before its rewrite. `record` gives the operators in headers
+    their values; it may be None where those of route and share are constant."""
+    path: bytes
+    if share is not None and share.request_edits is not None:
+        share.request_edits.apply(edits, head.block, record)
+    if route.request_edits is not None:
+        route.request_edits.apply(edits, head.block, record)
+    route.forward_host(head, edits, share)
+    path = route.path_rewritten(head, edits)
+    if path is not None:
+        edits.path = path
+
+
 def settle_upgrade(listener, route, head):
     """What of the head's `upgrade` is enabled stays there: one protocol, the first, or none. False: it is CONNECT and
     not enabled. h2c is never switched to (RFC 9113, 3.1). `route` is None where there is none."""

@@ -6,6 +6,6 @@ from tage.dataplane.telemetry.access_log.record cimport Record
 
 @cython.final
 cdef class StreamRecord(Record):
-    cdef RequestHead head
-    cdef HeaderEdits edits
+    cdef public RequestHead head
+    cdef public HeaderEdits edits
     cdef ResponseHead answer

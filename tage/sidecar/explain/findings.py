@@ -100,18 +100,12 @@ class Share(Finding, frozen=True):
     """As the upstream gets it; None for connections that are relayed."""
 
 
-class Mirror(Finding, frozen=True):
-    cluster: str
-    percent: float
-
-
 class Route(Finding, frozen=True):
     """The rule that matched."""
 
     name: str
     settings: list[Line] = []
     shares: list[Share] = []
-    mirrors: list[Mirror] = []
     raw: dict[str, Any] = {}
     """The settings as they stand in the plan."""
 

@@ -8,12 +8,20 @@ from __future__ import annotations
 import difflib
 from typing import NamedTuple
 
+import msgspec
+
+from tage.dataplane.native import Random
 from tage.dataplane.protocols.message import RequestHead
 from tage.dataplane.routing.build import build
 from tage.dataplane.routing.route import Route
 from tage.dataplane.routing.table import RouteTable, VirtualHost
 from tage.sidecar import plan
 from tage.sidecar.explain import findings, policies, words
+
+TO_HTTPS = plan.Route(
+    plan.RouteMatch(plan.StringMatch("prefix", "/")), "require_tls", redirect=plan.Redirect(301, "https")
+)
+"""What a virtual host that requires TLS has for requests without."""
 
 MAX_NAMED = 5
 """Domains that are named where none matches."""
@@ -29,27 +37,43 @@ class Found(NamedTuple):
     route: Route | None
 
 
-def find(section: plan.Routes, head: RequestHead) -> Found:
+def find(section: plan.Routes, head: RequestHead, *, draw: bool = False) -> Found:
+    """`draw`: rules for a fraction of the requests are drawn as for a request; otherwise they are passed over."""
     host, domain, why = _virtual_host(section, head.authority)
     if host is None:
         return Found(findings.VirtualHost(why=why), [], 0, None, None)
-    finding = findings.VirtualHost(host.name, domain, why, policies.virtual_host(host))
-    table = build(plan.Routes(section.name, [host]))
-    chosen = table.route(head)
+    settings = policies.virtual_host(host) + policies.table(section)
+    finding = findings.VirtualHost(host.name, domain, why, settings)
+    built = build(msgspec.structs.replace(section, virtual_hosts=[host])).virtual_hosts[0]
     rules: list[findings.Rule] = []
-    built = table.virtual_hosts[0].routes
-    for index, (rule, route) in enumerate(zip(host.routes, built, strict=True), 1):
-        matched = route is chosen
-        why = policies.matched(rule) if matched else mismatch(rule, route, head)
+    if built.secure is not None and built.match(head) is built.secure:
+        return Found(finding, rules, len(host.routes), TO_HTTPS, built.secure)
+    for index, (rule, route) in enumerate(zip(host.routes, built.routes, strict=True), 1):
+        why, matched = _try(rule, route, head, draw)
         rules.append(findings.Rule(index, rule.name, matched, why))
         if matched:
             return Found(finding, rules, len(host.routes) - index, rule, route)
     return Found(finding, rules, 0, None, None)
 
 
+def _try(rule: plan.Route, route: Route, head: RequestHead, draw: bool) -> tuple[str, bool]:
+    """Why the rule matches or not, and whether it does."""
+    reason = route.mismatch(head)
+    if reason:
+        return f"wants {reason}" if "; it is " in reason else reason, False
+    fraction = route.fraction
+    if fraction is not None and fraction.numerator < fraction.denominator:
+        share = f"{words.percent(100 * fraction.numerator / fraction.denominator)} of such requests"
+        if not draw:
+            return f"it takes {share}; this is about the others (--draw draws)", False
+        if not fraction.drawn(Random()):
+            return f"it takes {share}; this one was not drawn", False
+    return policies.matched(rule, route), True
+
+
 def _virtual_host(section: plan.Routes, authority: bytes) -> tuple[plan.VirtualHost | None, str, str]:
     """The virtual host, the domain of it that matches, and in which way; or why there is none."""
-    table = RouteTable(section.name)
+    table = RouteTable(section.name, section.ignore_port)
     by_name: dict[int, plan.VirtualHost] = {}
     for host in section.virtual_hosts:
         built = VirtualHost(host.name, [])
@@ -60,7 +84,7 @@ def _virtual_host(section: plan.Routes, authority: bytes) -> tuple[plan.VirtualH
         return None, "", _no_host(section, authority)
     host = by_name[id(found)]
     for domain, how in sorted(((domain, _how(domain)) for domain in host.domains), key=lambda each: _rank(each[0])):
-        alone = RouteTable("")
+        alone = RouteTable("", section.ignore_port)
         alone.add(found, [domain])
         if alone.find(authority) is not None:
             return host, domain, how
@@ -88,18 +112,3 @@ def _no_host(section: plan.Routes, authority: bytes) -> str:
     more = len(domains) - MAX_NAMED
     rest = f" and {more} more" if more > 0 else ""
     return f"none has the domain {shown}; there are {', '.join(domains[:MAX_NAMED])}{rest}"
-
-
-def mismatch(rule: plan.Route, route: Route, head: RequestHead) -> str:
-    """The first condition of the rule that the request does not meet."""
-    connect = head.upgrade is not None and head.method == b"CONNECT"
-    if route.connect != connect:
-        return "it is for CONNECT requests only" if route.connect else "CONNECT requests need a rule of their own"
-    if not route.path.matches(head.path_only()):
-        return f"path is {words.quoted(head.path_only())}, wants {policies.string_match(rule.match.path)}"
-    for wanted, matcher in zip(rule.match.headers, route.headers, strict=True):
-        if not matcher.matches(head):
-            value = head.header(matcher.name)
-            there = "is absent" if value is None else f"is {words.quoted(value)}"
-            return f"{policies.header_name(wanted.name)} {there}, wants {policies.header_wish(wanted)}"
-    return "another rule matches first"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from tage.dataplane.native import Random
 from tage.dataplane.protocols import errors
 from tage.dataplane.routing.destination import Destination
+from tage.dataplane.routing.route import Route
 from tage.sidecar import plan
 from tage.sidecar.explain import clusters, findings, listeners, policies, routes, upstream
 from tage.sidecar.explain.apart import Question
@@ -73,7 +74,7 @@ def _routed(sections: Sections, http: plan.Http, asked: Asked) -> Explanation:
     described = upstream.described(head)
     section = sections.get(("routes", http.routes), plan.Routes(http.routes))
     assert isinstance(section, plan.Routes)
-    found = routes.find(section, head)
+    found = routes.find(section, head, draw=asked.question.draw)
     answer = Explanation(
         described,
         _refused(errors.NO_ROUTE, "no rule matches" if found.virtual_host.name else "no virtual host is for this host"),
@@ -81,23 +82,44 @@ def _routed(sections: Sections, http: plan.Http, asked: Asked) -> Explanation:
         rules=found.rules,
         rules_left=found.rules_left,
     )
-    connects = upstream.connects(head, http, found.route)
-    rule = found.rule
-    if not connects:
+    if not upstream.connects(head, http, found.route):
         return msgspec.structs.replace(answer, outcome=_refused(errors.NO_CONNECT, errors.NO_CONNECT.reason))
-    if rule is None or found.route is None:
+    rule, route = found.rule, found.route
+    if rule is None or route is None:
         return answer
     name = rule.name or f"#{len(found.rules)}"
-    raw = msgspec.to_builtins(rule, builtin_types=(bytes,))
-    if rule.direct is not None:
-        body = f", {len(rule.direct.body.encode())} bytes" if rule.direct.body else ""
-        outcome = Outcome("answered", f"the sidecar answers {rule.direct.status} itself{body}", rule.direct.status)
-        return msgspec.structs.replace(answer, outcome=outcome, route=findings.Route(name, raw=raw))
-    shares = _shares(found.route, rule.clusters, asked)
-    request = upstream.forwarded(asked, http, found.route)
-    shares = [msgspec.structs.replace(share, request=request) for share in shares]
-    route = findings.Route(name, policies.route(rule), shares, raw=raw)
-    return _forwarded(sections, msgspec.structs.replace(answer, route=route), "forwarded")
+    finding = findings.Route(name, policies.route(rule), raw=msgspec.to_builtins(rule, builtin_types=(bytes,)))
+    if rule.direct is not None or rule.redirect is not None:
+        return msgspec.structs.replace(answer, route=finding, outcome=_answered(rule, route, asked))
+    finding = msgspec.structs.replace(finding, shares=_http_shares(http, rule, route, asked))
+    mirrors = [mirror.cluster for mirror in rule.mirrors]
+    return _forwarded(sections, msgspec.structs.replace(answer, route=finding), "forwarded", mirrors)
+
+
+def _answered(rule: plan.Route, route: Route, asked: Asked) -> Outcome:
+    """By the sidecar itself."""
+    headers = upstream.answered(asked, route)
+    if rule.redirect is not None:
+        text = f"the sidecar redirects, {rule.redirect.status}, to {headers[0].value}"
+        return Outcome("answered", text, rule.redirect.status, headers=headers)
+    assert rule.direct is not None
+    body = f", {len(rule.direct.body.encode())} bytes" if rule.direct.body else ""
+    text = f"the sidecar answers {rule.direct.status} itself{body}"
+    return Outcome("answered", text, rule.direct.status, headers=headers)
+
+
+def _http_shares(http: plan.Http, rule: plan.Route, route: Route, asked: Asked) -> list[findings.Share]:
+    if rule.cluster_header:
+        name = route.cluster_of(asked.head, upstream.edited(asked, http))
+        return [findings.Share(name, 1, 100.0, request=upstream.forwarded(asked, http, route, None))]
+    return [
+        msgspec.structs.replace(
+            share,
+            settings=policies.share(cluster),
+            request=upstream.forwarded(asked, http, route, route.share(index)),
+        )
+        for index, (share, cluster) in enumerate(zip(_shares(route, rule.clusters, asked), rule.clusters, strict=True))
+    ]
 
 
 def _refused(error: errors.ProxyError, why: str) -> Outcome:
@@ -118,16 +140,19 @@ def _relayed(sections: Sections, tcp: plan.Tcp, asked: Asked) -> Explanation:
 # -- both --------------------------------------------------------------------------------------------------------------
 
 
-def _shares(destination: Destination, weighted: Iterable[plan.WeightedCluster], asked: Asked) -> list[findings.Share]:
+def _shares(destination: Destination, weighted: Sequence[plan.WeightedCluster], asked: Asked) -> list[findings.Share]:
     total = sum(destination.weights)
-    drawn = destination.pick_cluster(Random()) if asked.question.draw else None
-    return [findings.Share(each.name, each.weight, 100 * each.weight / total, each.name == drawn) for each in weighted]
+    drawn = destination.pick(Random()) if asked.question.draw else -1
+    return [
+        findings.Share(each.name, each.weight, 100 * each.weight / total, index == drawn)
+        for index, each in enumerate(weighted)
+    ]
 
 
-def _forwarded(sections: Sections, answer: Explanation, kind: str) -> Explanation:
+def _forwarded(sections: Sections, answer: Explanation, kind: str, mirrors: Sequence[str] = ()) -> Explanation:
     """With the clusters, and what comes of it."""
     assert answer.route is not None
-    names = dict.fromkeys(share.cluster for share in answer.route.shares)
+    names = dict.fromkeys([*(share.cluster for share in answer.route.shares), *mirrors])
     found = [clusters.describe(sections, name) for name in names]
     problems = {each.name: each.problem for each in found if each.problem}
     failing = [share for share in answer.route.shares if share.weight and share.cluster in problems]

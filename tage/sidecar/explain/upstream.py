@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from tage.dataplane.net.timers import TimerWheel
+from tage.dataplane.protocols.edits import HeaderEdits
 from tage.dataplane.protocols.http1.decoder import Progress
 from tage.dataplane.protocols.http1.encoder import write_request
 from tage.dataplane.protocols.http1.request import RequestDecoder
-from tage.dataplane.protocols.message import RequestHead
+from tage.dataplane.protocols.message import HeaderBlock, RequestHead
 from tage.dataplane.protocols.writer import ByteWriter
-from tage.dataplane.routing.route import Route
+from tage.dataplane.routing.route import ClusterShare, Route
 from tage.dataplane.streams.context import Context, ListenerState
-from tage.dataplane.streams.forwarding import ask_upgrade, request_edits, settle_upgrade
+from tage.dataplane.streams.forwarding import ask_upgrade, request_edits, route_edits, settle_upgrade
+from tage.dataplane.streams.record import StreamRecord
 from tage.sidecar import plan
 from tage.sidecar.explain.findings import Change, Header, Request
 from tage.sidecar.explain.question import Asked
@@ -33,12 +36,16 @@ def connects(head: RequestHead, http: plan.Http, route: Route | None) -> bool:
     return head.upgrade is None or bool(settle_upgrade(_listener(http), route, head))
 
 
-def forwarded(asked: Asked, http: plan.Http, route: Route) -> Request:
+def edited(asked: Asked, http: plan.Http) -> HeaderEdits:
+    """What every request that goes on gets."""
+    return request_edits(_listener(http), asked.head, asked.source.encode())
+
+
+def forwarded(asked: Asked, http: plan.Http, route: Route, share: ClusterShare | None) -> Request:
     """The head that the upstream gets. Whether the route lets it switch protocols has been settled."""
     head = asked.head
-    edits = request_edits(_listener(http), head, asked.source.encode())
-    if route.prefix_rewrite:
-        edits.path = route.rewrite(head.path)
+    edits = edited(asked, http)
+    route_edits(edits, head, route, share, _record(asked, edits))
     if head.upgrade is not None:
         ask_upgrade(edits, head)
     out = ByteWriter()
@@ -50,6 +57,29 @@ def forwarded(asked: Asked, http: plan.Http, route: Route) -> Request:
     sent = decoder.head
     headers = changes(_headers(head), _headers(sent))
     return Request(_text(sent.method), _text(sent.authority), _text(sent.path), headers)
+
+
+def answered(asked: Asked, route: Route) -> list[Header]:
+    """Headers of an answer that the sidecar makes: what the rules add to it, and where a redirect leads."""
+    edits = HeaderEdits()
+    if route.response_edits is not None:
+        route.response_edits.apply(edits, HeaderBlock(), _record(asked, edits))
+    lines = [line.partition(b": ") for line in edits.extra.splitlines()]
+    found = [Header(_text(name), _text(value)) for name, _, value in lines]
+    if route.redirect is not None:
+        found.insert(0, Header("location", _text(route.location(asked.head))))
+    return found
+
+
+def _record(asked: Asked, edits: HeaderEdits) -> Any:
+    """What operators in headers read, as far as it is known before a request is made."""
+    record: Any = StreamRecord()
+    record.head = asked.head
+    record.edits = edits
+    record.protocol = "HTTP/1.1"
+    record.remote = record.direct_remote = (asked.source, 0)
+    record.server_name = asked.server_name or None
+    return record
 
 
 def changes(before: Sequence[Header], after: Sequence[Header]) -> list[Header]:

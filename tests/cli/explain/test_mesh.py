@@ -64,7 +64,7 @@ def test_files(mesh: str, capsys: pytest.CaptureFixture[str]) -> None:
     found = answer(capsys, "http://reviews/", "-f", mesh, "--from", "web")
     assert found["scope"] == f"web-1.default, by {mesh}"
     assert [(rule["matched"], rule["why"]) for rule in found["rules"]] == [
-        (False, 'header end-user is absent, wants "jason"'),
+        (False, "wants header end-user is 'jason'; it is absent"),
         (True, "every path"),
     ]
     assert shares(found) == [V1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from tage.sidecar import plan
@@ -23,7 +24,7 @@ def test_a_request_that_is_forwarded():
     assert (answer.listener.name, answer.listener.chain) == ("web", "#0")
     assert (answer.virtual_host.name, answer.virtual_host.domain) == ("v", "*")
     assert [(rule.index, rule.name, rule.matched) for rule in answer.rules] == [(1, "testers", False), (2, "all", True)]
-    assert answer.rules[0].why == 'header end-user is "mary", wants "jason"'
+    assert answer.rules[0].why == "wants header end-user is 'jason'; it is 'mary'"
     assert answer.rules[1].why == "every path"
     assert [(share.cluster, share.percent, share.drawn) for share in answer.route.shares] == [
         ("a", 90.0, False),
@@ -49,18 +50,27 @@ def test_rules_behind_the_one_that_matches_are_not_tried():
 @pytest.mark.parametrize(
     ("rule", "why"),
     [
-        (match("/api"), 'path is "/x", wants prefix "/api"'),
-        (plan.RouteMatch(plan.StringMatch("exact", "/X")), 'path is "/x", wants "/X"'),
-        (plan.RouteMatch(plan.StringMatch("regex", "/[0-9]+")), 'path is "/x", wants regex "/[0-9]+"'),
-        (match("/", plan.HeaderMatch("a")), "header a is absent, wants one"),
-        (match("/", plan.HeaderMatch("h", invert=True)), 'header h is "1", wants none'),
-        (match("/", plan.HeaderMatch("h", plan.StringMatch("exact", "2"))), 'header h is "1", wants "2"'),
+        (match("/api"), "wants path begins with '/api'; it is '/x'"),
+        (plan.RouteMatch(plan.StringMatch("exact", "/X")), "wants path is '/X'; it is '/x'"),
         (
-            match("/", plan.HeaderMatch("h", plan.StringMatch("suffix", "1"), invert=True)),
-            'header h is "1", wants other than suffix "1"',
+            plan.RouteMatch(plan.StringMatch("regex", "/[0-9]+")),
+            "wants path matches the expression '/[0-9]+'; it is '/x'",
         ),
-        (match("/", plan.HeaderMatch(":method", plan.StringMatch("exact", "POST"))), 'method is "GET", wants "POST"'),
+        (match("/", plan.HeaderMatch("a")), "wants header a is there; it is absent"),
+        (match("/", plan.HeaderMatch("h", invert=True)), "wants header h not: is there; it is '1'"),
+        (match("/", plan.HeaderMatch("h", plan.StringMatch("exact", "2"))), "wants header h is '2'; it is '1'"),
+        (match("/", plan.HeaderMatch("h", range=(5, 8))), "wants header h is a whole number from 5 to 7; it is '1'"),
+        (
+            match("/", plan.HeaderMatch(":method", plan.StringMatch("exact", "POST"))),
+            "wants method is 'POST'; it is 'GET'",
+        ),
+        (match("/", query=[plan.QueryMatch("z")]), "wants query parameter z is there; it is absent"),
         (match(connect=True), "it is for CONNECT requests only"),
+        (match(fraction=plan.Fraction(0)), "it is for 0 % of the requests"),
+        (
+            match(fraction=plan.Fraction(25)),
+            "it takes 25 % of such requests; this is about the others (--draw draws)",
+        ),
     ],
 )
 def test_why_a_rule_does_not_match(rule, why):
@@ -129,6 +139,26 @@ def test_a_part_is_not_served():
     assert ask(sections(*web(plan.Route(match(), "r", to(a=100, b=0))), *cluster("a"))).served
 
 
+def test_draw_a_fraction():
+    half = plan.Route(match(fraction=plan.Fraction(50)), "half", to("a"))
+    given = sections(*web(half, plan.Route(match(), "rest", to("a"))), *cluster("a"))
+    drawn = {ask(given, draw=True).route.name for _ in range(64)}
+    assert drawn == {"half", "rest"}
+    assert ask(given).route.name == "rest"
+
+
+def test_what_matched():
+    rule = plan.RouteMatch(
+        plan.StringMatch("separated_prefix", "/x"),
+        [plan.HeaderMatch("h", plan.StringMatch("suffix", "1", ignore_case=True))],
+        query=[plan.QueryMatch("q", plan.StringMatch("exact", ""))],
+    )
+    answer = ask(sections(*web(plan.Route(rule, "r", to("a"))), *cluster("a")), "http://x/x/y?q", "h: 1")
+    assert answer.rules[0].why == (
+        "path is '/x' or below it, header h ends with '1' (case ignored) and query parameter q is ''"
+    )
+
+
 def test_draw():
     given = sections(*web(plan.Route(match(), "r", to(a=0, b=3))), *cluster("a"), *cluster("b"))
     assert [share.drawn for share in ask(given, draw=True).route.shares] == [False, True]
@@ -154,6 +184,86 @@ def test_what_the_upstream_sees():
     ]
 
 
+def mutations(name, value, action="append", *removed):
+    return plan.HeaderMutations([plan.HeaderMutation(name, value, action)], list(removed))
+
+
+def test_rewrites_and_header_rules():
+    share = plan.WeightedCluster("b", 1, mutations("x-share", "1"), host_rewrite="not.this")
+    rule = plan.Route(
+        match("/old"),
+        "r",
+        [*to("a"), share],
+        regex_rewrite=plan.RegexRewrite("^/old/(.*)", r"/new/\1"),
+        host_rewrite="b.test",
+        append_forwarded_host=True,
+        request_headers=mutations("x-from", "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%", "overwrite_or_add", "x-secret"),
+    )
+    listener, routes = web(rule)
+    host = msgspec.structs.replace(routes.virtual_hosts[0], request_headers=mutations("x-host", "2"))
+    routes = msgspec.structs.replace(routes, virtual_hosts=[host], request_headers=mutations("x-table", "3"))
+    answer = ask(
+        sections(listener, routes, *cluster("a"), *cluster("b")),
+        "http://x/old/1?q",
+        *("x-secret: s", "x-from: me"),
+        source="10.0.0.1",
+    )
+    first, second = (share.request for share in answer.route.shares)
+    assert (first.authority, first.path) == ("b.test", "/new/1?q")
+    found = changes(first)
+    for expected in (
+        ("changed", "host", "b.test"),
+        ("changed", "x-from", "10.0.0.1"),
+        ("removed", "x-secret", "s"),
+        ("added", "x-host", "2"),
+        ("added", "x-table", "3"),
+        ("added", "x-forwarded-host", "x"),
+    ):
+        assert expected in found
+    assert ("added", "x-share", "1") not in found
+    assert ("added", "x-share", "1") in changes(second)
+    assert [(line.name, line.text) for line in answer.virtual_host.settings] == [
+        ("request headers", "add x-host: 2"),
+        ("table: request headers", "add x-table: 3"),
+    ]
+
+
+def test_a_redirect():
+    redirect = plan.Redirect(308, "https", port=8443, prefix="/new")
+    rule = plan.Route(match("/old"), "r", redirect=redirect, response_headers=mutations("x-a", "1"))
+    answer = ask(sections(*web(rule)), "http://x/old/1?q")
+    assert (answer.outcome.kind, answer.outcome.status, answer.served) == ("answered", 308, True)
+    assert answer.outcome.text == "the sidecar redirects, 308, to https://x:8443/new/1?q"
+    assert [(each.name, each.value) for each in answer.outcome.headers] == [
+        ("location", "https://x:8443/new/1?q"),
+        ("x-a", "1"),
+    ]
+
+
+def test_a_virtual_host_that_requires_tls():
+    listener, routes = web(plan.Route(match(), "r", to("a")))
+    host = msgspec.structs.replace(routes.virtual_hosts[0], require_tls=True)
+    given = sections(listener, msgspec.structs.replace(routes, virtual_hosts=[host]), *cluster("a"))
+    answer = ask(given, "http://x/y")
+    assert (answer.route.name, answer.rules) == ("require_tls", [])
+    assert answer.outcome.text == "the sidecar redirects, 301, to https://x/y"
+    assert ask(given, "http://x/y", "x-forwarded-proto: https").route.name == "r"
+
+
+def test_a_cluster_named_by_a_header():
+    given = sections(*web(plan.Route(match(), "r", cluster_header="x-cluster")), *cluster("b"))
+    assert [share.cluster for share in ask(given, "http://x/", "x-cluster: b").route.shares] == ["b"]
+    assert not ask(given, "http://x/").served
+
+
+def test_mirrors_are_clusters_too():
+    rule = plan.Route(match(), "r", to("a"), mirrors=[plan.Mirror("b", plan.Fraction(5))])
+    answer = ask(sections(*web(rule), *cluster("a")))
+    assert [each.name for each in answer.clusters] == ["a", "b"]
+    assert answer.served, "a copy that is lost is nobody's loss"
+    assert ("mirrored", "5 % to b, as host-shadow") in [(line.name, line.text) for line in answer.route.settings]
+
+
 def test_an_upgrade_goes_on_where_it_is_enabled():
     rule = plan.Route(match(), "r", to("a"))
     asked = ("connection: upgrade", "upgrade: websocket")
@@ -171,7 +281,7 @@ def test_connect():
     assert [(rule.matched, rule.why) for rule in answer.rules] == [(True, "CONNECT")]
     assert answer.served
     plain = ask(sections(*web(plan.Route(match(), "r", to("a")), upgrades=["connect"])), "db:5432", method="CONNECT")
-    assert plain.rules[0].why == "CONNECT requests need a rule of their own"
+    assert plain.rules[0].why == "it is not for CONNECT requests"
 
 
 # -- questions ---------------------------------------------------------------------------------------------------------
