@@ -19,7 +19,7 @@ cdef class HeaderMutation:
     cdef bytes _line
     cdef bytes _constant
     cdef list _parts
-    cdef bytes line(self, Record record)
+    cpdef bytes line(self, Record record)
 
 @cython.final
 cdef class MutationSet:
