@@ -55,9 +55,15 @@ NO_CONNECT = ProxyError("DPE", 501, "CONNECT is not enabled here", "upgrade_fail
 BAD_MAX_FORWARDS = ProxyError("DPE", 400, "malformed Max-Forwards", "invalid_max_forwards")
 NO_TRACE = ProxyError("DPE", 405, "TRACE is not answered by a proxy", "max_forwards_reached", _ALLOW)
 LOOP = ProxyError("-", 508, "loop detected: the request came back to this sidecar too often", "loop_detected")
+OVERLOADED = ProxyError("OM", 503, "overloaded: requests wait too long for this sidecar", "overload")
+FAULT = ProxyError("FI", 503, "fault filter abort", "fault_filter_abort")
+"""The status is what the fault says."""
+RATE_LIMITED = ProxyError("RL", 429, "local_rate_limited", "local_rate_limited")
 CLIENT_GONE = ProxyError("DC", 0, "downstream connection termination", "downstream_remote_disconnect")
 """Nobody is left to answer; counted and logged."""
 DIRECT = ProxyError("-", 200, "direct response", "direct_response")
 """Not an error: the route answers itself."""
 OPTIONS = ProxyError("-", 200, "", "max_forwards_reached", _ALLOW)
 """Not an error either: the request was to go no further."""
+PREFLIGHT = ProxyError("-", 200, "", "cors_response")
+"""Nor is the answer to what a browser asks before it sends a request."""

@@ -50,6 +50,7 @@ cdef class Stream(Deadlines):
     cdef downstream_closed(self)
     cdef downstream_congested(self)
     cdef downstream_drained(self)
+    cdef bint _sheds(self)
     cdef bint _goes_on(self, long long left)
     cdef _edit(self)
     cdef _try(self, bint fresh)

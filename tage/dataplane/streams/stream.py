@@ -90,6 +90,7 @@ _L_ACTIVE = cython.declare(cython.Py_ssize_t, layout.LISTENER.offset("downstream
 _L_RX_RESET = cython.declare(cython.Py_ssize_t, layout.LISTENER.offset("downstream_rq_rx_reset"))
 _L_IDLE = cython.declare(cython.Py_ssize_t, layout.LISTENER.offset("downstream_rq_idle_timeout"))
 _L_MAX_DURATION = cython.declare(cython.Py_ssize_t, layout.LISTENER.offset("downstream_rq_max_duration_reached"))
+_L_SHED = cython.declare(cython.Py_ssize_t, layout.LISTENER.offset("overload.shed"))
 _L_NO_ROUTE = cython.declare(cython.Py_ssize_t, layout.LISTENER.offset("no_route"))
 _R_TOTAL = cython.declare(cython.Py_ssize_t, layout.ROUTE.offset("rq_total"))
 _R_1XX = cython.declare(cython.Py_ssize_t, layout.ROUTE.offset("rq_1xx"))
@@ -154,6 +155,8 @@ class Stream(Deadlines):
         if data is not None:
             self._keep(data)
         self.request_ended = end
+        if self.context.overload.share and self._sheds():
+            return
         if len(head.method) > 4:
             self.forwards = forwards_left(head)
             if self.forwards != UNLIMITED and not self._goes_on(self.forwards):
@@ -168,6 +171,14 @@ class Stream(Deadlines):
                     self.rearm(self.last_activity)
                 return
         self.filtered()
+
+    def _sheds(self):
+        """Whether the request is refused because the worker is overloaded."""
+        if not self.listener.sheds or not self.context.overload.refuses(self.started, self.context.random):
+            return False
+        self.listener.stats.up(_L_SHED)
+        self._fail(errors.OVERLOADED, "")
+        return True
 
     def _goes_on(self, left):
         """Whether Max-Forwards lets the request go on; else it is answered here."""
