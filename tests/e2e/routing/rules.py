@@ -106,11 +106,9 @@ class Book:
         before = self._plain if node == NODE else _by_name(generate(self._snapshot([], []), node))
         after = _by_name(generate(self._snapshot(case.services, resources), node))
         hosts = {host.name: host for host in after[ROUTE].virtual_hosts}
-        known = {host.name: host for host in before[ROUTE].virtual_hosts}
-        names = [host.name for host in after[ROUTE].virtual_hosts if known.get(host.name) != host]
-        assert names, f"{case.id}: the resources change no virtual host"
-        if not case.services:
-            assert all(".svc.cluster.local" not in name for name in names), f"{case.id}: {names} are every case's"
+        known = {host.name for host in before[ROUTE].virtual_hosts}
+        names = [host.name for host in after[ROUTE].virtual_hosts if host.name not in known]
+        assert names, f"{case.id}: the resources make no virtual host"
         own = _clusters(after, before)
         renamed = {name: f"{name}@{case.id}" for name, content in own.items() if name in self.clusters}
         own = {renamed.get(name, name): content | {"name": renamed.get(name, name)} for name, content in own.items()}
@@ -129,6 +127,15 @@ class Book:
         destination_rules = [each for each in everything if each.kind == "DestinationRule"]
         return Snapshot(registry(services), virtual_services, destination_rules)
 
+    @cached_property
+    def _istio_listener(self) -> Message:
+        """With every filter that Pilot would ever ask for, whatever the rules."""
+        route = {"route": [{"destination": {"host": "reviews"}}]}
+        fault = {"delay": {"fixedDelay": "1s", "percentage": {"value": 1}}}
+        http = [{**route, "fault": fault, "corsPolicy": {"allowOrigins": [{"exact": "a"}]}}]
+        asks = load_objects(list(_resources(Case("every-filter", [], http=http))))
+        return generate(self._snapshot([], asks), NODE)[LISTENER][0]
+
     # -- listeners -----------------------------------------------------------------------------------------------------
 
     def _listener(self, file: File, port: int, hosts: list[Json]) -> Json:
@@ -136,7 +143,7 @@ class Book:
             listener = bootstraps.listener(file.name, port, hosts)
             _manager(listener)["http_filters"][:0] = file.filters
             return listener
-        listener, routes = _json(self._plain[LISTENER]), _json(self._plain[ROUTE])
+        listener, routes = _json(self._istio_listener), _json(self._plain[ROUTE])
         listener |= {"name": file.name, "address": bootstraps.address("127.0.0.1", port)}
         manager = _manager(listener)
         manager.pop("rds")
