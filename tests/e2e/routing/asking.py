@@ -9,6 +9,8 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import h11
+
 from tests.e2e.ports import until
 from tests.e2e.routing.case import Ask, Case
 from tests.e2e.routing.services import Backends
@@ -56,7 +58,11 @@ class Asking:
         wrong = []
         for number, ask in enumerate(case.requests):
             ask = ask.of(self.proxy)
-            outcomes = [self._send(file, case, ask.numbered(each)) for each in range(ask.times)]
+            try:
+                outcomes = [self._send(file, case, ask.numbered(each)) for each in range(ask.times)]
+            except (OSError, h11.ProtocolError) as error:
+                self._clients.pop(file).close()
+                return [*wrong, f"requests[{number}] {ask.method} {ask.path}: {type(error).__name__}: {error}"]
             wrong += [f"requests[{number}] {ask.method} {ask.path}: {each}" for each in self._judge(ask, outcomes)]
             if ask.same:
                 wrong += self._compared(f"{case.id}: requests[{number}]", outcomes)

@@ -2,7 +2,7 @@
 
 What is in Istio's words goes the whole way: resources are loaded and validated, and Pilot generates what it would send
 to a sidecar. Of that, the case's virtual hosts stand in the one listener of its file, and clusters get their endpoints
-in place. A cluster that two cases have under one name with different content gets the case's id behind its name.
+in place. A cluster that is a case's own gets its id behind the name.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from google.protobuf.message import Message
 from tage.config.errors import ConfigError
 from tage.config.load import load_objects, load_text
 from tage.config.model import Resource
-from tage.pilot.generate import CLUSTER, ENDPOINT, LISTENER, ROUTE, Node, Snapshot, generate
+from tage.pilot.generate import CLUSTER, ENDPOINT, ROUTE, Node, Snapshot, filters, generate, listeners
 from tage.sidecar.translate import cluster as cluster_translation
 from tage.sidecar.translate import listener as listener_translation
 from tage.sidecar.translate.problem import Problems
@@ -49,15 +49,13 @@ def book() -> Book:
 
 @dataclass
 class Book:
-    """All files' rules. `clusters` are there once `rules` are."""
+    """All files' rules."""
 
     files: list[File]
-    clusters: dict[str, Json] = field(default_factory=dict)
 
     @cached_property
     def rules(self) -> dict[str, Rules]:
         """By case."""
-        self.clusters.update(self._plain_clusters())
         return {case.id: self._of(case, file) for file in self.files for case in file.cases}
 
     def listener(self, file: File, port: int, cases: list[Case]) -> Json:
@@ -65,17 +63,23 @@ class Book:
         hosts = [host for case in cases for host in self.rules[case.id].virtual_hosts]
         return self._listener(file, port, hosts)
 
-    def leads_to(self, cluster: str) -> set[str]:
+    def of_cases(self, cases: list[Case]) -> list[Json]:
+        """The clusters that there are with these."""
+        return [*self.clusters.values(), *(each for case in cases for each in self.rules[case.id].clusters.values())]
+
+    def leads_to(self, cluster: str, case: Case) -> set[str]:
         """The backends of a cluster."""
         names = {port: name for name, port in ports().items()}
-        endpoints = self.clusters[cluster]["load_assignment"].get("endpoints", [])
+        content = (self.clusters | self.rules[case.id].clusters)[cluster]
+        endpoints = content["load_assignment"].get("endpoints", [])
         return {
             names[each["endpoint"]["address"]["socket_address"]["port_value"]]
             for locality in endpoints
             for each in locality["lb_endpoints"]
         }
 
-    def _plain_clusters(self) -> dict[str, Json]:
+    @cached_property
+    def clusters(self) -> dict[str, Json]:
         """Every case's; for those in Envoy's words each service, and each version of the first one."""
         single = {name: [name] for name in SERVICES["reviews"]}
         nothing: Json = {CLUSTER: {}, ENDPOINT: {}}
@@ -94,8 +98,6 @@ class Book:
             hosts = case.virtual_hosts or [{"name": case.host, "domains": [case.host], **(case.virtual_host or {})}]
             found = Rules(hosts, {})
         found.refused = self._refusals(found, file)
-        for name, content in found.clusters.items():
-            self.clusters[name] = content
         return found
 
     # -- Istio's words -------------------------------------------------------------------------------------------------
@@ -110,7 +112,7 @@ class Book:
         names = [host.name for host in after[ROUTE].virtual_hosts if host.name not in known]
         assert names, f"{case.id}: the resources make no virtual host"
         own = _clusters(after, before)
-        renamed = {name: f"{name}@{case.id}" for name, content in own.items() if name in self.clusters}
+        renamed = {name: f"{name}@{case.id}" for name in own}
         own = {renamed.get(name, name): content | {"name": renamed.get(name, name)} for name, content in own.items()}
         return Rules([_replaced(_json(hosts[name]), renamed) for name in names], own)
 
@@ -127,15 +129,6 @@ class Book:
         destination_rules = [each for each in everything if each.kind == "DestinationRule"]
         return Snapshot(registry(services), virtual_services, destination_rules)
 
-    @cached_property
-    def _istio_listener(self) -> Message:
-        """With every filter that Pilot would ever ask for, whatever the rules."""
-        route = {"route": [{"destination": {"host": "reviews"}}]}
-        fault = {"delay": {"fixedDelay": "1s", "percentage": {"value": 1}}}
-        http = [{**route, "fault": fault, "corsPolicy": {"allowOrigins": [{"exact": "a"}]}}]
-        asks = load_objects(list(_resources(Case("every-filter", [], http=http))))
-        return generate(self._snapshot([], asks), NODE)[LISTENER][0]
-
     # -- listeners -----------------------------------------------------------------------------------------------------
 
     def _listener(self, file: File, port: int, hosts: list[Json]) -> Json:
@@ -143,11 +136,13 @@ class Book:
             listener = bootstraps.listener(file.name, port, hosts)
             _manager(listener)["http_filters"][:0] = file.filters
             return listener
-        listener, routes = _json(self._istio_listener), _json(self._plain[ROUTE])
+        routes = _json(self._plain[ROUTE]) | {"virtual_hosts": hosts, "validate_clusters": False}
+        # A filter stands there only where a rule asks something of it.
+        listener = _json(next(listeners.listeners(NODE, filters.asked(message("route", routes)))))
         listener |= {"name": file.name, "address": bootstraps.address("127.0.0.1", port)}
         manager = _manager(listener)
         manager.pop("rds")
-        manager["route_config"] = routes | {"virtual_hosts": hosts, "validate_clusters": False}
+        manager["route_config"] = routes
         return listener
 
     def _refusals(self, rules: Rules, file: File) -> list[str]:
@@ -173,7 +168,6 @@ def _by_name(generated: dict[str, list[Message]]) -> dict[str, Any]:
     return {
         CLUSTER: {each.name: each for each in generated[CLUSTER]},
         ENDPOINT: {each.cluster_name: each for each in generated[ENDPOINT]},
-        LISTENER: generated[LISTENER][0],
         ROUTE: generated[ROUTE][0],
     }
 

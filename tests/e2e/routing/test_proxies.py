@@ -38,7 +38,8 @@ def _bootstrap(ports: dict[str, int], *, refused: bool) -> Json:
     rules = book().rules
     chosen = {file: [case for case in file.cases if refused or not rules[case.id].refused] for file in book().files}
     listeners = [book().listener(file, ports[file.name], cases) for file, cases in chosen.items() if cases]
-    return bootstrap(free_port(), listeners, list(book().clusters.values()))
+    clusters = book().of_cases([case for cases in chosen.values() for case in cases])
+    return bootstrap(free_port(), listeners, clusters)
 
 
 @pytest.fixture(scope="module")
