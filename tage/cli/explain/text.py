@@ -18,7 +18,7 @@ LABEL = 20
 FEW_RULES = 12
 """So many rules that did not match are shown without `--all`: the first ones and the last ones."""
 
-_OFTEN = {"forwarding", "clients", "server", "statistics", "idle timeout"}
+_OFTEN = {"forwarding", "clients", "server", "statistics", "idle timeout", "overload"}
 """Settings that are shown with `--all` only: they seldom say why a request went where it did."""
 
 
@@ -66,6 +66,8 @@ def _steps(answer: findings.Explanation, everything: bool) -> Iterator[Row]:
         yield Row("virtual host", f'{host.name}, by its domain "{host.domain}" ({host.why})' if host.name else host.why)
         yield from _settings(host.settings, everything)
     yield from _rules(answer, everything)
+    for each in answer.filters:
+        yield from _filter(each, everything)
     if route is not None:
         yield from _route(route, answer, everything)
     for cluster in answer.clusters:
@@ -118,6 +120,14 @@ def _rules(answer: findings.Explanation, everything: bool) -> Iterator[Row]:
         )
     if answer.rules_left:
         yield Row("", f"{words.count(answer.rules_left, 'rule')} behind it not tried")
+
+
+def _filter(each: findings.Filter, everything: bool) -> Iterator[Row]:
+    yield Row("filter", each.name + (", not for this rule" if each.disabled else ""))
+    yield from _settings(each.settings, everything)
+    if each.rule:
+        yield Row("  for this rule", "")
+        yield from _settings(each.rule, everything, "    ")
 
 
 def _route(route: findings.Route, answer: findings.Explanation, everything: bool) -> Iterator[Row]:

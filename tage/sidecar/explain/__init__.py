@@ -7,7 +7,8 @@
 ``routes``      which virtual host and rule, and why not those before it, by `routing`
 ``upstream``    how the request goes on, by `streams.forwarding` and the encoder
 ``clusters``    where it goes: endpoints and policies
-``policies``    the words of listeners, routes and clusters
+``filters``     which filters are asked on its way
+``policies``    the words of listeners, filters, routes and clusters
 ``trace``       all of it, in a request's order: `explain`
 ``apart``       the same in a child process, for the agent
 

@@ -15,7 +15,7 @@ from tage.sidecar.explain.findings import Explanation
 TIMEOUT = 60.0
 """Seconds for the child; a table of ten thousand virtual hosts takes it about one."""
 
-KINDS = ("listener", "routes", "cluster", "endpoints")
+KINDS = ("overload", "listener", "routes", "cluster", "endpoints")
 """Kinds of sections that are looked at; certificates and keys are not, and do not leave the agent."""
 
 

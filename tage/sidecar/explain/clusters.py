@@ -8,7 +8,8 @@ import msgspec
 
 from tage.dataplane.protocols import errors
 from tage.sidecar import plan
-from tage.sidecar.explain import findings, policies
+from tage.sidecar.explain import findings
+from tage.sidecar.explain.policies import cluster as policies
 
 Sections = Mapping[plan.SectionKey, plan.Section]
 

@@ -56,6 +56,15 @@ class VirtualHost(Finding, frozen=True):
     settings: list[Line] = []
 
 
+class Filter(Finding, frozen=True):
+    """A filter of the listener's. `rule` is what the rule that matched says for itself; `disabled`: not to be asked."""
+
+    name: str
+    settings: list[Line] = []
+    rule: list[Line] = []
+    disabled: bool = False
+
+
 class Rule(Finding, frozen=True):
     """One rule that was tried. `index` counts from 1."""
 
@@ -133,6 +142,8 @@ class Explanation(Finding, frozen=True):
     """Those tried, in order; the last one matched, or none did."""
     rules_left: int = 0
     """Rules behind the one that matched, which are not tried."""
+    filters: list[Filter] = []
+    """In the order in which a request meets them, before its route's clusters."""
     route: Route | None = None
     clusters: list[Cluster] = []
     """Of shares and mirrors, each once."""

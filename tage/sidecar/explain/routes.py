@@ -16,7 +16,8 @@ from tage.dataplane.routing.build import build
 from tage.dataplane.routing.route import Route
 from tage.dataplane.routing.table import RouteTable, VirtualHost
 from tage.sidecar import plan
-from tage.sidecar.explain import findings, policies, words
+from tage.sidecar.explain import findings, words
+from tage.sidecar.explain.policies import route as policies
 
 TO_HTTPS = plan.Route(
     plan.RouteMatch(plan.StringMatch("prefix", "/")), "require_tls", redirect=plan.Redirect(301, "https")

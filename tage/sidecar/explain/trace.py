@@ -11,10 +11,12 @@ from tage.dataplane.protocols import errors
 from tage.dataplane.routing.destination import Destination
 from tage.dataplane.routing.route import Route
 from tage.sidecar import plan
-from tage.sidecar.explain import clusters, findings, listeners, policies, routes, upstream
+from tage.sidecar.explain import clusters, filters, findings, listeners, routes, upstream
 from tage.sidecar.explain.apart import Question
 from tage.sidecar.explain.findings import Explanation, Outcome
 from tage.sidecar.explain.listeners import Choice
+from tage.sidecar.explain.policies import listener as listener_policies
+from tage.sidecar.explain.policies import route as route_policies
 from tage.sidecar.explain.question import Asked, read
 
 Sections = Mapping[plan.SectionKey, plan.Section]
@@ -25,7 +27,9 @@ def explain(sections: Sections, question: Question) -> Explanation:
     asked = read(question)
     listener = listeners.choose(_of_kind(sections, plan.Listener), asked)
     choice = listeners.choose_chain(listener, asked)
-    finding = _listener(listener, choice)
+    overload = sections.get(("overload", ""), plan.Overload())
+    assert isinstance(overload, plan.Overload)
+    finding = _listener(listener, choice, overload)
     refusal = _not_taken(choice, asked)
     if refusal is not None or choice.chain is None:
         return Explanation(upstream.described(asked.head), refusal or _closed(choice.why), listener=finding)
@@ -38,7 +42,7 @@ def explain(sections: Sections, question: Question) -> Explanation:
     return msgspec.structs.replace(found, listener=finding)
 
 
-def _listener(section: plan.Listener, choice: Choice) -> findings.Listener:
+def _listener(section: plan.Listener, choice: Choice, overload: plan.Overload) -> findings.Listener:
     return findings.Listener(
         section.name,
         section.address,
@@ -46,7 +50,10 @@ def _listener(section: plan.Listener, choice: Choice) -> findings.Listener:
         section.direction,
         choice.key,
         choice.why,
-        policies.listener(section, choice.chain),
+        [
+            *listener_policies.listener(section, choice.chain),
+            *(listener_policies.overload(overload) if section.sheds else []),
+        ],
     )
 
 
@@ -81,6 +88,7 @@ def _routed(sections: Sections, http: plan.Http, asked: Asked) -> Explanation:
         virtual_host=found.virtual_host,
         rules=found.rules,
         rules_left=found.rules_left,
+        filters=filters.chain(http, found.rule),
     )
     if not upstream.connects(head, http, found.route):
         return msgspec.structs.replace(answer, outcome=_refused(errors.NO_CONNECT, errors.NO_CONNECT.reason))
@@ -88,7 +96,7 @@ def _routed(sections: Sections, http: plan.Http, asked: Asked) -> Explanation:
     if rule is None or route is None:
         return answer
     name = rule.name or f"#{len(found.rules)}"
-    finding = findings.Route(name, policies.route(rule), raw=msgspec.to_builtins(rule, builtin_types=(bytes,)))
+    finding = findings.Route(name, route_policies.route(rule), raw=msgspec.to_builtins(rule, builtin_types=(bytes,)))
     if rule.direct is not None or rule.redirect is not None:
         return msgspec.structs.replace(answer, route=finding, outcome=_answered(rule, route, asked))
     finding = msgspec.structs.replace(finding, shares=_http_shares(http, rule, route, asked))
@@ -115,7 +123,7 @@ def _http_shares(http: plan.Http, rule: plan.Route, route: Route, asked: Asked) 
     return [
         msgspec.structs.replace(
             share,
-            settings=policies.share(cluster),
+            settings=route_policies.share(cluster),
             request=upstream.forwarded(asked, http, route, route.share(index)),
         )
         for index, (share, cluster) in enumerate(zip(_shares(route, rule.clusters, asked), rule.clusters, strict=True))

@@ -10,8 +10,9 @@ import msgspec
 import pytest
 
 from tage.sidecar import plan
-from tage.sidecar.explain import policies, words
+from tage.sidecar.explain import words
 from tage.sidecar.explain.findings import Line
+from tage.sidecar.explain.policies import cluster, filter, listener, route
 
 Words = Callable[[Any], list[Line]]
 
@@ -62,6 +63,10 @@ def plain(value: Any, kind: Any) -> Any:
     raise AssertionError(f"no other value for {kind}")
 
 
+def kinds(union: Any) -> tuple[Any, ...]:
+    return get_args(union) or (union,)
+
+
 def example(kind: type[msgspec.Struct]) -> Any:
     """One with what has no default."""
     hints = get_type_hints(kind, vars(plan))
@@ -88,20 +93,21 @@ def wordless(struct: Any, speak: Words, elsewhere: set[str]) -> list[str]:
 
 
 def chain(given: plan.FilterChain) -> list[Line]:
-    return policies.listener(plan.Listener("l", "127.0.0.1", 1), given)
+    return listener.listener(plan.Listener("l", "127.0.0.1", 1), given)
 
 
 CASES: list[tuple[Any, Words, set[str]]] = [
-    (plan.Route(plan.RouteMatch(PREFIX), clusters=C), policies.route, policies.ROUTE_ELSEWHERE),
-    (C[0], policies.share, policies.SHARE_ELSEWHERE),
-    (plan.VirtualHost("v", ["*"]), policies.virtual_host, policies.VIRTUAL_HOST_ELSEWHERE),
-    (plan.Routes("r"), policies.table, policies.TABLE_ELSEWHERE),
-    (plan.Cluster("c", "c"), policies.cluster, policies.CLUSTER_ELSEWHERE),
-    (plan.Endpoint("127.0.0.1", 1), policies.endpoint, policies.ENDPOINT_ELSEWHERE),
-    (plan.Listener("l", "127.0.0.1", 1), lambda each: policies.listener(each, None), policies.LISTENER_ELSEWHERE),
-    (plan.FilterChain(tls=plan.DownstreamTls(["c"])), chain, policies.CHAIN_ELSEWHERE),
-    (plan.Http("r"), lambda each: chain(plan.FilterChain(http=each)), policies.HTTP_ELSEWHERE),
-    (plan.Tcp(C), lambda each: chain(plan.FilterChain(tcp=each)), policies.TCP_ELSEWHERE),
+    (plan.Route(plan.RouteMatch(PREFIX), clusters=C), route.route, route.ROUTE_ELSEWHERE),
+    (C[0], route.share, route.SHARE_ELSEWHERE),
+    (plan.VirtualHost("v", ["*"]), route.virtual_host, route.VIRTUAL_HOST_ELSEWHERE),
+    (plan.Routes("r"), route.table, route.TABLE_ELSEWHERE),
+    (plan.Cluster("c", "c"), cluster.cluster, cluster.CLUSTER_ELSEWHERE),
+    (plan.Endpoint("127.0.0.1", 1), cluster.endpoint, cluster.ENDPOINT_ELSEWHERE),
+    (plan.Listener("l", "127.0.0.1", 1), lambda each: listener.listener(each, None), listener.LISTENER_ELSEWHERE),
+    (plan.FilterChain(tls=plan.DownstreamTls(["c"])), chain, listener.CHAIN_ELSEWHERE),
+    (plan.Http("r"), lambda each: chain(plan.FilterChain(http=each)), listener.HTTP_ELSEWHERE),
+    (plan.Tcp(C), lambda each: chain(plan.FilterChain(tcp=each)), listener.TCP_ELSEWHERE),
+    (plan.Overload(), listener.overload, listener.OVERLOAD_ELSEWHERE),
 ]
 
 SILENT = (plan.HeaderMutations(),)
@@ -114,17 +120,19 @@ def test_every_setting_has_words(struct: Any, speak: Words, elsewhere: set[str])
 
 
 TABLES = [
-    (plan.Route, policies.ROUTE, policies.ROUTE_ELSEWHERE),
-    (plan.WeightedCluster, policies.SHARE, policies.SHARE_ELSEWHERE),
-    (plan.VirtualHost, policies.VIRTUAL_HOST, policies.VIRTUAL_HOST_ELSEWHERE),
-    (plan.Routes, policies.TABLE, policies.TABLE_ELSEWHERE),
-    (plan.Cluster, policies.CLUSTER, policies.CLUSTER_ELSEWHERE),
-    (plan.Endpoint, policies.ENDPOINT, policies.ENDPOINT_ELSEWHERE),
-    (plan.Listener, policies.LISTENER, policies.LISTENER_ELSEWHERE),
-    (plan.FilterChain, policies.CHAIN, policies.CHAIN_ELSEWHERE),
-    (plan.Http, policies.HTTP, policies.HTTP_ELSEWHERE),
-    (plan.Tcp, policies.TCP, policies.TCP_ELSEWHERE),
+    (plan.Route, route.ROUTE, route.ROUTE_ELSEWHERE),
+    (plan.WeightedCluster, route.SHARE, route.SHARE_ELSEWHERE),
+    (plan.VirtualHost, route.VIRTUAL_HOST, route.VIRTUAL_HOST_ELSEWHERE),
+    (plan.Routes, route.TABLE, route.TABLE_ELSEWHERE),
+    (plan.Cluster, cluster.CLUSTER, cluster.CLUSTER_ELSEWHERE),
+    (plan.Endpoint, cluster.ENDPOINT, cluster.ENDPOINT_ELSEWHERE),
+    (plan.Listener, listener.LISTENER, listener.LISTENER_ELSEWHERE),
+    (plan.FilterChain, listener.CHAIN, listener.CHAIN_ELSEWHERE),
+    (plan.Http, listener.HTTP, listener.HTTP_ELSEWHERE),
+    (plan.Tcp, listener.TCP, listener.TCP_ELSEWHERE),
+    (plan.Overload, listener.OVERLOAD, listener.OVERLOAD_ELSEWHERE),
 ]
+FILTERS = sorted({*kinds(plan.AnyFilter), *kinds(plan.AnyFilterSettings)}, key=str)
 
 
 @pytest.mark.parametrize(("kind", "topics", "elsewhere"), TABLES, ids=[each[0].__name__ for each in TABLES])
@@ -134,6 +142,14 @@ def test_no_field_is_left_to_the_fallback(kind: Any, topics: Any, elsewhere: set
     names = {each.name for each in msgspec.structs.fields(kind)}
     assert {*worded, *elsewhere} <= names, "words for a field that there is not"
     assert not set(worded) & elsewhere
+
+
+@pytest.mark.parametrize("kind", FILTERS)
+def test_every_setting_of_every_filter_has_words(kind: Any) -> None:
+    assert kind in filter.KINDS
+    worded = [field for topic in filter.KINDS[kind] for field in topic.fields]
+    assert [each.name for each in words.unworded(kind, worded, filter.ELSEWHERE)] == []
+    assert wordless(example(kind), filter.describe, filter.ELSEWHERE) == []
 
 
 def test_the_fallback() -> None:

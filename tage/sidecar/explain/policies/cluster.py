@@ -1,0 +1,124 @@
+"""Clusters and endpoints in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tage.sidecar import plan
+from tage.sidecar.explain.findings import Line
+from tage.sidecar.explain.policies.health import health_check, outliers
+from tage.sidecar.explain.policies.tls import parameters
+from tage.sidecar.explain.words import Topic, clauses, count, duration, lines, listed, percent, quoted
+
+UNLIMITED = 2**32 - 1
+"""A circuit breaker's threshold that is none."""
+
+
+_LB = {
+    "round_robin": "round robin",
+    "random": "random",
+    "least_request": "least request: of two drawn at random, the one with fewer requests under way",
+}
+
+
+def _threshold(name: str, value: int) -> str:
+    return f"{name} {'unlimited' if value >= UNLIMITED else value}"
+
+
+def _breakers(cluster: plan.Cluster) -> str:
+    budget = cluster.retry_budget
+    if budget is None:
+        retries = _threshold("retries", cluster.max_retries)
+    else:
+        retries = f"retries {percent(budget.percent)} of requests, at least {budget.min_concurrency}"
+    values = [
+        _threshold("connections", cluster.max_connections),
+        _threshold("pending", cluster.max_pending),
+        _threshold("requests", cluster.max_requests),
+        retries,
+    ]
+    return "none" if all(value.endswith("unlimited") for value in values) else ", ".join(values)
+
+
+def _connections(cluster: plan.Cluster) -> str:
+    keepalive = cluster.tcp_keepalive
+    return clauses(
+        f"opened within {duration(cluster.connect_timeout)}",
+        f"closed when idle for {duration(cluster.idle_timeout)}" if cluster.idle_timeout else "kept when idle",
+        f"not used again after {duration(cluster.max_connection_duration)}" if cluster.max_connection_duration else "",
+        f"{count(cluster.max_requests_per_connection, 'request')} each" if cluster.max_requests_per_connection else "",
+        f"keepalive: {_keepalive(keepalive)}" if keepalive is not None else "",
+    )
+
+
+def _keepalive(keepalive: plan.TcpKeepalive) -> str:
+    parts = [
+        f"{keepalive.probes} probes" if keepalive.probes else "",
+        f"after {keepalive.time} s" if keepalive.time else "",
+        f"every {keepalive.interval} s" if keepalive.interval else "",
+    ]
+    return ", ".join(part for part in parts if part) or "as the system has it"
+
+
+def _preconnect(cluster: plan.Cluster) -> str:
+    return clauses(
+        f"{cluster.per_upstream_preconnect:g} connections for each request of a host"
+        if cluster.per_upstream_preconnect > 1
+        else "",
+        f"{cluster.predictive_preconnect:g} for each request of the cluster"
+        if cluster.predictive_preconnect > 1
+        else "",
+    )
+
+
+def _upstream_tls(cluster: plan.Cluster) -> str:
+    tls = cluster.tls
+    if tls is None:
+        return ""
+    return clauses(
+        f"asks for {quoted(tls.sni)}" if tls.sni else "asks for no server name",
+        f"verified by {quoted(tls.trust)}" if tls.trust else "the server's certificate is not verified",
+        f"shows {listed(map(quoted, tls.certificates))}" if tls.certificates else "",
+        f"ALPN {', '.join(tls.alpn)}" if tls.alpn else "",
+        parameters(tls.parameters),
+    )
+
+
+CLUSTER: Sequence[Topic] = (
+    Topic("balancing", ("lb",), lambda c: _LB[c.lb]),
+    Topic(
+        "circuit breakers",
+        ("max_connections", "max_pending", "max_requests", "max_retries", "retry_budget"),
+        _breakers,
+    ),
+    Topic("outliers", ("outlier_detection",), outliers),
+    Topic("health checks", ("health_check",), health_check),
+    Topic(
+        "connections",
+        ("connect_timeout", "idle_timeout", "max_connection_duration", "max_requests_per_connection", "tcp_keepalive"),
+        _connections,
+    ),
+    Topic("opened ahead", ("per_upstream_preconnect", "predictive_preconnect"), _preconnect),
+    Topic("TLS", ("tls",), _upstream_tls),
+    Topic(
+        "PROXY header",
+        ("proxy_protocol",),
+        lambda c: f"version {c.proxy_protocol}, on every connection" if c.proxy_protocol else "",
+    ),
+    Topic("trailers", ("enable_trailers",), lambda c: "forwarded" if c.enable_trailers else ""),
+    Topic("DNS", ("logical",), lambda c: "one host, whose address may move" if c.logical else ""),
+    Topic("statistics", ("alt_stat_name",), lambda c: c.alt_stat_name and f"as {c.alt_stat_name}"),
+)
+CLUSTER_ELSEWHERE = {"name", "endpoints", "labels"}
+
+
+def cluster(section: plan.Cluster) -> list[Line]:
+    return lines(section, CLUSTER, CLUSTER_ELSEWHERE)
+
+
+ENDPOINT: Sequence[Topic] = ()
+ENDPOINT_ELSEWHERE = {"address", "port", "weight", "healthy", "hostname"}
+
+
+def endpoint(section: plan.Endpoint) -> list[Line]:
+    return lines(section, ENDPOINT, ENDPOINT_ELSEWHERE)
