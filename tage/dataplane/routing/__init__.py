@@ -2,6 +2,7 @@
 
 ``table``        `RouteTable` -> `VirtualHost`: domains
 ``route``        `Route`: one rule, what it asks of a request and what becomes of one that meets it
+``index``        many rules by their paths
 ``matcher``      what is asked: strings, headers, query parameters
 ``mutations``    headers that routes add, replace and remove
 ``redirect``     where a client is sent instead
@@ -11,5 +12,6 @@
 ``hashing``      XXH64
 ``regex``        patterns on RE2, and rewriting by them
 ``tcp``          the route of a TCP proxy
+``explain``      why a request meets the route that it meets
 ``build``        the plan's route configurations -> tables
 """

@@ -51,11 +51,8 @@ class HashPolicy:
                 if head.block.name_is(i, self.name) and (edits is None or not edits.leaves(head.block, i)):
                     values.append(head.block.value(i))
         if edits is not None and edits.extra:
-            values += [
-                line[len(self.name) + 2 : -2]
-                for line in edits.extra.splitlines(True)
-                if line.startswith(self.name + b": ")
-            ]
+            start: bytes = self.name + b": "
+            values += [line.removeprefix(start) for line in edits.extra.split(b"\r\n") if line.startswith(start)]
         if self.rewrite is not None:
             values = [self.rewrite.replace(value) for value in values]
         values.sort()
@@ -126,7 +123,9 @@ def cookie_value(lines, name):
         for part in line.split(b";"):
             key, equals, value = part.lstrip(b" ").partition(b"=")
             if equals and key == name:
-                return value[1:-1] if len(value) >= 2 and value[:1] == value[-1:] == b'"' else value
+                if len(value) >= 2 and value.startswith(b'"') and value.endswith(b'"'):
+                    value = value[1 : len(value) - 1]
+                return value
     return None
 
 

@@ -28,9 +28,9 @@ cdef class StringMatcher:
     cdef public bytes value
     cdef public bint ignore_case
     cdef Regex _regex
-    cpdef bint matches(self, bytes text)
-    cdef bint within(self, bytes data, Py_ssize_t start, Py_ssize_t end)
-    cdef bint _at(self, bytes data, Py_ssize_t start)
+    cpdef bint matches(self, bytes text) except -1
+    cdef bint within(self, bytes data, Py_ssize_t start, Py_ssize_t end) except -1
+    cdef bint _at(self, bytes data, Py_ssize_t start) except -1
 
 @cython.final
 cdef class HeaderMatcher:
@@ -40,17 +40,18 @@ cdef class HeaderMatcher:
     cdef public bint missing_is_empty
     cdef public tuple range
     cdef int _pseudo
+    cdef int _first
     cdef bytes _text(self, RequestHead head)
-    cdef bint _judge(self, bytes text)
-    cpdef bint matches(self, RequestHead head)
-    cpdef bint matches_block(self, HeaderBlock block)
+    cdef bint _judge(self, bytes text) except -1
+    cpdef bint matches(self, RequestHead head) except -1
+    cpdef bint matches_block(self, HeaderBlock block) except -1
 
 @cython.final
 cdef class QueryMatcher:
     cdef public bytes name
     cdef public StringMatcher value
     cdef public bint absent
-    cpdef bint matches(self, bytes path)
+    cpdef bint matches(self, bytes path) except -1
 
 cpdef bytes first_value(RequestHead head, HeaderEdits edits, bytes name)
 cdef Py_ssize_t query_start(bytes path)

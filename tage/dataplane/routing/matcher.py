@@ -84,6 +84,9 @@ class StringMatcher:
             return True
         if kind == REGEX:
             regex: Regex = self._regex
+            size = len(regex.prefix)
+            if there < size or not native.equal(p, start, regex.prefix, size):
+                return False
             return regex.matches(data if there == len(data) else p[start:end])
         if there < size:
             return False
@@ -106,6 +109,11 @@ class StringMatcher:
         if self.ignore_case:
             return same(data, start, len(self.value), self.value)
         return native.equal(data, start, self.value, len(self.value))
+
+    def literal_prefix(self) -> bytes:
+        """Of an expression: what all texts begin with that match it, b"": that cannot be told."""
+        regex: Regex = self._regex
+        return regex.prefix if regex is not None else b""
 
     def describe(self) -> str:
         """The condition, in the user's words."""
@@ -136,6 +144,7 @@ class HeaderMatcher:
         self.missing_is_empty = missing_is_empty
         self.range = range
         self._pseudo = _PSEUDO.get(name, UNKNOWN if name.startswith(b":") else NONE)
+        self._first = name[0] | 32 if name else -1
 
     def matches(self, head):
         return self._judge(self._text(head)) if self._pseudo else self.matches_block(head.block)
@@ -146,9 +155,11 @@ class HeaderMatcher:
         found: cython.Py_ssize_t = -1
         start: cython.Py_ssize_t
         size: cython.Py_ssize_t = len(self.name)
+        p: cython.p_uchar = block.raw
         for i in range(block.count):
             start = block.name_start[i]
-            if block.name_end[i] - start == size and same(block.raw, start, size, self.name):
+            # Length and first letter tell most names apart.
+            if block.name_end[i] - start == size and (p[start] | 32) == self._first and same(p, start, size, self.name):
                 if found >= 0:
                     return self._judge(block.get(self.name))
                 found = i

@@ -28,7 +28,7 @@ cdef class RetryPolicy:
     cdef public long long backoff_max
     cdef public bint other_hosts
     cdef public int host_attempts
-    cpdef bint applies(self, RequestHead head)
-    cpdef bint retries_status(self, int status)
-    cpdef bint retries(self, ResponseHead head)
-    cpdef bint retries_reset(self, bint connected, bint sent)
+    cpdef bint applies(self, RequestHead head) except -1
+    cpdef bint retries_status(self, int status) except -1
+    cpdef bint retries(self, ResponseHead head) except -1
+    cpdef bint retries_reset(self, bint connected, bint sent) except -1

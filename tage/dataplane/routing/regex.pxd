@@ -6,7 +6,8 @@ cdef class Regex:
     cdef object _whole
     cdef object _anywhere
     cdef readonly int groups
-    cpdef bint matches(self, bytes text)
+    cdef readonly bytes prefix
+    cpdef bint matches(self, bytes text) except -1
 
 @cython.final
 cdef class RegexRewrite:

@@ -2,9 +2,25 @@
 
 import cython
 
+_PREFIX = 64  # bytes that are looked at
+
+
+def _literal_prefix(compiled) -> bytes:
+    """With what all that matches begins, as far as RE2 can tell: what the bounds of the possible matches share."""
+    import re2
+
+    try:
+        low, high = compiled.possiblematchrange(_PREFIX)
+    except re2.error:
+        return b""
+    size = 0
+    while size < min(len(low), len(high)) and low[size] == high[size]:
+        size += 1
+    return low[:size]
+
 
 class Regex:
-    """Made by `compile_regex`."""
+    """Made by `compile_regex`. `prefix`: a text that does not begin with it need not be tried."""
 
     def __init__(self, compiled, anchors) -> None:
         # The package's own Python code makes a generator and a match object each time; what is below it does the work.
@@ -12,6 +28,7 @@ class Regex:
         self._whole = anchors.ANCHOR_BOTH
         self._anywhere = anchors.UNANCHORED
         self.groups = compiled.groups
+        self.prefix = _literal_prefix(compiled)
 
     def matches(self, text):
         """Whether the whole of it matches."""

@@ -19,7 +19,7 @@ from tage.dataplane.telemetry.store cimport StatGroup
 cdef class Fraction:
     cdef readonly long long numerator
     cdef readonly long long denominator
-    cpdef bint drawn(self, Random random)
+    cpdef bint drawn(self, Random random) except -1
 
 @cython.final
 cdef class Mirror:
@@ -70,8 +70,8 @@ cdef class Route(Destination):
     cdef public bint terminates
     cdef public dict upgrades
     cdef public StatGroup stats
-    cpdef bint matches(self, RequestHead head)
-    cdef bint _conditions(self, RequestHead head)
+    cpdef bint matches(self, RequestHead head) except -1
+    cdef bint _conditions(self, RequestHead head) except -1
     cpdef Py_ssize_t matched(self, bytes path)
     cpdef bytes rewrite(self, bytes path)
     cpdef bytes path_rewritten(self, RequestHead head, HeaderEdits edits)

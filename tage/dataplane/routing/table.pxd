@@ -1,6 +1,7 @@
 cimport cython
 
 from tage.dataplane.protocols.message cimport RequestHead
+from tage.dataplane.routing.index cimport PathIndex
 from tage.dataplane.routing.route cimport Route
 
 @cython.final
@@ -8,6 +9,7 @@ cdef class VirtualHost:
     cdef public str name
     cdef public list routes
     cdef public Route secure
+    cdef PathIndex _index
     cdef list _plain
     cdef list _connect
     cpdef Route match(self, RequestHead head)

@@ -7,7 +7,11 @@ one for each length that any of them has. Within a virtual host the first route 
 
 import cython
 
+from tage.dataplane.routing.index import PathIndex
 from tage.dataplane.routing.route import Route
+
+INDEXED = 16
+"""Virtual hosts with more rules than that have an index of their paths; fewer are tried one by one."""
 
 
 class VirtualHost:
@@ -20,6 +24,7 @@ class VirtualHost:
         self.secure = secure
         self._plain = [route for route in routes if not route.connect]
         self._connect = [route for route in routes if route.connect]
+        self._index = PathIndex(self._plain) if len(self._plain) > INDEXED else None
 
     def match(self, head):
         """The first route that matches, or None."""
@@ -29,6 +34,8 @@ class VirtualHost:
             return self.secure
         if head.upgrade is not None and head.method == b"CONNECT":
             routes = self._connect
+        elif self._index is not None:
+            return self._index.match(head)
         for route in routes:
             if route.matches(head):
                 return route
@@ -104,6 +111,19 @@ class RouteTable:
                 if found is not None:
                     return found
         return None
+
+    def domain_of(self, authority: bytes) -> str:
+        """The domain by which `find` finds its virtual host, in lower case; "" where there is none."""
+        lower = (without_port(authority) if self.ignore_port else authority).lower()
+        if lower in self._exact:
+            return lower.decode()
+        for size in self._suffix_sizes:
+            if size < len(lower) and lower[len(lower) - size :] in self._suffixes:
+                return "*" + lower[len(lower) - size :].decode()
+        for size in self._prefix_sizes:
+            if size < len(lower) and lower[:size] in self._prefixes:
+                return lower[:size].decode() + "*"
+        return "" if self._default is None else "*"
 
     def route(self, head):
         """The route of a request, or None."""
