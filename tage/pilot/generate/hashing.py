@@ -7,22 +7,25 @@ from envoy.config.route.v3 import route_components_pb2
 from tage.config.networking import ConsistentHashLB, Destination
 from tage.pilot.generate import names, traffic_policy
 from tage.pilot.generate.node import Caller
-from tage.pilot.generate.rules import Rule
 from tage.pilot.generate.snapshot import Snapshot
+from tage.registry.model import Service
 
 HashPolicy = route_components_pb2.RouteAction.HashPolicy
 
 
 def of(snapshot: Snapshot, caller: Caller, destination: Destination, namespace: str) -> ConsistentHashLB | None:
     """None: requests for `destination` are not hashed."""
-    _, service = snapshot.target(destination, namespace)
-    if service is None:
+    if not snapshot.route_rules:
         return None
-    return of_cluster(snapshot.rule(service, caller), destination.subset, service.port)
+    _, service = snapshot.target(destination, namespace)
+    return of_service(snapshot, caller, service, destination.subset) if service is not None else None
 
 
-def of_cluster(rule: Rule, subset: str, port: int) -> ConsistentHashLB | None:
-    policy = traffic_policy.effective(rule.policy, rule.subset(subset), port)
+def of_service(snapshot: Snapshot, caller: Caller, service: Service, subset: str = "") -> ConsistentHashLB | None:
+    if not snapshot.route_rules:
+        return None
+    rule = snapshot.rule(service, caller)
+    policy = traffic_policy.effective(rule.policy, rule.subset(subset), service.port)
     return policy.load_balancer.consistent_hash if policy is not None and policy.load_balancer is not None else None
 
 

@@ -47,7 +47,7 @@ def _hosts(snapshot: Snapshot, caller: Caller) -> Iterator[tuple[str, int, list[
         resource = snapshot.routing(service.fqdn, caller.namespace)
         routes = _routes(snapshot, resource, caller, service.port) if resource is not None else []
         if not routes:
-            hash = hashing.of_cluster(snapshot.rule(service, caller), "", service.port)
+            hash = hashing.of_service(snapshot, caller, service)
             cluster = names.outbound_cluster(service.port, "", service.fqdn)
             routes = [
                 route_components_pb2.Route(

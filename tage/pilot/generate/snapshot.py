@@ -38,16 +38,13 @@ class Snapshot:
         self._routing = self._index_routing(routed, warnings)
         self._routing_wildcards = wildcards(self._routing)
         self._rules = Rules(self._destination_rules, self.resolve)
+        hashing = any(_hashes(cast(DestinationRule, resource.spec)) for resource in self._destination_rules)
+        self.route_rules = self._destination_rules if hashing else ()
+        """The DestinationRules that routes may depend on: none, as long as no load balancer hashes."""
         self._asked_labels = frozenset(_asked_labels(routed, self._destination_rules))
         self._has_localities = any(i.locality for service in self.services for i in service.instances)
         warnings.extend(self._dangling())
         self.warnings = tuple(dict.fromkeys(warnings))
-
-    @property
-    def route_rules(self) -> tuple[Resource, ...]:
-        """The DestinationRules that routes may depend on: none, as long as no load balancer hashes."""
-        hashing = any(_hashes(cast(DestinationRule, resource.spec)) for resource in self._destination_rules)
-        return self._destination_rules if hashing else ()
 
     def caller(self, node: Node) -> Caller:
         """Of the node, what anything here asks for."""
