@@ -31,8 +31,8 @@ def outbound(snapshot: Snapshot, caller: Caller) -> route_pb2.RouteConfiguration
     refuses a domain that stands twice: the first virtual host keeps it, services before other hosts."""
     config = route_pb2.RouteConfiguration(name=names.OUTBOUND_ROUTES)
     taken: set[str] = set()
-    for host, port, routes in _hosts(snapshot, caller):
-        free = [domain for domain in names.domains(host, port, caller.namespace) if domain.lower() not in taken]
+    for host, port, domains, routes in _hosts(snapshot, caller):
+        free = [domain for domain in domains if domain.lower() not in taken]
         if free:
             taken.update(map(str.lower, free))
             config.virtual_hosts.add(name=f"{host}:{port}", domains=free, routes=routes)
@@ -42,7 +42,10 @@ def outbound(snapshot: Snapshot, caller: Caller) -> route_pb2.RouteConfiguration
     return config
 
 
-def _hosts(snapshot: Snapshot, caller: Caller) -> Iterator[tuple[str, int, list[route_components_pb2.Route]]]:
+def _hosts(
+    snapshot: Snapshot, caller: Caller
+) -> Iterator[tuple[str, int, list[str], list[route_components_pb2.Route]]]:
+    """Host, port, domains and routes of each virtual host."""
     for service in snapshot.services:
         resource = snapshot.routing(service.fqdn, caller.namespace)
         routes = _routes(snapshot, resource, caller, service.port) if resource is not None else []
@@ -56,12 +59,15 @@ def _hosts(snapshot: Snapshot, caller: Caller) -> Iterator[tuple[str, int, list[
                     route=action.forward_to(cluster, hash),
                 )
             ]
-        yield service.fqdn, service.port, routes
+        yield service.fqdn, service.port, names.domains(service.fqdn, service.port, caller.namespace), routes
     for host, resource in snapshot.foreign_hosts(caller.namespace):
         for port in _ports(resource):
             routes = _routes(snapshot, resource, caller, port)
+            domains = names.domains(host, port, caller.namespace)
+            if port != names.DEFAULT_PORT:
+                domains = [domain for domain in domains if domain.endswith(f":{port}")]
             if routes:
-                yield host, port, routes
+                yield host, port, domains, routes
 
 
 def _ports(resource: Resource) -> list[int]:

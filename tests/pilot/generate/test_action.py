@@ -137,3 +137,5 @@ def test_a_host_that_is_no_service_has_the_ports_that_rules_name():
         "shop.example.com:80": ["shop.example.com", "shop.example.com:80"],
         "shop.example.com:8080": ["shop.example.com:8080"],
     }
+    config = routes.outbound(snapshot(routing(f"[{{match: [{{port: 81}}], {TO}}}]", hosts="[a.b, '*']")), Caller())
+    assert [list(host.domains) for host in config.virtual_hosts if host.name.endswith(":81")] == [["a.b:81"]]
