@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import msgspec
 
 from tage.dataplane.telemetry import reader
-from tage.sidecar import metrics, plan
+from tage.sidecar import admin_clusters, metrics, plan
 from tage.sidecar.admin import Page, Query
 from tage.sidecar.explain.apart import Question, QuestionError, explain_apart, header
 
@@ -121,14 +121,15 @@ class Pages:
     def _clusters(self, query: Query) -> Page:
         sections = self._decoded()
         dns = self._sidecar.dns
-        clusters = [
-            (section, sections.get(("endpoints", section.endpoints)), dns.get(section.name, ()))
-            for _, section in sorted(sections.items())
-            if isinstance(section, plan.Cluster)
-        ]
+        flags = admin_clusters.flags(self._run_dir, sections.values())
+        clusters = []
+        for _, section in sorted(sections.items()):
+            if isinstance(section, plan.Cluster):
+                endpoints = sections.get(("endpoints", section.endpoints))
+                clusters.append((section, admin_clusters.members(section, endpoints, flags), dns.get(section.name, ())))
         if query.get("format") == "json":
-            return _json({"cluster_statuses": [_cluster_json(*each) for each in clusters]})
-        return Page("".join(line for each in clusters for line in _cluster_lines(*each)))
+            return _json({"cluster_statuses": [admin_clusters.as_json(*each) for each in clusters]})
+        return Page("".join(line for each in clusters for line in admin_clusters.as_lines(*each)))
 
     # -- statistics ----------------------------------------------------------------------------------------------------
 
@@ -237,54 +238,3 @@ def _inbound_clusters(sections: Mapping[plan.SectionKey, plan.Section]) -> set[s
                     cluster.name for host in routes.virtual_hosts for route in host.routes for cluster in route.clusters
                 )
     return found
-
-
-def _limits(cluster: plan.Cluster) -> dict[str, int]:
-    return {
-        "max_connections": cluster.max_connections,
-        "max_pending_requests": cluster.max_pending,
-        "max_requests": cluster.max_requests,
-        "max_retries": cluster.max_retries,
-    }
-
-
-def _health(endpoint: plan.Endpoint) -> tuple[str, str]:
-    """Envoy's health flags, and eds_health_status."""
-    return ("healthy", "HEALTHY") if endpoint.healthy else ("/failed_eds_health", "UNHEALTHY")
-
-
-Names = Sequence[Mapping[str, Any]]
-
-
-def _cluster_lines(cluster: plan.Cluster, endpoints: plan.Section | None, names: Names) -> list[str]:
-    name = cluster.name
-    lines = [f"{name}::observability_name::{cluster.alt_stat_name or name}\n"]
-    lines += [f"{name}::default_priority::{limit}::{value}\n" for limit, value in _limits(cluster).items()]
-    for endpoint in endpoints.endpoints if isinstance(endpoints, plan.Endpoints) else ():
-        host = f"[{endpoint.address}]" if ":" in endpoint.address else endpoint.address
-        prefix = f"{name}::{host}:{endpoint.port}"
-        lines.append(f"{prefix}::health_flags::{_health(endpoint)[0]}\n")
-        lines.append(f"{prefix}::weight::{endpoint.weight}\n")
-        lines.append(f"{prefix}::hostname::{endpoint.hostname}\n")
-    for entry in names:
-        lines += [f"{name}::dns::{entry['name']}::{key}::{entry[key]}\n" for key in ("last_resolved", "ttl", "error")]
-    return lines
-
-
-def _cluster_json(cluster: plan.Cluster, endpoints: plan.Section | None, names: Names) -> dict[str, Any]:
-    hosts = [
-        {
-            "address": {"socket_address": {"address": endpoint.address, "port_value": endpoint.port}},
-            "health_status": {"eds_health_status": _health(endpoint)[1]},
-            "weight": endpoint.weight,
-            "hostname": endpoint.hostname,
-        }
-        for endpoint in (endpoints.endpoints if isinstance(endpoints, plan.Endpoints) else ())
-    ]
-    return {
-        "name": cluster.name,
-        "observability_name": cluster.alt_stat_name or cluster.name,
-        "circuit_breakers": {"thresholds": [_limits(cluster)]},
-        "host_statuses": hosts,
-        **({"dns": list(names)} if names else {}),
-    }

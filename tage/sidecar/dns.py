@@ -325,7 +325,9 @@ class Resolver:
             for address in self._addresses(name, dns.policy):
                 if (address, name.port) not in seen:
                     seen.add((address, name.port))
-                    yield plan.Endpoint(address, name.port, name.weight, name.healthy, name.hostname or name.host)
+                    check = name.checked, name.check_port, name.check_hostname
+                    hostname = name.hostname or name.host
+                    yield plan.Endpoint(address, name.port, name.weight, name.healthy, hostname, *check)
 
     def _addresses(self, name: DnsName, policy: DnsPolicy) -> list[str]:
         return [name.host] if _literal(name.host) else self._watches[name.host, policy].addresses()

@@ -41,6 +41,12 @@ class Endpoint(msgspec.Struct, frozen=True, omit_defaults=True):
     healthy: bool = True
     hostname: str = ""
     """Shown by the admin API: Endpoint.hostname, else the name that was resolved."""
+    checked: bool = True
+    """By the cluster's active health check, if it has one. Source, of all three: Endpoint.HealthCheckConfig."""
+    check_port: int = 0
+    """0: `port`."""
+    check_hostname: str = ""
+    """The Host header of HTTP checks, in place of the check's own."""
 
 
 class Endpoints(Section, frozen=True):

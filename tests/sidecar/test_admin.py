@@ -11,6 +11,9 @@ from typing import Any
 import pytest
 
 from tage.dataplane.telemetry.reader import Snapshot
+from tage.dataplane.upstream import shared_layout
+from tage.dataplane.upstream.health.state import HostCell, HostFlag, slot_name
+from tage.dataplane.upstream.shared import SharedFile
 from tage.sidecar import admin, plan
 from tage.sidecar.admin import MAX_HEAD, AdminError, AdminServer, Page, Query
 from tage.sidecar.admin_pages import Pages
@@ -199,6 +202,43 @@ def test_clusters(pages: Pages) -> None:
         "hostname": "n.test",
     }
     assert cluster["dns"] == Sidecar.dns["a"]
+
+
+def test_the_health_of_hosts(tmp_path: Path) -> None:
+    """As the workers' file has it; without the file, as if nothing were known."""
+    hosts = [plan.Endpoint("::1", 1), plan.Endpoint("::1", 2), plan.Endpoint("::1", 3, healthy=False)]
+    hosts.append(plan.Endpoint("::1", 4, checked=False))
+    check = plan.HealthCheck(plan.TcpCheck(), 1, 1, 1, 1, 1, 1, 1)
+    cluster = plan.Cluster("a", "a", outlier_detection=plan.OutlierDetection(), health_check=check)
+    pages = Pages(Sidecar(cluster, plan.Endpoints("a", hosts)), tmp_path)
+
+    def flags() -> list[str]:
+        lines = get(pages, "/clusters").body.splitlines()
+        return [line.split("::health_flags::")[1] for line in lines if "health_flags" in line]
+
+    pending = "/failed_active_hc/pending_active_hc"
+    assert flags() == [pending, pending, f"{pending}/failed_eds_health", "healthy"]
+    shared_layout.create(str(tmp_path / "shared.bin"), 1)
+    worker = SharedFile(str(tmp_path / "shared.bin"), 0)
+    slots = [slot_name("a", "::1", port) for port in range(1, 5)]
+    worker.hosts.claim(slots)
+    checked, failed, ejected = HostFlag.FLAG_CHECKED, HostFlag.FLAG_CHECK_FAILED, HostFlag.FLAG_EJECTED
+    for slot, bits in zip(slots, (checked, checked | failed | ejected, checked, ejected), strict=True):
+        worker.hosts.get(slot).set_bits(HostCell.FLAGS, bits)
+    worker.close()
+    assert flags() == [
+        "healthy",
+        "/failed_active_hc/failed_outlier_check",
+        "/failed_eds_health",
+        "/failed_outlier_check",
+    ]
+    [found] = json.loads(get(pages, "/clusters?format=json").body)["cluster_statuses"]
+    assert [status["health_status"] for status in found["host_statuses"][1:3]] == [
+        {"failed_active_health_check": True, "failed_outlier_check": True, "eds_health_status": "HEALTHY"},
+        {"eds_health_status": "UNHEALTHY"},
+    ]
+    (tmp_path / "shared.bin").write_bytes(b"x" * 5_000)
+    assert flags()[0] == pending
 
 
 def test_server_info(pages: Pages) -> None:

@@ -5,7 +5,15 @@ from tage.dataplane.net.timers cimport TimerWheel
 from tage.dataplane.telemetry.store cimport StatGroup
 from tage.dataplane.upstream.limits cimport CONNECTIONS, PENDING, REQUESTS, RETRIES, Counts
 from tage.dataplane.upstream.connection cimport CONNECT_FAILURE, NONE, OVERFLOW, Receiver, UpstreamConnection
+from tage.dataplane.upstream.health.state cimport ClusterHealth
 from tage.dataplane.upstream.outlier cimport HostMonitor
+
+cpdef enum Health:
+    EDS_FAILED = 1
+    CHECK_FAILED = 2
+    EJECTED = 4
+    UNCHECKED = 8
+    DEGRADED = 16
 
 @cython.final
 cdef class Host:
@@ -16,6 +24,9 @@ cdef class Host:
     cdef public bint retired
     cdef public bint own
     cdef public HostMonitor monitor
+    cdef readonly int health
+    cdef readonly bint usable
+    cpdef bint mark(self, int reason, bint on)
     cdef public Py_ssize_t active
     cdef public Cluster cluster
     cdef list _idle
@@ -50,6 +61,8 @@ cdef class Cluster:
     cdef public object tls
     cdef public list hosts
     cdef public list schedule
+    cdef public ClusterHealth watch
+    cpdef refresh(self)
     cdef Py_ssize_t _next
     cdef public str lb
     cdef int _lb

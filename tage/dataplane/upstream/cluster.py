@@ -22,7 +22,10 @@ from tage.dataplane.upstream.connection import Receiver, UpstreamConnection
 from tage.dataplane.upstream.limits import Counts, alone
 
 if not cython.compiled:
-    # Compiled, these names come from the .pxd.
+    # Compiled, these names come from the .pxd files.
+    import enum
+
+    Health = enum.IntFlag("Health", ["EDS_FAILED", "CHECK_FAILED", "EJECTED", "UNCHECKED", "DEGRADED"])
     from tage.dataplane.upstream.connection import CONNECT_FAILURE, NONE, OVERFLOW
     from tage.dataplane.upstream.limits import CONNECTIONS, PENDING, REQUESTS, RETRIES
 
@@ -73,6 +76,8 @@ class Host:
         self.healthy = healthy
         self.retired = False
         self.own = False
+        self.health = 0
+        self.usable = healthy
         self.monitor = None
         """`outlier.HostMonitor`; None: nobody asks how tries at it end."""
         self.active = 0
@@ -80,6 +85,14 @@ class Host:
         self.connections = 0
         self._idle = []
         self._waiting = deque()
+
+    def mark(self, reason, on):
+        """Adds a reason not to use it (`Health`), or takes it away. Whether it became usable, or unusable, by that;
+        then its cluster is to `refresh`."""
+        usable: cython.bint = self.usable
+        self.health = self.health | reason if on else self.health & ~reason
+        self.usable = self.healthy and not self.health
+        return self.usable != usable
 
     def take(self):
         """A free connection, or None."""
@@ -284,6 +297,8 @@ class Cluster:
         """`net.tls.ClientTls`, for connections to come; None: plain."""
         self.hosts = []
         self.schedule = []
+        self.watch = None
+        """`health.state.ClusterHealth`; None: nobody looks after the hosts' health."""
         self._next = 0
         self.lb = "round_robin"
         self._lb = ROUND_ROBIN
@@ -342,12 +357,11 @@ class Cluster:
             else:
                 host.weight = weight
                 host.healthy = healthy
+                host.mark(0, False)
             hosts.append(host)
         self.hosts = hosts
-        self.schedule = _schedule([host for host in hosts if host.healthy])
-        self._drawn = []
+        self.refresh()
         self.stats.put(_MEMBERS, len(hosts))
-        self.stats.put(_MEMBERS_HEALTHY, sum(1 for host in hosts if host.healthy))
         for host in known.values():
             host.retire()
 
@@ -355,6 +369,8 @@ class Cluster:
         """A healthy host, or None. Not `avoid` (where a try just failed; None: no such) if there is another."""
         host: Host
         other: Host
+        if self.watch is not None and self.watch.changed() and self.watch.update():
+            self.refresh()
         n: cython.Py_ssize_t = len(self.schedule)
         if n == 0:
             return None
@@ -379,6 +395,15 @@ class Cluster:
             if other is not avoid:
                 return other
         return host
+
+    def refresh(self):
+        """Some host became usable, or is not any more. Where none is left, those count that discovery says are healthy:
+        there is no better choice."""
+        self.schedule = _schedule([host for host in self.hosts if host.usable])
+        if not self.schedule:
+            self.schedule = _schedule([host for host in self.hosts if host.healthy])
+        self._drawn = []
+        self.stats.put(_MEMBERS_HEALTHY, len([host for host in self.hosts if host.usable]))
 
     def preconnect(self, host, random):
         """Opens connections ahead, as Envoy's preconnect_policy says, when `host` has got a request (it has the

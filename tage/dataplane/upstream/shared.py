@@ -37,6 +37,7 @@ class SharedFile:
         except BaseException:
             self._file.close()
             raise
+        self.column = column
         self._memory = memoryview(self._map).cast("Q")
         shared = [Region(region, column, self._file, self._map, self._memory) for region in layout.regions(columns)]
         self.clusters, self.hosts, self.buckets = shared

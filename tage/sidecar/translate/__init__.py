@@ -13,6 +13,8 @@
 ``route``      RouteConfiguration -> `plan.Routes`
 ``cluster``    Cluster -> `draft.ClusterDraft`
 ``pool``       a cluster's limits, preconnecting and keepalive -> fields of `plan.Cluster`
+``outlier``    a cluster's outlier detection -> `plan.OutlierDetection`
+``health_check``  a cluster's active health check -> `plan.HealthCheck`
 ``dns``        how the names of a cluster are resolved -> `draft.DnsPolicy`
 ``endpoint``   ClusterLoadAssignment -> `plan.Endpoints`, or the names to resolve
 

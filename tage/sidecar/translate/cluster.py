@@ -9,7 +9,7 @@ from envoy.extensions.clusters.dns.v3 import dns_cluster_pb2
 from envoy.extensions.upstreams.http.v3 import http_protocol_options_pb2
 
 from tage.sidecar import plan
-from tage.sidecar.translate import dns, endpoint, pool, tls
+from tage.sidecar.translate import dns, endpoint, health_check, outlier, pool, tls
 from tage.sidecar.translate.draft import ClusterDraft, Dns, DnsPolicy, SecretDraft
 from tage.sidecar.translate.problem import Problems
 from tage.sidecar.translate.shape import AnyOf, Extension, Only, Shape, leaf, unpack
@@ -60,6 +60,8 @@ CLUSTER = Shape(
         "load_assignment": endpoint.LOAD_ASSIGNMENT,
         "max_requests_per_connection": leaf,
         **pool.FIELDS,
+        **outlier.FIELDS,
+        **health_check.FIELDS,
         "common_http_protocol_options": _COMMON_HTTP,
         "http_protocol_options": _HTTP1,
         "typed_extension_protocol_options": AnyOf((http_protocol_options_pb2.HttpProtocolOptions, HTTP_OPTIONS)),
@@ -68,6 +70,7 @@ CLUSTER = Shape(
         "transport_socket": tls.UPSTREAM_SOCKET,
         "metadata": leaf,
     },
+    harmless={"ignore_health_on_host_removal": "a host that is not discovered any more is gone, healthy or not"},
 )
 
 Lb = Literal["round_robin", "random", "least_request"]
@@ -109,6 +112,8 @@ def translate(message: cluster_pb2.Cluster, path: str, problems: Problems) -> Cl
         enable_trailers=trailers,
         logical=policy.logical,
         tls=tls.upstream(socket, socket_path, problems, secrets),
+        outlier_detection=outlier.translate(message, f"{dot}outlier_detection", problems),
+        health_check=health_check.translate(message, f"{dot}health_checks", problems),
         proxy_protocol=proxy_protocol,
         alt_stat_name=message.alt_stat_name,
         labels=_labels(message),

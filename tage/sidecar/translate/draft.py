@@ -69,6 +69,9 @@ class DnsName(msgspec.Struct, frozen=True):
     weight: int = 1
     healthy: bool = True
     hostname: str = ""
+    checked: bool = True
+    check_port: int = 0
+    check_hostname: str = ""
 
 
 class DnsServers(msgspec.Struct, frozen=True):

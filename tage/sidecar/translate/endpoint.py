@@ -11,11 +11,18 @@ from tage.sidecar import plan
 from tage.sidecar.translate.draft import DnsName
 from tage.sidecar.translate.problem import Problems
 from tage.sidecar.translate.shape import Only, Shape, leaf
-from tage.sidecar.translate.values import ADDRESS, socket_address
+from tage.sidecar.translate.values import ADDRESS, HEADER_VALUE, socket_address
 
 _ENDPOINT = Shape(
     "envoy.config.endpoint.v3.Endpoint",
-    {"address": ADDRESS, "hostname": leaf},
+    {
+        "address": ADDRESS,
+        "hostname": leaf,
+        "health_check_config": Shape(
+            "envoy.config.endpoint.v3.Endpoint.HealthCheckConfig",
+            ("port_value", "hostname", "disable_active_health_check"),
+        ),
+    },
 )
 _LB_ENDPOINT = Shape(
     "envoy.config.endpoint.v3.LbEndpoint",
@@ -64,7 +71,8 @@ def build(message: endpoint_pb2.ClusterLoadAssignment, name: str, path: str, pro
     for where, endpoint in _each(message, path):
         host, port = socket_address(endpoint.endpoint.address, f"{where}.endpoint.address", problems)
         weight, hostname = _weight(endpoint, where, problems), endpoint.endpoint.hostname
-        endpoints.append(plan.Endpoint(host, port, weight, _healthy(endpoint), hostname))
+        check = _check(endpoint, where, problems)
+        endpoints.append(plan.Endpoint(host, port, weight, _healthy(endpoint), hostname, *check))
     return plan.Endpoints(name, endpoints)
 
 
@@ -74,7 +82,8 @@ def names(message: endpoint_pb2.ClusterLoadAssignment, path: str, problems: Prob
     for where, endpoint in _each(message, path):
         host, port = socket_address(endpoint.endpoint.address, f"{where}.endpoint.address", problems, names=True)
         weight, hostname = _weight(endpoint, where, problems), endpoint.endpoint.hostname
-        found.append(DnsName(host, port, weight, _healthy(endpoint), hostname))
+        check = _check(endpoint, where, problems)
+        found.append(DnsName(host, port, weight, _healthy(endpoint), hostname, *check))
     return found
 
 
@@ -93,6 +102,16 @@ def _weight(endpoint: endpoint_components_pb2.LbEndpoint, path: str, problems: P
     if endpoint.load_balancing_weight.value == 0:
         problems.add(f"{path}.load_balancing_weight", "must be at least 1")
     return endpoint.load_balancing_weight.value
+
+
+def _check(endpoint: endpoint_components_pb2.LbEndpoint, path: str, problems: Problems) -> tuple[bool, int, str]:
+    """How the endpoint is checked: whether at all, the port (0: its own), the Host header (empty: the check's)."""
+    found, where = endpoint.endpoint.health_check_config, f"{path}.endpoint.health_check_config"
+    if found.port_value > 65_535:
+        problems.add(f"{where}.port_value", "must be a port from 1 to 65535")
+    if not HEADER_VALUE.fullmatch(found.hostname):
+        problems.add(f"{where}.hostname", "must not have control characters")
+    return not found.disable_active_health_check, found.port_value, found.hostname
 
 
 def _healthy(endpoint: endpoint_components_pb2.LbEndpoint) -> bool:

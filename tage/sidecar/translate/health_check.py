@@ -11,7 +11,7 @@ from envoy.config.core.v3 import base_pb2, health_check_pb2
 from tage.sidecar import plan
 from tage.sidecar.translate.problem import Problems
 from tage.sidecar.translate.shape import Only, Shape, leaf
-from tage.sidecar.translate.values import milliseconds
+from tage.sidecar.translate.values import HEADER_VALUE, milliseconds
 
 _MESSAGE = "envoy.config.core.v3.HealthCheck"
 _PAYLOAD = Shape(f"{_MESSAGE}.Payload", ("text", "binary"))
@@ -58,7 +58,6 @@ FIELDS = {"health_checks": HEALTH_CHECK}
 """Of envoy.config.cluster.v3.Cluster."""
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_VALUE = re.compile(r"[\t -~\x80-\xff]*")
 _TARGET = re.compile(r"[!-~\x80-\xff]+")
 _FRAMING = frozenset({"content-length", "transfer-encoding", "connection", "upgrade", "te", "trailer", "keep-alive"})
 
@@ -113,7 +112,7 @@ def _check(message: health_check_pb2.HealthCheck, path: str, problems: Problems)
 def _http(message: health_check_pb2.HealthCheck.HttpHealthCheck, path: str, problems: Problems) -> plan.HttpCheck:
     if not _TARGET.fullmatch(message.path):
         problems.add(f"{path}.path", "must be a request target without blanks" if message.path else "is missing")
-    if not _VALUE.fullmatch(message.host):
+    if not HEADER_VALUE.fullmatch(message.host):
         problems.add(f"{path}.host", "must not have control characters")
     method = base_pb2.RequestMethod.Name(message.method) if message.method else "GET"
     if method == "CONNECT":
@@ -136,7 +135,7 @@ def _header(message: base_pb2.HeaderValueOption, path: str, problems: Problems) 
         problems.add(f"{path}.header.key", "must be a header's name")
     elif name.lower() in _FRAMING:
         problems.add(f"{path}.header.key", f"'{name}' says how the request is sent; it cannot be set")
-    if not _VALUE.fullmatch(value):
+    if not HEADER_VALUE.fullmatch(value):
         problems.add(f"{path}.header.value", "must not have control characters")
     if "%" in value.replace("%%", ""):
         problems.add(f"{path}.header.value", "operators (%...%) are not supported in health checks")

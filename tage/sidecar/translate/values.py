@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import math
+import re
 from functools import lru_cache
 
 from envoy.config.core.v3 import address_pb2, config_source_pb2
@@ -18,6 +19,8 @@ from tage.sidecar.translate.draft import FETCH_TIMEOUT, Source
 from tage.sidecar.translate.problem import Problems
 from tage.sidecar.translate.shape import Only, Shape, leaf
 
+HEADER_VALUE = re.compile(r"[\t -~\x80-\xff]*")
+"""What may stand in a header, as Latin-1."""
 MAX_TIMEOUT = 10 * 365 * 86_400_000
 """Ten years in ms: longer ones are a mistake, and would not fit a timer."""
 

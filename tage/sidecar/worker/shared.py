@@ -89,6 +89,10 @@ class Claims(Generic[T]):
         self._own = {name: own for name, own in self._own.items() if name in wanted}
         if self._region is not None:
             self._region.keep(wanted)
+
+    def disown(self) -> None:
+        """A plan is in force: what this worker's predecessor left and is not of that plan is nobody's."""
+        if self._region is not None:
             self._region.disown()
 
     def give_up(self, names: Collection[str]) -> None:
@@ -127,3 +131,7 @@ class Shared:
             lambda: cells.alone(BUCKETS.cells),
         )
         """By whatever names a rate limit."""
+
+    def disown(self) -> None:
+        for claims in (self.hosts, self.buckets):
+            claims.disown()

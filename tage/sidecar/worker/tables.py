@@ -32,6 +32,7 @@ from tage.dataplane.upstream.shared import SharedFile
 from tage.sidecar import plan
 from tage.sidecar.worker import tls
 from tage.sidecar.worker.filters import Environment, Filters
+from tage.sidecar.worker.health import Health
 from tage.sidecar.worker.listeners import Listener, keyed
 from tage.sidecar.worker.logs import LogFiles, LogRefused
 from tage.sidecar.worker.own import OwnAddresses
@@ -98,6 +99,8 @@ class Tables:
         self._shared = Shared(shared, stats)
         self._filters = Filters(Environment(stats))
         self._connector = Connector(loop, reactor, self._connection)
+        first = shared is None or not shared.column
+        self._health = Health(self._shared.hosts, stats, context.wheel, context.random, self._connector, first)
 
     def _connection(self, host: Any) -> Http1UpstreamConnection:
         return Http1UpstreamConnection(host, self._context.writer)
@@ -145,7 +148,16 @@ class Tables:
         await self._shared.clusters.prepare(
             [cluster.name for cluster in _of_kind(draft.sections, "cluster", plan.Cluster)]
         )
+        await self._prepare_health(draft)
         return draft
+
+    async def _prepare_health(self, draft: Draft) -> None:
+        for cluster in _of_kind(draft.sections, "cluster", plan.Cluster):
+            key = ("endpoints", cluster.endpoints)
+            if ("cluster", cluster.name) in draft.changed or key in draft.changed:
+                endpoints = draft.sections[key]
+                assert isinstance(endpoints, plan.Endpoints)
+                await self._health.prepare(cluster, endpoints)
 
     @staticmethod
     def _prepare_tcp(draft: Draft) -> None:
@@ -209,6 +221,7 @@ class Tables:
         """No draft that was prepared before this is committed."""
         self.logs.abort()
         self._shared.clusters.keep(self._context.clusters)
+        self._health.settle()
 
     def _route_stats(self, owner: str) -> Any:
         return self._stats.group(layout.ROUTE, owner)
@@ -258,8 +271,15 @@ class Tables:
             if moved or key in draft.changed or endpoints_key in draft.changed:
                 for host in live.hosts:
                     host.own = own.has(host.address, host.port)
+            if key in draft.changed or endpoints_key in draft.changed:
+                members = draft.sections[endpoints_key]
+                assert isinstance(members, plan.Endpoints)
+                self._health.commit(live, cluster, members)
         for name in [name for name in clusters if ("cluster", name) not in draft.sections]:
+            self._health.forget(name)
             clusters.pop(name).close()
+        self._health.settle()
+        self._shared.disown()
         self._shared.clusters.keep(clusters)
         added, states = [], []
         used_logs: set[str] = set()

@@ -101,8 +101,6 @@ def test_trailers(enabled: bool) -> None:
     [
         ({"type": "ORIGINAL_DST"}, "type", "ORIGINAL_DST is not supported (only STATIC or STRICT_DNS or LOGICAL_DNS"),
         ({"lb_policy": "RING_HASH"}, "lb_policy", "RING_HASH is not supported"),
-        ({"health_checks": [{}]}, "health_checks", "not supported"),
-        ({"outlier_detection": {}}, "outlier_detection", "not supported"),
         ({"connect_timeout": "0s"}, "connect_timeout", "greater than zero"),
         ({"common_lb_config": {"healthy_panic_threshold": {}}}, "common_lb_config.healthy_panic_threshold", "not supp"),
         ({"least_request_lb_config": {"choice_count": 3}}, "least_request_lb_config.choice_count", "only 2"),

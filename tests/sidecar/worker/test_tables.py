@@ -149,9 +149,10 @@ def test_everything_about_a_cluster_is_carried_over(worker):
     worker.apply(given, section, routes(), listener(), full=True)
     live = worker.context.clusters["c"]
     for field in section.__struct_fields__:
-        if field not in ("endpoints", "tls", "alt_stat_name", "labels", "retry_budget", "tcp_keepalive"):
+        elsewhere = "endpoints", "tls", "alt_stat_name", "labels", "retry_budget", "tcp_keepalive"
+        if field not in (*elsewhere, "outlier_detection", "health_check"):
             assert getattr(live, field) == getattr(section, field), field
-    # tls: test_tls.py
+    # tls: test_tls.py; outlier detection and health checks: test_health.py
     assert (live.retry_budget, live.min_retries) == (9.5, 10)
     assert live.preconnects
     assert live.tcp_keepalive == (11, 12, 13)

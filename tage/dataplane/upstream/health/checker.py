@@ -31,11 +31,12 @@ class Probe(Protocol):
 
 
 class Checked(NamedTuple):
-    """A host. `probe()` makes what asks it; `readmit(why)` ends an ejection by outlier detection."""
+    """A host. `probe()` makes what asks it at `target`; `readmit(why)` ends an ejection by outlier detection."""
 
     name: str
     """Its address and port."""
     cells: Cells
+    target: Any
     probe: Callable[[], Probe]
     readmit: Callable[[str], None] | None = None
 
@@ -70,7 +71,7 @@ class Checker:
         for name, host in wanted.items():
             known = self._hosts.get(name)
             if known is not None:
-                if known[0].cells is host.cells:
+                if known[0].cells is host.cells and known[0].target == host.target:
                     continue
                 known[1].cancel()
             self._hosts[name] = host, asyncio.get_running_loop().create_task(_Session(self, host).run())

@@ -79,7 +79,7 @@ def outcome(stats, *findings, memory=None, **fields):
                 return await super().ask()
 
         script = Watched(*findings)
-        world.checker.watch([Checked("h:80", host, lambda: script)])
+        world.checker.watch([Checked("h:80", host, "t", lambda: script)])
         async with asyncio.timeout(10):
             await script.done.wait()
         world.checker.stop()
@@ -148,7 +148,7 @@ def test_no_answer_in_time(stats):
         world = World(stats, timeout=30)
         host = cells.alone(16)
         script = Script(HANGS, GOOD)
-        world.checker.watch([Checked("h:80", host, lambda: script)])
+        world.checker.watch([Checked("h:80", host, "t", lambda: script)])
         async with asyncio.timeout(10):
             await script.done.wait()
         world.checker.stop()
@@ -164,7 +164,7 @@ def test_an_ejected_host_is_readmitted(stats):
     async def run():
         world = World(stats)
         script = Script(GOOD, BAD, GOOD, GOOD)
-        world.checker.watch([Checked("h:80", cells.alone(16), lambda: script, readmitted.append)])
+        world.checker.watch([Checked("h:80", cells.alone(16), "t", lambda: script, readmitted.append)])
         async with asyncio.timeout(10):
             await script.done.wait()
         world.checker.stop()
@@ -178,9 +178,12 @@ def test_hosts_come_and_go(stats):
         world = World(stats)
         scripts = {name: Script(GOOD) for name in "abc"}
         memory = {name: cells.alone(16) for name in "abc"}
+        targets = dict.fromkeys("abc", 80)
 
         def watch(*names):
-            world.checker.watch([Checked(name, memory[name], lambda name=name: scripts[name]) for name in names])
+            world.checker.watch(
+                [Checked(name, memory[name], targets[name], lambda name=name: scripts[name]) for name in names]
+            )
 
         watch("a", "b")
         async with asyncio.timeout(10):
@@ -191,6 +194,12 @@ def test_hosts_come_and_go(stats):
             await scripts["c"].done.wait()
         assert [scripts[name].closed for name in "abc"] == [True, False, False]
         assert world.stat("healthy") == 2
+        targets["c"] = 81  # it is to be asked somewhere else
+        asked_before, scripts["c"] = scripts["c"], Script(GOOD)
+        watch("b", "c")
+        async with asyncio.timeout(10):
+            await scripts["c"].done.wait()
+        assert asked_before.closed
         world.checker.stop()
         await asyncio.sleep(0)
         assert all(script.closed for script in scripts.values())
@@ -215,7 +224,7 @@ def test_not_all_at_once(stats):
         world = World(stats, turns=asyncio.Semaphore(3), interval=60_000)
         scripts = [Slow() for _ in range(12)]
         world.checker.watch(
-            [Checked(str(i), cells.alone(16), lambda script=script: script) for i, script in enumerate(scripts)]
+            [Checked(str(i), cells.alone(16), "t", lambda script=script: script) for i, script in enumerate(scripts)]
         )
         async with asyncio.timeout(10):
             await asyncio.gather(*[script.done.wait() for script in scripts])
