@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from tage.dataplane.routing.hash_policy import HashPolicies, HashPolicy, cookie_attributes
+from tage.dataplane.routing.index import PathIndex
 from tage.dataplane.routing.matcher import HeaderMatcher, QueryMatcher, StringMatcher
 from tage.dataplane.routing.mutations import HeaderMutation, HeaderMutations, MutationSet
 from tage.dataplane.routing.policy import RetryPolicy
 from tage.dataplane.routing.redirect import Redirect
 from tage.dataplane.routing.regex import RegexRewrite
 from tage.dataplane.routing.route import ClusterShare, Fraction, Mirror, Route
-from tage.dataplane.routing.table import RouteTable, VirtualHost
+from tage.dataplane.routing.table import INDEXED, RouteTable, VirtualHost
 
 
 def build(
@@ -35,7 +36,7 @@ def build_in_steps(
     stats: Callable[[str], Any] | None = None,
     settings: Callable[[Any], Any] | None = None,
 ) -> Iterator[None]:
-    """As `build`, one virtual host a step, so that a worker can carry traffic in between."""
+    """As `build`, one rule a step, so that a worker can carry traffic in between."""
     result.ignore_port = routes.ignore_port
     where = f"routes {routes.name!r}"
     try:
@@ -48,6 +49,7 @@ def build_in_steps(
         except ValueError as error:
             raise ValueError(f"{where}, virtual host {host.name!r}: {error}") from None
         built = []
+        paths = PathIndex() if len(host.routes) > INDEXED else None
         for index, rule in enumerate(host.routes):
             name = rule.name or str(index)
             try:
@@ -59,8 +61,13 @@ def build_in_steps(
             if stats is not None:
                 route.stats = stats(f"{routes.name}/{host.name}/{name}")
             built.append(route)
+            if paths is not None and not route.connect:
+                paths.add(route)
+            yield
+        if paths is not None:
+            paths.finish()
         try:
-            result.add(VirtualHost(host.name, built, _to_https() if host.require_tls else None), host.domains)
+            result.add(VirtualHost(host.name, built, _to_https() if host.require_tls else None, paths), host.domains)
         except ValueError as error:
             raise ValueError(f"{where}: {error}") from None
         yield

@@ -7,6 +7,7 @@ from tage.dataplane.routing.route cimport Route
 @cython.final
 cdef class PathIndex:
     cdef list _routes
+    cdef dict _chains
     cdef list _keys
     cdef Py_ssize_t _slots
     cdef Py_ssize_t _longest
@@ -15,6 +16,7 @@ cdef class PathIndex:
     cdef unsigned char[::1] _ends
     cdef int[::1] _begin
     cdef int[::1] _order
+    cdef _insert(self, Py_ssize_t number)
     cpdef Route match(self, RequestHead head)
     cdef Py_ssize_t _chain(self, RequestHead head, Py_ssize_t key, Py_ssize_t best) except -1
 

@@ -30,38 +30,53 @@ def _step(value, byte):
 
 
 class PathIndex:
-    def __init__(self, routes: list) -> None:
-        chains: dict = {}
-        for i, route in enumerate(routes):
-            chains.setdefault(_beginning(route.path), []).append(i)
-        begin = 0
-        begins = [0]
+    """`add` while building, in the rules' order; then `finish`, and afterwards only `match`."""
+
+    def __init__(self) -> None:
+        self._routes = []
+        self._chains = {}
+
+    def add(self, route: Route) -> None:
+        self._chains.setdefault(_beginning(route.path), []).append(len(self._routes))
+        self._routes.append(route)
+
+    def finish(self) -> None:
+        begin: cython.Py_ssize_t = 0
+        number: cython.Py_ssize_t
+        chains: dict = self._chains
+        begins: list = [0]
+        order: list = []
+        self._keys = list(chains)
         for chain in chains.values():
             begin += len(chain)
             begins.append(begin)
-        self._routes = routes
-        self._keys = list(chains)
+            order += chain
+        self._chains = None
         self._begin = array("i", begins)
-        self._order = array("i", [i for chain in chains.values() for i in chain] or [0])
-        self._longest = max((len(key) for key in chains), default=0)
+        self._order = array("i", order or [0])
+        self._longest = max([len(key) for key in self._keys], default=0)
         self._ends = array("B", bytes(self._longest + 1))
         self._slots = 8
         while self._slots < 2 * len(self._keys):
             self._slots *= 2
         self._hashes = array("Q", bytes(8 * self._slots))
-        self._key_of = array("i", [-1] * self._slots)
-        for number, key in enumerate(self._keys):
-            self._insert(number, key)
+        self._key_of = array("i", bytes(4 * self._slots))
+        for number in range(len(self._keys)):
+            self._insert(number)
 
-    def _insert(self, number, key) -> None:
+    def _insert(self, number):
+        """`_key_of` counts from 1: what is 0 is free."""
+        key: bytes = self._keys[number]
+        p: cython.p_uchar = key
+        i: cython.Py_ssize_t
         value: cython.ulonglong = _BASIS
-        for byte in key:
-            value = _step(value, byte)
-        at: cython.Py_ssize_t = value & (self._slots - 1)
-        while self._key_of[at] >= 0:
-            at = (at + 1) & (self._slots - 1)
-        self._key_of[at] = number
-        self._hashes[at] = value
+        for i in range(len(key)):
+            value = _step(value, p[i])
+        i = value & (self._slots - 1)
+        while self._key_of[i]:
+            i = (i + 1) & (self._slots - 1)
+        self._key_of[i] = number + 1
+        self._hashes[i] = value
         self._ends[len(key)] = 1
 
     def match(self, head):
@@ -80,11 +95,11 @@ class PathIndex:
         while True:
             if self._ends[size]:
                 at = value & (self._slots - 1)
-                while self._key_of[at] >= 0:
+                while self._key_of[at]:
                     if self._hashes[at] == value:
-                        key = self._keys[self._key_of[at]]
+                        key = self._keys[self._key_of[at] - 1]
                         if len(key) == size and same(p, 0, size, key):
-                            best = self._chain(head, self._key_of[at], best)
+                            best = self._chain(head, self._key_of[at] - 1, best)
                             break
                     at = (at + 1) & (self._slots - 1)
             if size == end:

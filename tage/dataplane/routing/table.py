@@ -14,17 +14,30 @@ INDEXED = 16
 """Virtual hosts with more rules than that have an index of their paths; fewer are tried one by one."""
 
 
+def index_of(routes: list) -> PathIndex:
+    result = PathIndex()
+    for route in routes:
+        result.add(route)
+    result.finish()
+    return result
+
+
 class VirtualHost:
     """`secure` (a route, or None): requests that came without TLS meet it and no other (VirtualHost.require_tls);
     whether they did is what x-forwarded-proto says, without it the connection."""
 
-    def __init__(self, name: str, routes: list, secure: Route | None = None) -> None:
+    def __init__(
+        self, name: str, routes: list, secure: Route | None = None, index: PathIndex | None = None
+    ) -> None:
+        """`index`: a finished one of those routes that are not for CONNECT, made already."""
         self.name = name
         self.routes = routes
         self.secure = secure
         self._plain = [route for route in routes if not route.connect]
         self._connect = [route for route in routes if route.connect]
-        self._index = PathIndex(self._plain) if len(self._plain) > INDEXED else None
+        self._index = None
+        if len(self._plain) > INDEXED:
+            self._index = index or index_of(self._plain)
 
     def match(self, head):
         """The first route that matches, or None."""

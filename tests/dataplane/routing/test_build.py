@@ -41,11 +41,14 @@ def test_statistics_are_named_by_configuration_host_and_route():
     assert asked == ["r/v/named", "r/v/1"]
 
 
-def test_a_step_is_a_virtual_host():
-    hosts = [plan.VirtualHost(f"v{i}", [f"d{i}"], [plan.Route(ANY, clusters=C)]) for i in range(3)]
+def test_a_step_is_a_rule():
+    """A virtual host stands in the table when its last rule is there."""
+    rules = [plan.Route(ANY, clusters=C)] * 100
+    hosts = [plan.VirtualHost(f"v{i}", [f"d{i}"], rules[: i or 100]) for i in range(3)]
     table = RouteTable("r")
-    for n, _ in enumerate(build_in_steps(plan.Routes("r", hosts), table)):
-        assert len(table.virtual_hosts) == n + 1
+    steps = [len(table.virtual_hosts) for _ in build_in_steps(plan.Routes("r", hosts), table)]
+    assert steps == [0] * 100 + [1] * 2 + [2] * 3 + [3]
+    assert [len(host.routes) for host in table.virtual_hosts] == [100, 1, 2]
 
 
 @pytest.mark.parametrize(

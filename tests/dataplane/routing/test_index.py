@@ -4,8 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tage.dataplane.routing.build import build_route
-from tage.dataplane.routing.index import PathIndex
-from tage.dataplane.routing.table import INDEXED, VirtualHost
+from tage.dataplane.routing.table import INDEXED, VirtualHost, index_of
 from tage.sidecar import plan
 from tests.dataplane.routing.requests import request
 
@@ -30,7 +29,7 @@ MATCHES = st.builds(
 @given(st.lists(MATCHES, max_size=30), st.lists(st.tuples(PATHS, st.booleans()), min_size=1, max_size=10))
 def test_the_first_rule_that_matches(matches, asked):
     routes = [build_route(plan.Route(match, str(i), [plan.WeightedCluster("c")])) for i, match in enumerate(matches)]
-    index = PathIndex(routes)
+    index = index_of(routes)
     for path, header in asked:
         head = request(path, headers=[("x", "1")] if header else [])
         expected = next((route for route in routes if route.matches(head)), None)

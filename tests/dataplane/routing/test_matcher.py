@@ -148,7 +148,7 @@ def test_first_values_of_what_came_and_of_what_edits_made_of_it():
         (HeaderMatcher(b"x", StringMatcher("suffix", b"B", True)), "header x ends with 'b' (case ignored); it is 'a'"),
         (
             HeaderMatcher(b":path", StringMatcher("regex", b"/x+")),
-            "header :path matches the expression '/x+'; it is '/p?q=1'",
+            "path with query matches the expression '/x+'; it is '/p?q=1'",
         ),
     ],
 )
