@@ -2,6 +2,7 @@
 
 ``rows``          what is measured, as data: a name, a load, a backend, the proxies that can do that work
 ``proxies``       how each proxy is started and told when it is ready; configurations are templates in ``peers/``
+``route_table``   the fifty virtual hosts of http1-32-routes, in the proxies' words
 ``backend``       what stands behind the proxies: one nginx worker that answers from memory
 ``load``          the load drivers: saturation (wrk) and an open-loop generator
 ``certificates``  an authority, a server's and a client's certificate for each run

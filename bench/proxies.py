@@ -18,6 +18,7 @@ from pathlib import Path
 
 import Cython
 
+from bench import route_table
 from bench.backend import Backend
 from bench.processes import Process, find_program, free_port
 from bench.templates import render, user_directive
@@ -54,6 +55,10 @@ class Proxy:
     argv: Callable[[Place], Sequence[str]]
     dynamic_template: str = ""
     """Its configuration under a control plane; empty for a proxy that speaks no xDS."""
+    beside: tuple[str, ...] = ()
+    """Further templates that its configuration names."""
+    values: Callable[[], Mapping[str, object]] = dict
+    """What its templates have places for beside the ports and folders of a run."""
 
 
 @dataclass(frozen=True)
@@ -100,8 +105,11 @@ def start(
         "CONNECTIONS": CONNECTIONS,
         "UPSTREAM_CONNECTIONS": UPSTREAM_CONNECTIONS,
         **backend.values,
+        **proxy.values(),
         **(values or {}),
     }
+    for each in proxy.beside:
+        render(each, places, directory)
     config = render(template or proxy.template, places, directory)
     argv = proxy.argv(Place(program, config, directory, admin_port))
     return Running(proxy, Process(proxy.name, argv, directory / "log", core, env), port, admin_port)
@@ -176,6 +184,17 @@ NGINX = Proxy(
     lambda: find_program("nginx"),
     lambda program: _first_version(program, "-v"),
     lambda place: [place.program, "-c", str(place.config)],
+)
+
+# -- a large route table -----------------------------------------------------------------------------------------------
+
+TAGE_ROUTES = dataclasses.replace(TAGE, template="envoy-routes.yaml", dynamic_template="", values=route_table.values)
+ENVOY_ROUTES = dataclasses.replace(ENVOY, template="envoy-routes.yaml", dynamic_template="", values=route_table.values)
+HAPROXY_ROUTES = dataclasses.replace(
+    HAPROXY,
+    template="haproxy-routes.cfg",
+    beside=("haproxy-routes.map", "haproxy-routes-hosts.map"),
+    values=route_table.values,
 )
 
 # -- carrying bytes ----------------------------------------------------------------------------------------------------

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from bench import route_table
 from bench.certificates import Tls
 from bench.load import Load
 from bench.load.http1 import Http1Load
 from bench.proxies import (
     ENVOY,
+    ENVOY_ROUTES,
     ENVOY_TCP,
     HAPROXY,
+    HAPROXY_ROUTES,
     HAPROXY_TCP,
     NGINX,
     NGINX_TCP,
     RELAY,
     TAGE,
+    TAGE_ROUTES,
     TAGE_TCP,
     Proxy,
 )
@@ -69,6 +73,14 @@ ROWS: dict[str, Row | IdleRow] = {
             table="http1.md",
             goals=(Goal("envoy", 0.40), Goal("haproxy", 1.0)),
             control_plane=True,
+        ),
+        Row(
+            name="http1-32-routes",
+            title="http1-32 with 50 virtual hosts of 10 rules each, headers matched, and a rate limit that never bites",
+            load=Http1Load(connections=32, checks=route_table.CHECKS),
+            proxies=(TAGE_ROUTES, ENVOY_ROUTES, HAPROXY_ROUTES),
+            table="http1-routes.md",
+            goals=(Goal("envoy", 0.40), Goal("haproxy", 1.0)),
         ),
         Row(
             name="http1-tls-32",

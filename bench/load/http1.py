@@ -59,6 +59,8 @@ class Http1Load:
     """The proxy carries bytes and knows nothing of HTTP."""
     mutual: bool = False
     """The backend demands a client certificate too, which must be the proxy's."""
+    checks: tuple[tuple[str, str, dict[str, str], str], ...] = ()
+    """(host, path, headers, the cluster that must answer), beside `ROUTES`."""
 
     def lacks(self) -> str:
         return "" if find_program("wrk") else "wrk (on Debian and Ubuntu: apt-get install wrk)"
@@ -84,6 +86,9 @@ class Http1Load:
             with _client(target, host) as client:
                 for path, cluster in [(path, cluster) for name, path, cluster in ROUTES if name == host]:
                     self._expect(client, host, path, 200, body_of(cluster))
+        with _client(target, HOST) as client:
+            for host, path, headers, cluster in self.checks:
+                self._expect(client, host, path, 200, body_of(cluster), headers)
         with _client(target, UNKNOWN) as client:
             self._expect(client, UNKNOWN, "/", 404, None)
 
@@ -99,18 +104,26 @@ class Http1Load:
             )
 
     @staticmethod
-    def _get(client: http.client.HTTPConnection, host: str, path: str) -> tuple[int, bytes]:
-        client.request("GET", path, headers={"Host": host})
+    def _get(
+        client: http.client.HTTPConnection, host: str, path: str, headers: Mapping[str, str] | None = None
+    ) -> tuple[int, bytes]:
+        client.request("GET", path, headers={"Host": host, **(headers or {})})
         answer = client.getresponse()
         return answer.status, answer.read()
 
     def _expect(
-        self, client: http.client.HTTPConnection, host: str, path: str, status: int, body: bytes | None
+        self,
+        client: http.client.HTTPConnection,
+        host: str,
+        path: str,
+        status: int,
+        body: bytes | None,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
-        got, received = self._get(client, host, path)
+        got, received = self._get(client, host, path, headers)
         if got != status or (body is not None and received != body):
             raise BenchError(
-                f"{host}{path}: expected {status} {body!r}, got {got} {received[:120]!r}; "
+                f"{host}{path} {headers or ''}: expected {status} {body!r}, got {got} {received[:120]!r}; "
                 "the proxies would not do the same work"
             )
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import templates
+from bench import route_table, templates
 from bench.certificates import Certificates, Tls, make_certificates
 from bench.templates import PEERS, render
 
@@ -13,6 +13,7 @@ VALUES = {
     "XDS_PORT": 10005, "CONNECTIONS": 100,
     "UPSTREAM_CONNECTIONS": 64, "DIR": "/d", "USER": "", "NAME": "n", "BODY_BYTES": 100,
     "ITEMS_BODY": "i", "WEB_BODY": "w", "REVIEWS_BODY": "r",
+    **route_table.values(),
 }  # fmt: skip
 
 
@@ -51,7 +52,7 @@ def test_a_place_without_a_value_is_named(tmp_path):
 
 
 @pytest.mark.parametrize("tls", Tls)
-@pytest.mark.parametrize("template", ["envoy.yaml", "envoy-tcp.yaml", "dynamic.yaml"])
+@pytest.mark.parametrize("template", ["envoy.yaml", "envoy-routes.yaml", "envoy-tcp.yaml", "dynamic.yaml"])
 def test_tage_supports_what_envoy_is_given(template, tls, tmp_path):
     from tage.sidecar.translate import bootstrap
 
