@@ -272,9 +272,102 @@ class FilterDisabled(HttpFilter, frozen=True):
     """Of a route: not for it. Source: envoy.config.route.v3.FilterConfig.disabled."""
 
 
-AnyFilter = FilterDisabled
+class Fault(HttpFilter, frozen=True):
+    """Of a listener or a route; nothing where both shares are None. Source: envoy.extensions.filters.http.fault.v3."""
+
+    delay: Fraction | None = None
+    """Of requests; None: none."""
+    delay_ms: int = 0
+    """0: the request's headers say it."""
+    abort: Fraction | None = None
+    abort_status: int = 0
+    """0: the request's headers say it."""
+    headers: list[HeaderMatch] = []
+    nodes: list[str] = []
+    """Of x-envoy-downstream-service-node; empty: any."""
+    max_active: int = -1
+    """At a time, per worker; -1: no limit."""
+
+
+class Cors(HttpFilter, frozen=True):
+    """Of a listener: routes have the policies. Source: envoy.extensions.filters.http.cors.v3.Cors."""
+
+
+class CorsPolicy(HttpFilter, frozen=True):
+    """Of a route; what is None or empty in it comes from the virtual host's, then from the table's, but for `enabled`
+    and `shadow`. Source: envoy.extensions.filters.http.cors.v3.CorsPolicy."""
+
+    origins: list[StringMatch] = []
+    methods: str = ""
+    headers: str = ""
+    expose: str = ""
+    max_age: str = ""
+    credentials: bool | None = None
+    private_network: bool | None = None
+    forward: bool | None = None
+    enabled: Fraction | None = None
+    """None: all requests."""
+    shadow: Fraction | None = None
+    """None: none."""
+
+
+class TokenBucket(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Source: envoy.type.v3.TokenBucket; `interval` in ms."""
+
+    maximum: int
+    per_fill: int = 1
+    interval: int = 1_000
+
+
+class RateLimitAction(msgspec.Struct, frozen=True, omit_defaults=True):
+    """An entry of a descriptor. Source: envoy.config.route.v3.RateLimit.Action."""
+
+    kind: Literal["generic_key", "request_header", "query_parameter", "remote_address", "headers_match", "query_match"]
+    key: str
+    value: str = ""
+    name: str = ""
+    """Of the header (lower case) or parameter."""
+    optional: bool = False
+    """Left out where there is none; otherwise there is no descriptor."""
+    expect: bool = True
+    headers: list[HeaderMatch] = []
+    query: list[QueryMatch] = []
+
+
+class RateLimitDescriptor(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Source: envoy.extensions.common.ratelimit.v3.LocalRateLimitDescriptor."""
+
+    entries: list[tuple[str, str]]
+    """Keys and values; a value that is empty is any, and each has a bucket."""
+    bucket: TokenBucket
+
+
+class LocalRateLimit(HttpFilter, frozen=True):
+    """Of a listener or a route. Its buckets are the sidecar's: all workers together.
+    Source: envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit."""
+
+    scope: str
+    """Whose it is: what names its buckets, beside the filter."""
+    stat_prefix: str
+    bucket: TokenBucket | None = None
+    enabled: Fraction | None = None
+    """None: no request, as in `enforced`."""
+    enforced: Fraction | None = None
+    status: int = 429
+    request_headers: HeaderMutations | None = None
+    """Of those that are over the limit and go on."""
+    response_headers: HeaderMutations | None = None
+    descriptors: list[RateLimitDescriptor] = []
+    rules: list[list[RateLimitAction]] = []
+    always_default: bool = True
+    tell: bool = False
+    max_dynamic: int = 20
+    """Buckets of a descriptor with empty values."""
+
+
+AnyFilter = FilterDisabled | Fault | Cors | LocalRateLimit
 """Kinds of filters that a listener may have."""
-AnyFilterSettings = FilterDisabled
+AnyFilterSettings = FilterDisabled | Fault | CorsPolicy | LocalRateLimit
 
 
 # -- routes ------------------------------------------------------------------------------------------------------------

@@ -84,23 +84,23 @@ class Levels:
 
     def __init__(self, routes: Any = None) -> None:
         self._most_specific_wins = routes is not None and routes.most_specific_wins
-        self._request = _sets(routes.request_headers) if routes is not None else []
-        self._response = _sets(routes.response_headers) if routes is not None else []
+        self._request = mutation_sets(routes.request_headers) if routes is not None else []
+        self._response = mutation_sets(routes.response_headers) if routes is not None else []
 
     def of(self, host: Any) -> Levels:
         """With those of a virtual host."""
         result = Levels()
         result._most_specific_wins = self._most_specific_wins
-        result._request = self._request + _sets(host.request_headers)
-        result._response = self._response + _sets(host.response_headers)
+        result._request = self._request + mutation_sets(host.request_headers)
+        result._response = self._response + mutation_sets(host.response_headers)
         return result
 
     def request(self, rule: Any) -> HeaderMutations | None:
         """With those of a route, in the order in which they are applied."""
-        return self._ordered(self._request, _sets(rule.request_headers))
+        return self._ordered(self._request, mutation_sets(rule.request_headers))
 
     def response(self, rule: Any) -> HeaderMutations | None:
-        return self._ordered(self._response, _sets(rule.response_headers))
+        return self._ordered(self._response, mutation_sets(rule.response_headers))
 
     def _ordered(self, outer: list[MutationSet], own: list[MutationSet]) -> HeaderMutations | None:
         sets = [*outer, *own]
@@ -109,7 +109,8 @@ class Levels:
         return HeaderMutations(sets) if sets else None
 
 
-def _sets(mutations: Any) -> list[MutationSet]:
+def mutation_sets(mutations: Any) -> list[MutationSet]:
+    """From `plan.HeaderMutations`, or None. Raises ValueError."""
     if mutations is None:
         return []
     added = [HeaderMutation(each.name.encode(), each.value, each.action, each.keep_empty) for each in mutations.add]
@@ -119,9 +120,9 @@ def _sets(mutations: Any) -> list[MutationSet]:
 def build_route(rule: Any, levels: Levels | None = None) -> Route:
     """Raises ValueError."""
     levels = levels or Levels()
-    route = Route(_string_matcher(rule.match.path), rule.name)
+    route = Route(string_matcher(rule.match.path), rule.name)
     route.headers = [header_matcher(header) for header in rule.match.headers]
-    route.query = [_query_matcher(parameter) for parameter in rule.match.query]
+    route.query = [query_matcher(parameter) for parameter in rule.match.query]
     if rule.match.fraction is not None:
         route.fraction = _fraction(rule.match.fraction)
     _lead(route, rule)
@@ -163,7 +164,7 @@ def _lead(route: Route, rule: Any) -> None:
 
 def _share(cluster: Any, rule: Any) -> ClusterShare | None:
     """None where the cluster has nothing of its own."""
-    request, response = _sets(cluster.request_headers), _sets(cluster.response_headers)
+    request, response = mutation_sets(cluster.request_headers), mutation_sets(cluster.response_headers)
     if not (request or response or cluster.host_rewrite or cluster.metadata_match):
         return None
     share = ClusterShare(cluster.name, cluster.weight)
@@ -230,16 +231,18 @@ def _regex_rewrite(rewrite: Any) -> RegexRewrite | None:
     return None if rewrite is None else RegexRewrite(rewrite.pattern.encode(), rewrite.substitution.encode())
 
 
-def _string_matcher(match: Any) -> StringMatcher:
+def string_matcher(match: Any) -> StringMatcher:
+    """From a `plan.StringMatch`. Raises ValueError."""
     return StringMatcher(match.kind, match.value.encode(), match.ignore_case)
 
 
 def header_matcher(match: Any) -> HeaderMatcher:
     """From a `plan.HeaderMatch`. Raises ValueError."""
-    value = StringMatcher("present") if match.value is None else _string_matcher(match.value)
+    value = StringMatcher("present") if match.value is None else string_matcher(match.value)
     return HeaderMatcher(match.name.lower().encode(), value, match.invert, match.missing_is_empty, match.range)
 
 
-def _query_matcher(match: Any) -> QueryMatcher:
-    value = None if match.value is None else _string_matcher(match.value)
+def query_matcher(match: Any) -> QueryMatcher:
+    """From a `plan.QueryMatch`. Raises ValueError."""
+    value = None if match.value is None else string_matcher(match.value)
     return QueryMatcher(match.name.encode(), value, match.absent)

@@ -106,11 +106,12 @@ def translate(
             problems.add(f"{at}.validate_clusters", "true is not supported for routes that come over xDS (only false)")
     elif kind is None:
         problems.add(path, "needs one of rds and route_config")
-    http = _http(manager, rds.name if rds else routes.name if routes else "", path, problems)
+    scope = f"{listener}/{path[path.find('filter_chain') :]}"
+    http = _http(manager, rds.name if rds else routes.name if routes else "", scope, path, problems)
     return http, ChainDraft(routes, rds, stream_idle_timeout, validate)
 
 
-def _http(manager: Any, routes: str, path: str, problems: Problems) -> plan.Http:
+def _http(manager: Any, routes: str, scope: str, path: str, problems: Problems) -> plan.Http:
     default = plan.Http(routes)
     common, at = manager.common_http_protocol_options, f"{path}.common_http_protocol_options"
     head_kb = manager.max_request_headers_kb.value if manager.HasField("max_request_headers_kb") else 60
@@ -132,7 +133,7 @@ def _http(manager: Any, routes: str, path: str, problems: Problems) -> plan.Http
         server_name=manager.server_name or default.server_name,
         access_logs=access_log.translate(manager.access_log, f"{path}.access_log", problems),
         upgrades=[name for name, enabled in upgrades.items() if enabled],
-        filters=filters.translate(manager.http_filters, f"{path}.http_filters", problems),
+        filters=filters.translate(manager.http_filters, scope, f"{path}.http_filters", problems),
         enable_trailers=manager.http_protocol_options.enable_trailers,
         max_connection_duration=_timeout(common, "max_connection_duration", 0, at, problems),
         max_requests_per_connection=common.max_requests_per_connection.value,

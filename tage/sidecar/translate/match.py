@@ -40,7 +40,7 @@ HEADER = Shape(
         "safe_regex_match": REGEX,
     },
 )
-_QUERY = Shape(
+QUERY = Shape(
     "envoy.config.route.v3.QueryParameterMatcher", {"name": leaf, "string_match": STRING, "present_match": leaf}
 )
 ROUTE_MATCH = Shape(
@@ -53,7 +53,7 @@ ROUTE_MATCH = Shape(
         "connect_matcher": Shape("envoy.config.route.v3.RouteMatch.ConnectMatcher"),
         "case_sensitive": leaf,
         "headers": HEADER,
-        "query_parameters": _QUERY,
+        "query_parameters": QUERY,
         "runtime_fraction": FRACTION,
     },
 )
@@ -70,7 +70,7 @@ def translate(route: route_components_pb2.Route, path: str, problems: Problems) 
         plan.StringMatch("prefix", "") if connect else _path(message, at, problems),
         headers(message.headers, f"{at}.headers", problems),
         connect,
-        [_query(each, f"{at}.query_parameters[{i}]", problems) for i, each in enumerate(message.query_parameters)],
+        query(message.query_parameters, f"{at}.query_parameters", problems),
         fraction(message.runtime_fraction.default_value) if message.HasField("runtime_fraction") else None,
     )
 
@@ -80,6 +80,13 @@ def headers(
 ) -> list[plan.HeaderMatch]:
     """`path` is that of the list."""
     return [_header(message, f"{path}[{i}]", problems) for i, message in enumerate(messages)]
+
+
+def query(
+    messages: Iterable[route_components_pb2.QueryParameterMatcher], path: str, problems: Problems
+) -> list[plan.QueryMatch]:
+    """`path` is that of the list."""
+    return [_query(message, f"{path}[{i}]", problems) for i, message in enumerate(messages)]
 
 
 def _path(message: route_components_pb2.RouteMatch, path: str, problems: Problems) -> plan.StringMatch:

@@ -11,7 +11,7 @@ from tage.sidecar import plan
 from tage.sidecar.translate.problem import Problems
 from tage.sidecar.translate.shape import Rule, Shape, leaf
 
-_OPTION = Shape(
+OPTION = Shape(
     "envoy.config.core.v3.HeaderValueOption",
     {
         "header": Shape("envoy.config.core.v3.HeaderValue", ("key", "value")),
@@ -21,9 +21,9 @@ _OPTION = Shape(
     },
 )
 FIELDS: dict[str, Rule] = {
-    "request_headers_to_add": _OPTION,
+    "request_headers_to_add": OPTION,
     "request_headers_to_remove": leaf,
-    "response_headers_to_add": _OPTION,
+    "response_headers_to_add": OPTION,
     "response_headers_to_remove": leaf,
 }
 """The rules of the four fields, which stand in route configurations, virtual hosts, routes and weighted clusters."""
@@ -48,7 +48,7 @@ def response(message: Any, path: str, problems: Problems) -> plan.HeaderMutation
 def _mutations(message: Any, which: str, path: str, problems: Problems) -> plan.HeaderMutations | None:
     dot = f"{path}." if path else ""
     add, remove = f"{which}_headers_to_add", f"{which}_headers_to_remove"
-    added = [_option(option, f"{dot}{add}[{i}]", problems) for i, option in enumerate(getattr(message, add))]
+    added = [option(each, f"{dot}{add}[{i}]", problems) for i, each in enumerate(getattr(message, add))]
     removed = [name.lower() for name in getattr(message, remove)]
     for i, name in enumerate(removed):
         try:
@@ -58,13 +58,14 @@ def _mutations(message: Any, which: str, path: str, problems: Problems) -> plan.
     return plan.HeaderMutations(added, removed) if added or removed else None
 
 
-def _option(option: base_pb2.HeaderValueOption, path: str, problems: Problems) -> plan.HeaderMutation:
-    name, value = option.header.key.lower(), option.header.value
-    action = _ACTIONS.get(option.append_action, "append")
-    if option.HasField("append"):
-        if option.append_action:
+def option(message: base_pb2.HeaderValueOption, path: str, problems: Problems) -> plan.HeaderMutation:
+    """One header that is added."""
+    name, value = message.header.key.lower(), message.header.value
+    action = _ACTIONS.get(message.append_action, "append")
+    if message.HasField("append"):
+        if message.append_action:
             problems.add(f"{path}.append", "is the old form of append_action; only one of them may be there")
-        action = "append" if option.append.value else "overwrite_or_add"
+        action = "append" if message.append.value else "overwrite_or_add"
     try:
         check_name(name.encode())
     except ValueError as error:
@@ -74,4 +75,4 @@ def _option(option: base_pb2.HeaderValueOption, path: str, problems: Problems) -
             HeaderMutation(name.encode(), value)
         except ValueError as error:
             problems.add(f"{path}.header.value", str(error))
-    return plan.HeaderMutation(name, value, action, option.keep_empty_value)  # type: ignore[arg-type]
+    return plan.HeaderMutation(name, value, action, message.keep_empty_value)  # type: ignore[arg-type]

@@ -69,7 +69,9 @@ class _Outer(NamedTuple):
 
     body_limit: int
     mirrors: list[plan.Mirror]
-    filters: dict[str, plan.AnyFilterSettings]
+    scope: str
+    """Its name, for what filters keep of it."""
+    filters: filters.Settings
     retry: plan.RetryPolicy | None = None
 
 
@@ -93,7 +95,8 @@ def build(message: route_pb2.RouteConfiguration, name: str, path: str, problems:
     outer = _Outer(
         limit,
         action.mirrors(message.request_mirror_policies, f"{dot}request_mirror_policies", problems),
-        filters.settings(message.typed_per_filter_config, f"{dot}typed_per_filter_config", problems),
+        name,
+        filters.settings(message.typed_per_filter_config, name, f"{dot}typed_per_filter_config", problems),
     )
     hosts = []
     names: set[str] = set()
@@ -137,8 +140,9 @@ def _virtual_host(
     if host.request_mirror_policies:
         at = f"{path}.request_mirror_policies"
         outer = outer._replace(mirrors=action.mirrors(host.request_mirror_policies, at, problems))
-    own = filters.settings(host.typed_per_filter_config, f"{path}.typed_per_filter_config", problems)
-    outer = outer._replace(filters=outer.filters | own)
+    scope = f"{outer.scope}/{host.name}"
+    own = filters.settings(host.typed_per_filter_config, scope, f"{path}.typed_per_filter_config", problems)
+    outer = outer._replace(scope=scope, filters=filters.merged(outer.filters, own))
     if host.HasField("retry_policy"):
         outer = outer._replace(retry=retry.translate(host.retry_policy, f"{path}.retry_policy", problems))
     return plan.VirtualHost(
@@ -152,8 +156,9 @@ def _virtual_host(
 
 
 def _route(message: route_components_pb2.Route, outer: _Outer, path: str, problems: Problems) -> plan.Route:
-    own = filters.settings(message.typed_per_filter_config, f"{path}.typed_per_filter_config", problems)
-    return msgspec.structs.replace(_rule(message, outer, path, problems), filters=outer.filters | own)
+    scope = f"{outer.scope}/{message.name or path.rpartition('.')[2]}"
+    own = filters.settings(message.typed_per_filter_config, scope, f"{path}.typed_per_filter_config", problems)
+    return msgspec.structs.replace(_rule(message, outer, path, problems), filters=filters.merged(outer.filters, own))
 
 
 def _rule(message: route_components_pb2.Route, outer: _Outer, path: str, problems: Problems) -> plan.Route:

@@ -8,12 +8,17 @@ from typing import Any, NamedTuple
 from tage.dataplane.filters.filter import DISABLED, HttpFilter
 from tage.dataplane.telemetry.store import StatStore
 from tage.sidecar import plan
+from tage.sidecar.worker import native_filters
+from tage.sidecar.worker.native_filters import NativeFilters
 
 
 class Environment(NamedTuple):
     """What filters are made with."""
 
     stats: StatStore
+    native: NativeFilters
+    stat_prefix: str = ""
+    """The connection manager's; a route's settings have none."""
 
 
 class FilterKind(NamedTuple):
@@ -24,21 +29,37 @@ class FilterKind(NamedTuple):
     """What the filter is given as `settings` on the routes that have some."""
 
 
-KINDS: dict[type[plan.HttpFilter], FilterKind] = {}
+KINDS: dict[type[plan.HttpFilter], FilterKind] = {
+    plan.Fault: FilterKind(
+        lambda each, environment: environment.native.fault_filter(each, environment.stat_prefix),
+        lambda each, _: native_filters.faults(each),
+    ),
+    plan.Cors: FilterKind(
+        lambda each, environment: environment.native.cors_filter(each, environment.stat_prefix),
+        lambda each, _: native_filters.cors_policy(each),
+    ),
+    plan.LocalRateLimit: FilterKind(
+        lambda each, environment: environment.native.rate_limit_filter(each),
+        lambda each, environment: environment.native.rate_limits(each),
+    ),
+}
+"""The settings of a kind are those of its class in `plan`, or of its class for routes in `ROUTE_KINDS`."""
+ROUTE_KINDS: dict[type[plan.HttpFilter], type[plan.HttpFilter]] = {plan.CorsPolicy: plan.Cors}
 
 
 class Filters:
     def __init__(self, environment: Environment) -> None:
         self._environment = environment
 
-    def chain(self, filters: Sequence[plan.HttpFilter]) -> list[HttpFilter] | None:
+    def chain(self, filters: Sequence[plan.HttpFilter], stat_prefix: str = "") -> list[HttpFilter] | None:
         """A listener's; None where there are none. Raises ValueError naming the filter."""
+        environment = self._environment._replace(stat_prefix=stat_prefix)
         made = []
         for each in filters:
             kind = KINDS.get(type(each))
             if kind is None:
                 raise ValueError(f"filter {each.name!r}: {type(each).__name__} is nothing that a listener can have")
-            made.append(self._named(each, kind.make))
+            made.append(_named(each, kind.make, environment))
         return made or None
 
     def settings(self, settings: Mapping[str, plan.HttpFilter]) -> dict[str, Any] | None:
@@ -50,10 +71,12 @@ class Filters:
     def _settings(self, each: plan.HttpFilter) -> Any:
         if isinstance(each, plan.FilterDisabled):
             return DISABLED
-        return self._named(each, KINDS[type(each)].settings)
+        kind = ROUTE_KINDS.get(type(each), type(each))
+        return _named(each, KINDS[kind].settings, self._environment)
 
-    def _named(self, each: plan.HttpFilter, function: Callable[[Any, Environment], Any]) -> Any:
-        try:
-            return function(each, self._environment)
-        except ValueError as error:
-            raise ValueError(f"filter {each.name!r}: {error}") from None
+
+def _named(each: plan.HttpFilter, function: Callable[[Any, Environment], Any], environment: Environment) -> Any:
+    try:
+        return function(each, environment)
+    except ValueError as error:
+        raise ValueError(f"filter {each.name!r}: {error}") from None

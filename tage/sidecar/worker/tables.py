@@ -35,6 +35,7 @@ from tage.sidecar.worker.filters import Environment, Filters
 from tage.sidecar.worker.health import Health
 from tage.sidecar.worker.listeners import Listener, keyed
 from tage.sidecar.worker.logs import LogFiles, LogRefused
+from tage.sidecar.worker.native_filters import NativeFilters, bucket_names, limits_of
 from tage.sidecar.worker.own import OwnAddresses
 from tage.sidecar.worker.shared import Shared
 
@@ -60,6 +61,8 @@ class Draft:
         """By listener and chain."""
         self.access_logs: dict[tuple[str, str], list[AccessLog]] = {}
         """By listener and chain, of listeners that changed."""
+        self.buckets: dict[plan.SectionKey, list[str]] = {}
+        """Names of rate limits' buckets, by listener or routes."""
         self.filters: dict[tuple[str, str], list[HttpFilter] | None] = {}
         """By listener and chain, of listeners that changed."""
         self.server_tls: dict[str, dict[str, ServerTls]] = {}
@@ -97,7 +100,8 @@ class Tables:
         self._server_tls: dict[str, dict[str, ServerTls]] = {}
         self.logs = LogFiles(loop, stats)
         self._shared = Shared(shared, stats)
-        self._filters = Filters(Environment(stats))
+        self._filters = Filters(Environment(stats, NativeFilters(stats, self._shared.buckets)))
+        self._buckets: dict[plan.SectionKey, list[str]] = {}
         self._connector = Connector(loop, reactor, self._connection)
         first = shared is None or not shared.column
         self._health = Health(self._shared.hosts, stats, context.wheel, context.random, self._connector, first)
@@ -130,6 +134,7 @@ class Tables:
         if message.full:
             draft.changed.update(key for key in self._sections if key not in draft.sections)
         self._check_closed(draft)
+        await self._prepare_buckets(draft, pause)
         for routes in _of_kind(draft.sections, "routes", plan.Routes):
             if ("routes", routes.name) not in draft.changed:
                 draft.routes[routes.name] = self._routes[routes.name]
@@ -159,6 +164,17 @@ class Tables:
                 assert isinstance(endpoints, plan.Endpoints)
                 await self._health.prepare(cluster, endpoints)
 
+    async def _prepare_buckets(self, draft: Draft, pause: _Slices) -> None:
+        """Of rate limits, for filters are made with them."""
+        for key, section in draft.sections.items():
+            if key not in draft.changed:
+                if key in self._buckets:
+                    draft.buckets[key] = self._buckets[key]
+            elif names := [name for limit in limits_of(section) for name in bucket_names(limit)]:
+                draft.buckets[key] = names
+                await pause.between()
+        await self._shared.buckets.prepare(sorted({name for names in draft.buckets.values() for name in names}))
+
     @staticmethod
     def _prepare_tcp(draft: Draft) -> None:
         for listener in _of_kind(draft.sections, "listener", plan.Listener):
@@ -177,7 +193,9 @@ class Tables:
             for key, chain in keyed(listener):
                 if chain.http is not None:
                     try:
-                        draft.filters[listener.name, key] = self._filters.chain(chain.http.filters)
+                        draft.filters[listener.name, key] = self._filters.chain(
+                            chain.http.filters, chain.http.stat_prefix
+                        )
                     except ValueError as error:
                         raise PlanRefused(f"listener {listener.name!r}: {error}") from None
                     await pause.between()
@@ -222,6 +240,10 @@ class Tables:
         self.logs.abort()
         self._shared.clusters.keep(self._context.clusters)
         self._health.settle()
+        self._keep_buckets(self._buckets)
+
+    def _keep_buckets(self, names: dict[plan.SectionKey, list[str]]) -> None:
+        self._shared.buckets.keep({name for each in names.values() for name in each})
 
     def _route_stats(self, owner: str) -> Any:
         return self._stats.group(layout.ROUTE, owner)
@@ -281,6 +303,8 @@ class Tables:
         self._health.settle()
         self._shared.disown()
         self._shared.clusters.keep(clusters)
+        self._keep_buckets(draft.buckets)
+        self._buckets = draft.buckets
         added, states = [], []
         used_logs: set[str] = set()
         for listener in _of_kind(draft.sections, "listener", plan.Listener):

@@ -6,11 +6,14 @@ from tage.dataplane.filters.filter import DISABLED
 from tage.dataplane.telemetry.store import StatStore
 from tage.sidecar import plan
 from tage.sidecar.worker.filters import Environment, Filters
+from tage.sidecar.worker.native_filters import NativeFilters
+from tage.sidecar.worker.shared import Shared
 
 
 @pytest.fixture
 def filters(tmp_path):
-    return Filters(Environment(StatStore(str(tmp_path / "stats"))))
+    stats = StatStore(str(tmp_path / "stats"))
+    return Filters(Environment(stats, NativeFilters(stats, Shared(None, stats).buckets)))
 
 
 def test_no_filter_is_no_chain(filters):

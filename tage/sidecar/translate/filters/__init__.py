@@ -1,39 +1,25 @@
 """HTTP filters -> `plan.AnyFilter`, one module a kind, and the settings that routes have for them.
 
-A kind is a `FilterKind`: what stands in a connection manager's http_filters, what may stand in a
+A kind is a `kind.FilterKind`: what stands in a connection manager's http_filters, what may stand in a
 typed_per_filter_config, and how each becomes a part of the plan. `KINDS` are all that Tage has.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any as Anything
-from typing import NamedTuple
 
 from envoy.config.route.v3 import route_components_pb2
 from google.protobuf import any_pb2
 from google.protobuf.message import Message
 
 from tage.sidecar import plan
+from tage.sidecar.translate.filters import cors, fault, local_rate_limit
+from tage.sidecar.translate.filters.kind import FilterKind, Place
 from tage.sidecar.translate.problem import Problems
 from tage.sidecar.translate.shape import AnyOf, Shape, leaf, type_name, unpack
 
-Translate = Callable[[Anything, str, str, Problems], Anything]
-"""(message, the filter's name, path, problems) -> one of `plan.AnyFilter`, or of `plan.AnyFilterSettings`."""
-
-
-class FilterKind(NamedTuple):
-    message: type[Message]
-    """In http_filters."""
-    shape: Shape
-    translate: Translate
-    route_message: type[Message]
-    """In typed_per_filter_config."""
-    route_shape: Shape
-    translate_route: Translate
-
-
-KINDS: tuple[FilterKind, ...] = ()
+KINDS: tuple[FilterKind, ...] = (fault.KIND, cors.KIND, local_rate_limit.KIND)
 
 _FILTER_CONFIG = "envoy.config.route.v3.FilterConfig"
 
@@ -43,8 +29,8 @@ def listener_kinds() -> list[tuple[type[Message], Shape]]:
     return [(kind.message, kind.shape) for kind in KINDS]
 
 
-def translate(filters: Iterable[Anything], path: str, problems: Problems) -> list[plan.AnyFilter]:
-    """http_filters without the router. What is of no kind the walker has refused."""
+def translate(filters: Iterable[Anything], scope: str, path: str, problems: Problems) -> list[plan.AnyFilter]:
+    """http_filters without the router. What is of no kind the walker has refused. `scope` names the filter chain."""
     found: dict[str, plan.AnyFilter] = {}
     for i, each in enumerate(filters):
         at = f"{path}[{i}]"
@@ -55,36 +41,49 @@ def translate(filters: Iterable[Anything], path: str, problems: Problems) -> lis
             problems.add(f"{at}.name", f"'{each.name}' is the name of another filter here")
         message = unpack(each.typed_config, kind.message, f"{at}.typed_config", problems)
         if message is not None:
-            found[each.name] = kind.translate(message, each.name, f"{at}.typed_config", problems)
+            found[each.name] = kind.translate(message, Place(each.name, scope), f"{at}.typed_config", problems)
     return list(found.values())
 
 
-def settings(configs: Mapping[str, any_pb2.Any], path: str, problems: Problems) -> dict[str, plan.AnyFilterSettings]:
-    """A typed_per_filter_config. The walk is the caller's."""
-    found: dict[str, plan.AnyFilterSettings] = {}
+Settings = dict[str, plan.AnyFilterSettings]
+
+
+def settings(configs: Mapping[str, any_pb2.Any], scope: str, path: str, problems: Problems) -> Settings:
+    """A typed_per_filter_config. The walk is the caller's. `scope` names what it stands in."""
+    found: Settings = {}
     for name, value in sorted(configs.items()):
-        made = _settings(name, value, f'{path}["{name}"]', problems)
+        made = _settings(Place(name, scope), value, f'{path}["{name}"]', problems)
         if made is not None:
             found[name] = made
     return found
 
 
-def _settings(name: str, value: any_pb2.Any, path: str, problems: Problems) -> Anything:
+def merged(outer: Settings, own: Settings) -> Settings:
+    """The more specific settings count; of CORS policies each field."""
+    result = outer | own
+    for name, settings in own.items():
+        behind = outer.get(name)
+        if isinstance(settings, plan.CorsPolicy) and isinstance(behind, plan.CorsPolicy):
+            result[name] = cors.before(settings, behind)
+    return result
+
+
+def _settings(place: Place, value: any_pb2.Any, path: str, problems: Problems) -> Anything:
     if type_name(value) == _FILTER_CONFIG:
         config = unpack(value, route_components_pb2.FilterConfig, path, problems)
         if config is None:
             return None
         if config.disabled:
-            return plan.FilterDisabled(name)
+            return plan.FilterDisabled(place.name)
         if not config.HasField("config"):
             problems.add(f"{path}.config", "is missing")
             return None
-        return _settings(name, config.config, f"{path}.config", problems)
+        return _settings(place, config.config, f"{path}.config", problems)
     kind = _of(type_name(value), "route_message")
     message = unpack(value, kind.route_message, path, problems) if kind is not None else None
     if kind is None or message is None:
         return None
-    return kind.translate_route(message, name, path, problems)
+    return kind.translate_route(message, place, path, problems)
 
 
 def _of(message: str, field: str) -> FilterKind | None:
