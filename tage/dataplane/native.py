@@ -11,6 +11,7 @@ import cython
 
 if cython.compiled:
     from cython.cimports.libc.errno import EAGAIN, EINTR, errno
+    from cython.cimports.libc.math import pow as pow_
     from cython.cimports.libc.string import memchr, memcmp, memcpy
     from cython.cimports.posix.time import CLOCK_MONOTONIC, clock_gettime, timespec
     from cython.cimports.tage.dataplane.system import (
@@ -56,6 +57,13 @@ def equal(a, start, b, size):
     if cython.compiled:
         return memcmp(a + start, b, size) == 0
     return a[start : start + size] == b[:size]
+
+
+def power(base, exponent):
+    """base ** exponent of positive numbers."""
+    if cython.compiled:
+        return pow_(base, exponent)
+    return base**exponent
 
 
 def now_us():

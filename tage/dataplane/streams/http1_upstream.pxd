@@ -7,13 +7,14 @@ from tage.dataplane.protocols.edits cimport HeaderEdits
 from tage.dataplane.protocols.http1.encoder cimport write_chunk, write_last_chunk, write_request
 from tage.dataplane.protocols.message cimport RequestHead
 from tage.dataplane.protocols.writer cimport ByteWriter
-from tage.dataplane.upstream.cluster cimport Cluster, Host
+from tage.dataplane.upstream.cluster_info cimport ClusterInfo
+from tage.dataplane.upstream.host cimport Host
 from tage.dataplane.upstream.connection cimport PROTOCOL_ERROR, TERMINATED, Receiver, UpstreamConnection
 
 @cython.final
 cdef class Http1UpstreamConnection(UpstreamConnection):
     cdef Host host
-    cdef Cluster cluster
+    cdef ClusterInfo cluster
     cdef ByteWriter writer
     cdef ResponseDecoder decoder
     cdef bint _in_body

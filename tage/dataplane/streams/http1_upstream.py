@@ -16,8 +16,9 @@ import cython
 from tage.dataplane.protocols.http1.response import ResponseDecoder
 from tage.dataplane.protocols.writer import ByteWriter
 from tage.dataplane.telemetry.layout import CLUSTER
-from tage.dataplane.upstream.cluster import Cluster, Host
+from tage.dataplane.upstream.cluster_info import ClusterInfo
 from tage.dataplane.upstream.connection import Receiver, UpstreamConnection
+from tage.dataplane.upstream.host import Host
 
 if not cython.compiled:
     # Compiled, these names come from the .pxd.
@@ -271,7 +272,7 @@ class Http1UpstreamConnection(UpstreamConnection):
     def _watch(self):
         """Ends what has idled or lived too long, and looks again when the next of the two may be due. Idle time is
         counted from the last answer. A connection for which there is no limit by then is not looked at again."""
-        cluster: Cluster = self.cluster
+        cluster: ClusterInfo = self.cluster
         now: cython.longlong = cluster.wheel.now()
         due: cython.longlong = 0
         left: cython.longlong

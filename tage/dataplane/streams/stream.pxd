@@ -10,7 +10,8 @@ from tage.dataplane.streams.downstream cimport DownstreamConnection
 from tage.dataplane.streams.forwarding cimport ask_upgrade, request_edits, settle_upgrade
 from tage.dataplane.streams.loops cimport MALFORMED, MAX_HOPS, UNLIMITED, count_hop, forwards_left, hops_made, limit_forwards
 from tage.dataplane.streams.record cimport StreamRecord
-from tage.dataplane.upstream.cluster cimport Cluster, Host
+from tage.dataplane.upstream.cluster cimport Cluster
+from tage.dataplane.upstream.host cimport Host
 from tage.dataplane.upstream.connection cimport (
     CONNECT_FAILURE, CONNECT_TIMEOUT, OVERFLOW, PROTOCOL_ERROR, TERMINATED,
     UpstreamConnection,

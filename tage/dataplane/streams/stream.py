@@ -321,7 +321,7 @@ class Stream(Deadlines):
         """`fresh`: not on a connection that lies in the pool."""
         connection: UpstreamConnection = None
         failure: cython.int = 0
-        self.host = self.cluster.pick(self.context.random, self.avoid)
+        self.host = self.cluster.pick(self.context.random, [self.avoid] if self.avoid is not None else None)
         if self.host is None:
             self.cluster.stats.up(_C_NONE_HEALTHY)
             self._fail(errors.NO_HEALTHY_HOST, "")

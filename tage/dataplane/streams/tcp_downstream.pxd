@@ -6,8 +6,10 @@ from tage.dataplane.streams.context cimport ListenerState
 from tage.dataplane.streams.downstream cimport DownstreamConnection
 from tage.dataplane.streams.record cimport StreamRecord
 from tage.dataplane.telemetry.store cimport StatGroup
-from tage.dataplane.upstream.cluster cimport Cluster, Host
+from tage.dataplane.upstream.cluster cimport Cluster
+from tage.dataplane.upstream.cluster_info cimport ClusterInfo
 from tage.dataplane.upstream.connection cimport Receiver, UpstreamConnection
+from tage.dataplane.upstream.host cimport Host
 
 @cython.final
 cdef class TcpDownstreamConnection(DownstreamConnection):
@@ -50,7 +52,7 @@ cdef class Dialer(Receiver):
 @cython.final
 cdef class RelayedConnection(UpstreamConnection):
     cdef TcpDownstreamConnection downstream
-    cdef Cluster cluster
+    cdef ClusterInfo cluster
     cdef Host host
     cdef StatGroup stats
     cdef StatGroup tcp_stats

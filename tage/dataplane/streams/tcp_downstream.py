@@ -28,8 +28,9 @@ from tage.dataplane.streams.context import ListenerState
 from tage.dataplane.streams.downstream import DownstreamConnection
 from tage.dataplane.streams.record import StreamRecord
 from tage.dataplane.telemetry.layout import CLUSTER, LISTENER, TCP
-from tage.dataplane.upstream.cluster import Cluster, Host
+from tage.dataplane.upstream.cluster import Cluster
 from tage.dataplane.upstream.connection import Receiver, UpstreamConnection
+from tage.dataplane.upstream.host import Host
 
 _L_TOTAL = cython.declare(cython.Py_ssize_t, LISTENER.offset("downstream_cx_total"))
 _L_ACTIVE = cython.declare(cython.Py_ssize_t, LISTENER.offset("downstream_cx_active"))
@@ -152,7 +153,7 @@ class TcpDownstreamConnection(DownstreamConnection):
             self._fail("NC")
             return
         self._cluster = cluster
-        host = cluster.pick(self.listener.context.random, self._host)
+        host = cluster.pick(self.listener.context.random, [self._host] if self._host is not None else None)
         if host is None:
             cluster.stats.up(_C_NONE_HEALTHY)
             self._fail("UH")

@@ -13,8 +13,8 @@ import cython
 
 from tage.dataplane.protocols.message import ResponseHead
 from tage.dataplane.telemetry.layout import CLUSTER
-from tage.dataplane.upstream.cluster import Host
 from tage.dataplane.upstream.connection import Receiver, UpstreamConnection
+from tage.dataplane.upstream.host import Host
 
 if not cython.compiled:
     # Compiled, this name comes from the .pxd.

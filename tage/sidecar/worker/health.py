@@ -14,12 +14,13 @@ from tage.dataplane.net.timers import TimerWheel
 from tage.dataplane.telemetry import layout
 from tage.dataplane.telemetry.store import StatStore
 from tage.dataplane.upstream.cells import Cells
-from tage.dataplane.upstream.cluster import Cluster, Host
-from tage.dataplane.upstream.cluster import Health as Mark
+from tage.dataplane.upstream.cluster import Cluster
 from tage.dataplane.upstream.connect import Connector
 from tage.dataplane.upstream.health.checker import MAX_AT_ONCE, Checked, Checker, Probe
 from tage.dataplane.upstream.health.probes import HttpProbe, Target, TcpProbe
 from tage.dataplane.upstream.health.state import ClusterCell, ClusterHealth, HostCell, HostFlag, slot_name
+from tage.dataplane.upstream.host import Health as Mark
+from tage.dataplane.upstream.host import Host
 from tage.dataplane.upstream.outlier import HostMonitor, Outliers
 from tage.sidecar import plan
 from tage.sidecar.worker.notices import Notices

@@ -26,6 +26,7 @@ from tage.dataplane.streams.http1_upstream import Http1UpstreamConnection
 from tage.dataplane.telemetry import layout
 from tage.dataplane.telemetry.access_log.log import AccessLog
 from tage.dataplane.telemetry.store import StatStore
+from tage.dataplane.upstream.balancing.settings import Settings
 from tage.dataplane.upstream.cluster import Cluster
 from tage.dataplane.upstream.connect import Connector
 from tage.dataplane.upstream.shared import SharedFile
@@ -362,7 +363,7 @@ def _of_kind(sections: dict[plan.SectionKey, plan.Section], kind: str, _: type[S
 
 
 def _configure(live: Cluster, cluster: plan.Cluster) -> None:
-    live.set_lb(cluster.lb)
+    live.assign(live.assignment, Settings(policy=cluster.lb, panic_threshold=1))
     live.connect_timeout = cluster.connect_timeout
     live.idle_timeout = cluster.idle_timeout
     live.max_connection_duration = cluster.max_connection_duration

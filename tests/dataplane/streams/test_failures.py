@@ -6,7 +6,9 @@ import pytest
 
 from tage.dataplane.streams.http1_upstream import Http1UpstreamConnection
 from tage.dataplane.telemetry import layout, reader
+from tage.dataplane.upstream.balancing.settings import Settings
 from tage.dataplane.upstream.connection import Failure
+from tage.dataplane.upstream.endpoint import Assignment
 from tage.dataplane.upstream.limits import Limit
 from tage.sidecar import plan
 from tests.dataplane.fakes import FakeTransport
@@ -54,6 +56,7 @@ def test_no_host(make_world):
 
 
 def test_no_healthy_host(world):
+    world.cluster.assign(Assignment(), Settings(panic_threshold=0))
     world.cluster.set_hosts([("10.0.0.1", 80, 1, False)])
     assert flags(world.client(GET).takes()) == "UH"
 

@@ -10,7 +10,7 @@ from tage.dataplane.protocols.http1.response import ResponseDecoder
 from tage.dataplane.streams.http1_downstream import Http1DownstreamConnection
 from tage.dataplane.streams.http1_upstream import Http1UpstreamConnection
 from tage.dataplane.streams.stream import Stream
-from tage.dataplane.upstream.cluster import Host
+from tage.dataplane.upstream.host import Host
 from tage.sidecar import plan
 from tests.dataplane.fakes import FakeTransport
 from tests.dataplane.streams.test_failures import CHUNKED_POST

@@ -149,9 +149,10 @@ def test_everything_about_a_cluster_is_carried_over(worker):
     worker.apply(given, section, routes(), listener(), full=True)
     live = worker.context.clusters["c"]
     for field in section.__struct_fields__:
-        elsewhere = "endpoints", "tls", "alt_stat_name", "labels", "retry_budget", "tcp_keepalive"
+        elsewhere = "endpoints", "lb", "tls", "alt_stat_name", "labels", "retry_budget", "tcp_keepalive"
         if field not in (*elsewhere, "outlier_detection", "health_check"):
             assert getattr(live, field) == getattr(section, field), field
+    assert live.settings.policy == "least_request"
     # tls: test_tls.py; outlier detection and health checks: test_health.py
     assert (live.retry_budget, live.min_retries) == (9.5, 10)
     assert live.preconnects
@@ -285,7 +286,7 @@ def test_what_a_delta_removes_goes(worker):
     gone_cluster = worker.context.clusters["d"]
     worker.apply(removed=[("cluster", "d"), ("endpoints", "d"), ("routes", "never there")])
     assert list(worker.context.clusters) == ["c"]
-    assert gone_cluster.schedule == []
+    assert gone_cluster.balancer is None
     swap = worker.apply(removed=[("listener", "l"), ("routes", "r")])
     assert swap.gone == ["l"]
     assert [state.name for state in swap.states] == ["l"]

@@ -1,0 +1,34 @@
+from tage.dataplane.net.timers cimport TimerWheel
+from tage.dataplane.telemetry.store cimport StatGroup
+from tage.dataplane.upstream.limits cimport REQUESTS, RETRIES, Counts
+
+cdef class ClusterInfo:
+    cdef public str name
+    cdef public StatGroup stats
+    cdef public Counts counts
+    cdef public StatGroup tcp_stats
+    cdef public int proxy_protocol
+    cdef public TimerWheel wheel
+    cdef object connect
+    cdef dict dials
+    cdef public object tls
+    cdef public long long connect_timeout
+    cdef public long long idle_timeout
+    cdef public long long max_connection_duration
+    cdef public tuple tcp_keepalive
+    cdef public Py_ssize_t max_connections
+    cdef public Py_ssize_t max_pending
+    cdef public Py_ssize_t max_requests
+    cdef public Py_ssize_t max_retries
+    cdef readonly double retry_budget
+    cdef readonly Py_ssize_t min_retries
+    cdef readonly double per_upstream_preconnect
+    cdef readonly double predictive_preconnect
+    cdef public bint preconnects
+    cdef public long long max_requests_per_connection
+    cdef public bint enable_trailers
+    cdef public bint logical
+    cdef bint admit(self)
+    cdef leave(self)
+    cdef bint admit_retry(self)
+    cdef leave_retry(self)

@@ -1,0 +1,99 @@
+"""What the hosts of a cluster and the connections to them know of it: its limits, timeouts and counters, and how a
+connection is opened. Who is picked is `cluster`'s.
+
+The limits hold for the whole sidecar (envoy.config.cluster.v3.CircuitBreakers; `limits`).
+"""
+
+import cython
+
+from tage.dataplane.net.timers import TimerWheel
+from tage.dataplane.telemetry.layout import CLUSTER
+from tage.dataplane.telemetry.store import StatGroup
+from tage.dataplane.upstream.limits import Counts, alone
+
+if not cython.compiled:
+    # Compiled, these names come from the .pxd.
+    from tage.dataplane.upstream.limits import REQUESTS, RETRIES
+
+_PENDING_OVERFLOW = cython.declare(cython.Py_ssize_t, CLUSTER.offset("upstream_rq_pending_overflow"))
+_RETRY_OVERFLOW = cython.declare(cython.Py_ssize_t, CLUSTER.offset("upstream_rq_retry_overflow"))
+_RQ_ACTIVE = cython.declare(cython.Py_ssize_t, CLUSTER.offset("upstream_rq_active"))
+
+
+class ClusterInfo:
+    """Times in ms; limits are counts.
+
+    `connect(host)` starts opening a connection and later calls `host.connected` or `host.connect_failed`.
+    `connect(host, dial)` does it for one receiver, calls `host.dialled` or `host.dial_failed`, and answers something
+    with a `cancel`, after which it calls neither. Without `counts` the worker counts for itself.
+    """
+
+    def __init__(self, name: str, stats: StatGroup, wheel: TimerWheel, connect, counts: Counts = None) -> None:
+        self.name = name
+        self.stats = stats
+        self.counts = alone() if counts is None else counts
+        self.tcp_stats = None
+        """What a TCP proxy counts (`layout.TCP`), once there is one."""
+        self.proxy_protocol = 0
+        """The version of the PROXY protocol's header with which connections begin; 0: with none."""
+        self.wheel = wheel
+        self.connect = connect
+        self.dials = {}
+        self.tls = None
+        """`net.tls.ClientTls`, for connections to come; None: plain."""
+        self.connect_timeout = 5_000
+        self.idle_timeout = 3_600_000
+        self.max_connection_duration = 0
+        self.tcp_keepalive = None
+        self.max_connections = 1024
+        self.max_pending = 1024
+        self.max_requests = 1024
+        self.max_retries = 3
+        self.retry_budget = -1
+        self.min_retries = 0
+        self.per_upstream_preconnect = 1
+        self.predictive_preconnect = 1
+        self.preconnects = False
+        self.max_requests_per_connection = 0
+        self.enable_trailers = False
+        self.logical = False
+
+    def set_retry_budget(self, percent: cython.double, min_concurrency: cython.Py_ssize_t) -> None:
+        """Retries are limited by how many requests are under way, not by `max_retries`. Negative: by `max_retries`."""
+        self.retry_budget = percent
+        self.min_retries = min_concurrency
+
+    def set_preconnect(self, per_upstream: cython.double, predictive: cython.double) -> None:
+        """How many connections there are to be for each request, see `Cluster.preconnect`; 1: none ahead."""
+        self.per_upstream_preconnect = per_upstream
+        self.predictive_preconnect = predictive
+        self.preconnects = per_upstream > 1 or predictive > 1
+
+    def admit(self):
+        """Counts a request in, unless the limit is reached."""
+        if not self.counts.below(REQUESTS, self.max_requests):
+            self.stats.up(_PENDING_OVERFLOW)
+            return False
+        self.counts.up(REQUESTS)
+        self.stats.up(_RQ_ACTIVE)
+        return True
+
+    def leave(self):
+        self.counts.down(REQUESTS)
+        self.stats.down(_RQ_ACTIVE)
+
+    def admit_retry(self):
+        """Counts a request in that is tried again, unless the limit is reached."""
+        allowed: cython.Py_ssize_t = self.max_retries
+        if self.retry_budget >= 0:
+            allowed = cython.cast(cython.Py_ssize_t, self.retry_budget / 100 * self.counts.total(REQUESTS))
+            if allowed < self.min_retries:
+                allowed = self.min_retries
+        if not self.counts.below(RETRIES, allowed):
+            self.stats.up(_RETRY_OVERFLOW)
+            return False
+        self.counts.up(RETRIES)
+        return True
+
+    def leave_retry(self):
+        self.counts.down(RETRIES)
