@@ -111,7 +111,7 @@ class Pages:
         try:
             question = _question(query)
             async with self._explaining:
-                found = await explain_apart(self._sidecar.sections, question)
+                found = await explain_apart(self._sidecar.sections, question, self._run_dir)
         except QuestionError as error:
             return Page(f"{error}\n", 400)
         return _json(found)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import msgspec
 
 from tage.sidecar import plan
+from tage.sidecar.admin_clusters import flags
 from tage.sidecar.explain.apart import Answer, QuestionError, Task
 from tage.sidecar.explain.trace import explain
 
@@ -15,7 +17,8 @@ def main() -> None:
     task = msgspec.msgpack.decode(sys.stdin.buffer.read(), type=Task)
     sections = {(kind, name): plan.decode(kind, blob) for kind, name, blob in task.sections}
     try:
-        answer = Answer(explain(sections, task.question))
+        known = flags(Path(task.run_dir), sections.values()) if task.run_dir else None
+        answer = Answer(explain(sections, task.question, known))
     except QuestionError as error:
         answer = Answer(error=str(error))
     sys.stdout.buffer.write(msgspec.msgpack.encode(answer))

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 
 import msgspec
 
@@ -45,10 +46,11 @@ def header(text: str) -> tuple[str, str]:
 
 
 class Task(msgspec.Struct, frozen=True):
-    """What the child reads: encoded sections as in `plan.Update`."""
+    """What the child reads: encoded sections as in `plan.Update`; the sidecar's run directory, empty: none."""
 
     sections: list[tuple[str, str, bytes]]
     question: Question
+    run_dir: str = ""
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -58,9 +60,11 @@ class Answer(msgspec.Struct, frozen=True):
     error: str = ""
 
 
-async def explain_apart(sections: Mapping[plan.SectionKey, bytes], question: Question) -> Explanation:
-    """Raises `QuestionError`."""
-    task = Task([(kind, name, blob) for (kind, name), blob in sections.items() if kind in KINDS], question)
+async def explain_apart(sections: Mapping[plan.SectionKey, bytes], question: Question, run_dir: Path) -> Explanation:
+    """`run_dir` is where the workers say what they know of hosts. Raises `QuestionError`."""
+    task = Task(
+        [(kind, name, blob) for (kind, name), blob in sections.items() if kind in KINDS], question, str(run_dir)
+    )
     child = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "tage.sidecar.explain", stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
     )

@@ -115,6 +115,8 @@ class Route(Finding, frozen=True):
     name: str
     settings: list[Line] = []
     shares: list[Share] = []
+    mirrors: list[str] = []
+    """Clusters that get a copy."""
     raw: dict[str, Any] = {}
     """The settings as they stand in the plan."""
 

@@ -87,7 +87,7 @@ def _facts(section: plan.Listener, asked: Asked, entrance: Entrance) -> chains.F
     """What the first bytes would tell, as far as this listener looks at them."""
     address = section.address
     if ipaddress.ip_address(address).is_unspecified:
-        address = asked.host if _is_address(asked.host) else "::1" if ":" in address else "127.0.0.1"
+        address = asked.host if words.is_address(asked.host) else "::1" if ":" in address else "127.0.0.1"
     source = (asked.source, 0)
     server_name, transport = "", "raw_buffer"
     protocols: tuple[str, ...] = ()
@@ -96,14 +96,6 @@ def _facts(section: plan.Listener, asked: Asked, entrance: Entrance) -> chains.F
     elif entrance.inspect_http and not asked.tls:
         protocols = ("http/1.1",)
     return chains.Facts((address, section.port), source, source, server_name, transport, protocols)
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _why(entrance: Entrance, found: chains.Chain, facts: chains.Facts) -> str:

@@ -6,13 +6,13 @@ the same words, and what routing looks at is the head that routing sees.
 
 from __future__ import annotations
 
-import ipaddress
 from urllib.parse import urlsplit
 
 from tage.dataplane.protocols.http1.decoder import Progress
 from tage.dataplane.protocols.http1.request import RequestDecoder
 from tage.dataplane.protocols.message import RequestHead
 from tage.sidecar.explain.apart import Question, QuestionError
+from tage.sidecar.explain.words import is_address
 
 MAX_HEAD = 61_440
 """Bytes, as a listener takes by default."""
@@ -42,12 +42,12 @@ class Asked:
         """What a client would ask for in its ClientHello: names only, never an address (RFC 6066, 3)."""
         if not self.tls:
             return ""
-        return (self.question.sni or ("" if _is_address(self.host) else self.host)).lower()
+        return (self.question.sni or ("" if is_address(self.host) else self.host)).lower()
 
 
 def read(question: Question) -> Asked:
     """Raises `QuestionError`."""
-    if question.source and not _is_address(question.source):
+    if question.source and not is_address(question.source):
         raise QuestionError(f"source {question.source!r} is not an IP address")
     if question.method == "CONNECT":
         scheme, authority, path = "http", question.target, question.target
@@ -103,11 +103,3 @@ def _decode(question: Question, path: str, authority: str) -> RequestHead:
     if decoder.read_head() != Progress.READY:
         raise QuestionError(f"no sidecar takes this request: {decoder.error.reason if decoder.error else 'malformed'}")
     return decoder.head
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True

@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 import msgspec
 
-from tage.dataplane.native import Random
 from tage.dataplane.protocols.message import RequestHead
 from tage.dataplane.routing.build import build
+from tage.dataplane.routing.explain import Tried, explain
 from tage.dataplane.routing.route import Route
 from tage.dataplane.routing.table import RouteTable, VirtualHost
 from tage.sidecar import plan
@@ -40,66 +40,65 @@ class Found(NamedTuple):
 
 def find(section: plan.Routes, head: RequestHead, *, draw: bool = False) -> Found:
     """`draw`: rules for a fraction of the requests are drawn as for a request; otherwise they are passed over."""
-    host, domain, why = _virtual_host(section, head.authority)
+    host, domain = _virtual_host(section, head.authority)
     if host is None:
-        return Found(findings.VirtualHost(why=why), [], 0, None, None)
+        return Found(findings.VirtualHost(why=_no_host(section, head.authority)), [], 0, None, None)
     settings = policies.virtual_host(host) + policies.table(section)
-    finding = findings.VirtualHost(host.name, domain, why, settings)
-    built = build(msgspec.structs.replace(section, virtual_hosts=[host])).virtual_hosts[0]
-    rules: list[findings.Rule] = []
-    if built.secure is not None and built.match(head) is built.secure:
-        return Found(finding, rules, len(host.routes), TO_HTTPS, built.secure)
-    for index, (rule, route) in enumerate(zip(host.routes, built.routes, strict=True), 1):
-        why, matched = _try(rule, route, head, draw)
-        rules.append(findings.Rule(index, rule.name, matched, why))
-        if matched:
-            return Found(finding, rules, len(host.routes) - index, rule, route)
-    return Found(finding, rules, 0, None, None)
+    finding = findings.VirtualHost(host.name, domain, _how(domain), settings)
+    asked = host if draw else msgspec.structs.replace(host, routes=[_without_fraction(rule) for rule in host.routes])
+    table = build(msgspec.structs.replace(section, virtual_hosts=[asked]))
+    answer = explain(table, head)
+    secure = table.virtual_hosts[0].secure
+    if secure is not None and answer.route is secure:
+        return Found(finding, [], len(host.routes), TO_HTTPS, secure)
+    rules = [
+        _rule(index, rule, tried, tried.route is answer.route, draw)
+        for index, (rule, tried) in enumerate(zip(host.routes, answer.tried, strict=False), 1)
+    ]
+    if answer.route is None:
+        return Found(finding, rules, 0, None, None)
+    return Found(finding, rules, len(host.routes) - len(rules), host.routes[len(rules) - 1], answer.route)
 
 
-def _try(rule: plan.Route, route: Route, head: RequestHead, draw: bool) -> tuple[str, bool]:
-    """Why the rule matches or not, and whether it does."""
-    reason = route.mismatch(head)
-    if reason:
-        return f"wants {reason}" if "; it is " in reason else reason, False
-    fraction = route.fraction
-    if fraction is not None and fraction.numerator < fraction.denominator:
-        share = f"{words.percent(100 * fraction.numerator / fraction.denominator)} of such requests"
-        if not draw:
-            return f"it takes {share}; this is about the others (--draw draws)", False
-        if not fraction.drawn(Random()):
-            return f"it takes {share}; this one was not drawn", False
-    return policies.matched(rule, route), True
+def _without_fraction(rule: plan.Route) -> plan.Route:
+    """One for a part of the requests is for none of them."""
+    fraction = rule.match.fraction
+    if fraction is None or fraction.numerator >= fraction.denominator:
+        return rule
+    return msgspec.structs.replace(rule, match=msgspec.structs.replace(rule.match, fraction=plan.Fraction(0)))
 
 
-def _virtual_host(section: plan.Routes, authority: bytes) -> tuple[plan.VirtualHost | None, str, str]:
-    """The virtual host, the domain of it that matches, and in which way; or why there is none."""
+def _rule(index: int, rule: plan.Route, tried: Tried, matched: bool, draw: bool) -> findings.Rule:
+    if matched:
+        return findings.Rule(index, rule.name, True, policies.matched(rule, tried.route))
+    reason, fraction = tried.reason, rule.match.fraction
+    if "; it is " in reason:
+        reason = f"wants {reason}"
+    elif fraction is not None and fraction.numerator and not draw and "0 %" in reason:
+        share = words.percent(100 * fraction.numerator / fraction.denominator)
+        reason = f"it takes {share} of such requests; this is about the others (--draw draws)"
+    return findings.Rule(index, rule.name, False, reason)
+
+
+def _virtual_host(section: plan.Routes, authority: bytes) -> tuple[plan.VirtualHost | None, str]:
+    """And the domain of it that matches, as it is configured."""
     table = RouteTable(section.name, section.ignore_port)
-    by_name: dict[int, plan.VirtualHost] = {}
+    given: dict[int, plan.VirtualHost] = {}
     for host in section.virtual_hosts:
         built = VirtualHost(host.name, [])
         table.add(built, host.domains)
-        by_name[id(built)] = host
+        given[id(built)] = host
     found = table.find(authority)
     if found is None:
-        return None, "", _no_host(section, authority)
-    host = by_name[id(found)]
-    for domain, how in sorted(((domain, _how(domain)) for domain in host.domains), key=lambda each: _rank(each[0])):
-        alone = RouteTable("", section.ignore_port)
-        alone.add(found, [domain])
-        if alone.find(authority) is not None:
-            return host, domain, how
-    return host, "", ""
-
-
-def _rank(domain: str) -> tuple[int, int]:
-    """As Envoy looks at them: exact, the longest suffix, the longest prefix, all."""
-    kind = 3 if domain == "*" else 1 if domain.startswith("*") else 2 if domain.endswith("*") else 0
-    return kind, -len(domain)
+        return None, ""
+    host, domain = given[id(found)], table.domain_of(authority)
+    return host, next((each for each in host.domains if each.lower() == domain), domain)
 
 
 def _how(domain: str) -> str:
-    return ("exactly", "by its ending", "by its beginning", "as it matches every host")[_rank(domain)[0]]
+    if domain == "*":
+        return "as it matches every host"
+    return "by its ending" if domain.startswith("*") else "by its beginning" if domain.endswith("*") else "exactly"
 
 
 def _no_host(section: plan.Routes, authority: bytes) -> str:

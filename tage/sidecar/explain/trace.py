@@ -11,8 +11,9 @@ from tage.dataplane.protocols import errors
 from tage.dataplane.routing.destination import Destination
 from tage.dataplane.routing.route import Route
 from tage.sidecar import plan
-from tage.sidecar.explain import clusters, filters, findings, listeners, routes, upstream
+from tage.sidecar.explain import clusters, filters, findings, listeners, routes, upstream, words
 from tage.sidecar.explain.apart import Question
+from tage.sidecar.explain.clusters import Known
 from tage.sidecar.explain.findings import Explanation, Outcome
 from tage.sidecar.explain.listeners import Choice
 from tage.sidecar.explain.policies import listener as listener_policies
@@ -22,8 +23,9 @@ from tage.sidecar.explain.question import Asked, read
 Sections = Mapping[plan.SectionKey, plan.Section]
 
 
-def explain(sections: Sections, question: Question) -> Explanation:
-    """Raises `QuestionError` where the question cannot be answered."""
+def explain(sections: Sections, question: Question, known: Known | None = None) -> Explanation:
+    """`known`: what a running sidecar's workers know of hosts; None: none runs. Raises `QuestionError` where the
+    question cannot be answered."""
     asked = read(question)
     listener = listeners.choose(_of_kind(sections, plan.Listener), asked)
     choice = listeners.choose_chain(listener, asked)
@@ -35,10 +37,11 @@ def explain(sections: Sections, question: Question) -> Explanation:
         return Explanation(upstream.described(asked.head), refusal or _closed(choice.why), listener=finding)
     asked.head.scheme = b"https" if choice.chain.tls is not None else b"http"
     if choice.chain.tcp is not None:
-        found = _relayed(sections, choice.chain.tcp, asked)
+        found = _relayed(choice.chain.tcp, asked)
     else:
         assert choice.chain.http is not None, "a filter chain has one thing to do"
         found = _routed(sections, choice.chain.http, asked)
+    found = _with_clusters(sections, found, known)
     return msgspec.structs.replace(found, listener=finding)
 
 
@@ -99,9 +102,9 @@ def _routed(sections: Sections, http: plan.Http, asked: Asked) -> Explanation:
     finding = findings.Route(name, route_policies.route(rule), raw=msgspec.to_builtins(rule, builtin_types=(bytes,)))
     if rule.direct is not None or rule.redirect is not None:
         return msgspec.structs.replace(answer, route=finding, outcome=_answered(rule, route, asked))
-    finding = msgspec.structs.replace(finding, shares=_http_shares(http, rule, route, asked))
     mirrors = [mirror.cluster for mirror in rule.mirrors]
-    return _forwarded(sections, msgspec.structs.replace(answer, route=finding), "forwarded", mirrors)
+    finding = msgspec.structs.replace(finding, shares=_http_shares(http, rule, route, asked), mirrors=mirrors)
+    return msgspec.structs.replace(answer, route=finding, outcome=Outcome("forwarded", "the request goes on"))
 
 
 def _answered(rule: plan.Route, route: Route, asked: Asked) -> Outcome:
@@ -137,12 +140,12 @@ def _refused(error: errors.ProxyError, why: str) -> Outcome:
 # -- TCP ---------------------------------------------------------------------------------------------------------------
 
 
-def _relayed(sections: Sections, tcp: plan.Tcp, asked: Asked) -> Explanation:
+def _relayed(tcp: plan.Tcp, asked: Asked) -> Explanation:
     destination = Destination()
     destination.lead_to([each.name for each in tcp.clusters], [each.weight for each in tcp.clusters])
     route = findings.Route("", shares=_shares(destination, tcp.clusters, asked))
-    outcome = Outcome("relayed", "")
-    return _forwarded(sections, Explanation(upstream.described(asked.head), outcome, route=route), "relayed")
+    outcome = Outcome("relayed", "the connection's bytes are relayed")
+    return Explanation(upstream.described(asked.head), outcome, route=route)
 
 
 # -- both --------------------------------------------------------------------------------------------------------------
@@ -157,21 +160,22 @@ def _shares(destination: Destination, weighted: Sequence[plan.WeightedCluster], 
     ]
 
 
-def _forwarded(sections: Sections, answer: Explanation, kind: str, mirrors: Sequence[str] = ()) -> Explanation:
-    """With the clusters, and what comes of it."""
-    assert answer.route is not None
-    names = dict.fromkeys([*(share.cluster for share in answer.route.shares), *mirrors])
-    found = [clusters.describe(sections, name) for name in names]
+def _with_clusters(sections: Sections, answer: Explanation, known: Known | None) -> Explanation:
+    """With the clusters that the route leads to, and whether they can serve it."""
+    if answer.route is None or answer.outcome.kind == "answered":
+        return answer
+    shares = answer.route.shares
+    names = dict.fromkeys([*(share.cluster for share in shares), *answer.route.mirrors])
+    found = [clusters.describe(sections, name, known) for name in names]
     problems = {each.name: each.problem for each in found if each.problem}
-    failing = [share for share in answer.route.shares if share.weight and share.cluster in problems]
-    if failing and len(failing) == len([share for share in answer.route.shares if share.weight]):
+    failing = [share for share in shares if share.weight and share.cluster in problems]
+    outcome = answer.outcome
+    if failing and len(failing) == len([share for share in shares if share.weight]):
         outcome = Outcome("refused", problems[failing[0].cluster], 503)
-    else:
-        text = "the request goes on" if kind == "forwarded" else "the connection's bytes are relayed"
-        if failing:
-            lost = sum(share.percent for share in failing)
-            text += f", but for {lost:g} % of them: {problems[failing[0].cluster]}"
-        outcome = Outcome("forwarded" if kind == "forwarded" else "relayed", text)
+    elif failing:
+        lost = words.percent(sum(share.percent for share in failing))
+        text = f"{outcome.text}, but for {lost} of them: {problems[failing[0].cluster]}"
+        outcome = Outcome(outcome.kind, text)
     return msgspec.structs.replace(answer, outcome=outcome, clusters=found)
 
 

@@ -116,7 +116,15 @@ def cluster(section: plan.Cluster) -> list[Line]:
     return lines(section, CLUSTER, CLUSTER_ELSEWHERE)
 
 
-ENDPOINT: Sequence[Topic] = ()
+def _checking(endpoint: plan.Endpoint) -> str:
+    if not endpoint.checked:
+        return "none"
+    at = f"at port {endpoint.check_port}" if endpoint.check_port else ""
+    name = f"with host {endpoint.check_hostname}" if endpoint.check_hostname else ""
+    return " ".join(part for part in (at, name) if part)
+
+
+ENDPOINT: Sequence[Topic] = (Topic("health checks", ("checked", "check_port", "check_hostname"), _checking),)
 ENDPOINT_ELSEWHERE = {"address", "port", "weight", "healthy", "hostname"}
 
 
