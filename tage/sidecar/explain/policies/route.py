@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tage.dataplane.routing.build import header_matcher
+from tage.dataplane.routing.build import header_matcher, query_matcher
+from tage.dataplane.routing.matcher import StringMatcher
 from tage.dataplane.routing.route import Route
 from tage.sidecar import plan
 from tage.sidecar.explain.findings import Line
@@ -23,8 +24,16 @@ def matched(rule: plan.Route, route: Route) -> str:
     return listed(conditions)
 
 
+def string_match(match: plan.StringMatch) -> str:
+    return StringMatcher(match.kind, match.value.encode(), match.ignore_case).describe()
+
+
 def header_match(match: plan.HeaderMatch) -> str:
     return header_matcher(match).describe()
+
+
+def query_match(match: plan.QueryMatch) -> str:
+    return query_matcher(match).describe()
 
 
 def _retry(route: plan.Route) -> str:
@@ -61,7 +70,7 @@ def _upgrades(route: plan.Route) -> str:
     return clauses(f"allowed: {listed(on)}" if on else "", f"not allowed: {listed(off)}" if off else "")
 
 
-def _fraction(fraction: plan.Fraction) -> str:
+def fraction(fraction: plan.Fraction) -> str:
     return percent(100 * fraction.numerator / fraction.denominator)
 
 
@@ -106,7 +115,7 @@ def mutations(given: plan.HeaderMutations | None) -> str:
 
 def _mirrors(route: plan.Route) -> str:
     return listed(
-        f"{_fraction(mirror.fraction)} to {mirror.cluster}{', as host-shadow' if mirror.append_suffix else ''}"
+        f"{fraction(mirror.fraction)} to {mirror.cluster}{', as host-shadow' if mirror.append_suffix else ''}"
         for mirror in route.mirrors
     )
 
