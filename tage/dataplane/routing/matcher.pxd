@@ -43,6 +43,7 @@ cdef class HeaderMatcher:
     cdef int _first
     cdef bytes _text(self, RequestHead head)
     cdef bint _judge(self, bytes text) except -1
+    cdef bint _holds(self, HeaderBlock block, Py_ssize_t i) except -1
     cpdef bint matches(self, RequestHead head) except -1
     cpdef bint matches_block(self, HeaderBlock block) except -1
 

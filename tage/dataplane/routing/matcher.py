@@ -123,7 +123,8 @@ class StringMatcher:
 
 
 class HeaderMatcher:
-    """envoy.config.route.v3.HeaderMatcher. Several values are one, joined by ",".
+    """envoy.config.route.v3.HeaderMatcher. Of several lines of the name one that matches is enough, and enough for an
+    inverted matcher not to: joined, they could hide a value that is to be kept out (GHSA-ghc4-35x6-crw5).
 
     A header that is absent matches nothing, inverted or not, unless it counts as empty (`missing_is_empty`); but where
     only presence is asked for (`value` of kind PRESENT), inverting asks for its absence. `range` is (start, end): the
@@ -152,7 +153,7 @@ class HeaderMatcher:
     def matches_block(self, block):
         """Of the headers of a request or an answer."""
         i: cython.Py_ssize_t
-        found: cython.Py_ssize_t = -1
+        found: cython.bint = False
         start: cython.Py_ssize_t
         size: cython.Py_ssize_t = len(self.name)
         p: cython.p_uchar = block.raw
@@ -160,12 +161,16 @@ class HeaderMatcher:
             start = block.name_start[i]
             # Length and first letter tell most names apart.
             if block.name_end[i] - start == size and (p[start] | 32) == self._first and same(p, start, size, self.name):
-                if found >= 0:
-                    return self._judge(block.get(self.name))
-                found = i
-        if found < 0 or self.range is not None:
-            return self._judge(None if found < 0 else block.value(found))
-        return self.value.within(block.raw, block.value_start[found], block.value_end[found]) != self.invert
+                if self._holds(block, i):
+                    return not self.invert
+                found = True
+        return self.invert if found else self._judge(None)
+
+    def _holds(self, block, i):
+        """For the line `i`, invert aside."""
+        if self.range is not None:
+            return _within(block.value(i), self.range)
+        return self.value.within(block.raw, block.value_start[i], block.value_end[i])
 
     def _text(self, head):
         if self._pseudo == METHOD:
@@ -184,8 +189,7 @@ class HeaderMatcher:
                 return self.invert and self.value.kind == PRESENT and self.range is None
             text = b""
         if self.range is not None:
-            number = _whole_number(text)
-            return (number is not None and self.range[0] <= number < self.range[1]) != self.invert
+            return _within(text, self.range) != self.invert
         return self.value.matches(text) != self.invert
 
     def mismatch(self, head) -> str:
@@ -200,6 +204,11 @@ class HeaderMatcher:
         else:
             wanted = self.value.describe()
         return f"{name} {'not: ' if self.invert else ''}{wanted}"
+
+
+def _within(text: bytes, range: tuple) -> bool:
+    number = _whole_number(text)
+    return number is not None and range[0] <= number < range[1]
 
 
 def _whole_number(text: bytes):

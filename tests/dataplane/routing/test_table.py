@@ -209,8 +209,9 @@ VALUE = [("x", "a")]
         ("exact", "a", [], False, False),  # what is absent matches nothing, inverted or not, as in Envoy
         ("exact", "", [], False, False),
         ("exact", "", [("x", "")], True, False),
-        ("exact", "a,b", [("x", "a"), ("y", "z"), ("x", "b")], True, False),
-        ("exact", "a", [("x", "a"), ("x", "b")], False, True),
+        ("exact", "a,b", [("x", "a"), ("y", "z"), ("x", "b")], False, True),  # each line stands for itself, as in Envoy
+        ("exact", "a", [("x", "a"), ("x", "b")], True, False),
+        ("exact", "b", [("x", "a"), ("y", "z"), ("x", "b")], True, False),
         ("regex", ".*", [], False, False),
         ("prefix", "a", [("x", "abc")], True, False),
         ("contains", "b", [("x", "abc")], True, False),
