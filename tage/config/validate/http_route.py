@@ -45,9 +45,10 @@ from tage.config.validate.values import (
 RETRY_CONDITIONS = (
     "5xx", "gateway-error", "reset", "reset-before-request", "connect-failure", "refused-stream", "retriable-4xx",
     "retriable-status-codes", "cancelled", "deadline-exceeded", "internal", "resource-exhausted", "unavailable",
+    "envoy-ratelimited",
 )  # fmt: skip
 """Source: Envoy's x-envoy-retry-on and x-envoy-retry-grpc-on."""
-_PLANNED_RETRY_CONDITIONS = ("envoy-ratelimited", "retriable-headers", "http3-post-connect-failure")
+_PLANNED_RETRY_CONDITIONS = ("retriable-headers", "http3-post-connect-failure")
 
 REDIRECT_CODES = (301, 302, 303, 307, 308)
 DERIVE_PORT = ("FROM_PROTOCOL_DEFAULT", "FROM_REQUEST_PORT")
