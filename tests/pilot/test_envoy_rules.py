@@ -48,7 +48,7 @@ spec:
       attempts: 3
       perTryTimeout: 1s
       retryOn: 5xx,gateway-error,reset,reset-before-request,connect-failure,refused-stream,retriable-4xx,503,cancelled
-      retryRemoteLocalities: true
+      retryRemoteLocalities: false
       retryIgnorePreviousHosts: false
       backoff: 30ms
     fault:

@@ -109,6 +109,7 @@ class HTTPRetry(Spec, frozen=True):
     per_try_timeout: str = ""
     retry_on: str = ""
     retry_remote_localities: bool | None = None
+    """Only false."""
     retry_ignore_previous_hosts: bool | None = None
     """Whether a retry looks for another host; unset: it does."""
     backoff: str = ""

@@ -29,7 +29,16 @@ from tage.config.networking import (
     RegexRewrite,
     StringMatch,
 )
-from tage.config.validate.finding import INT32_MAX, UINT32_MAX, Findings, at_most_one, each, named, optional
+from tage.config.validate.finding import (
+    INT32_MAX,
+    UINT32_MAX,
+    Findings,
+    at_most_one,
+    each,
+    named,
+    not_carried,
+    optional,
+)
 from tage.config.validate.http_match import http_match
 from tage.config.validate.values import (
     destination,
@@ -155,6 +164,8 @@ def _retries(retries: HTTPRetry) -> Findings:
         ]  # fmt: skip
         if more:
             yield ("attempts",), f"0 switches retries off; take out {' and '.join(more)}, or allow attempts"
+    if retries.retry_remote_localities:
+        yield from not_carried(("retryRemoteLocalities",), "true")
     yield from duration("perTryTimeout", retries.per_try_timeout)
     yield from duration("backoff", retries.backoff, shortest=1)
     for condition in (part.strip() for part in retries.retry_on.split(",") if retries.retry_on):

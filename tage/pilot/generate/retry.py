@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from envoy.config.route.v3 import route_components_pb2
 from envoy.extensions.retry.host.previous_hosts.v3 import previous_hosts_pb2
-from envoy.extensions.retry.priority.previous_priorities.v3 import previous_priorities_config_pb2
 from google.protobuf.wrappers_pb2 import UInt32Value
 
 from tage.config.networking import HTTPRetry
@@ -22,8 +21,6 @@ HOST_SELECTION_ATTEMPTS = 5
 _STATUS_CODES = "retriable-status-codes"
 _OTHER_HOST = RetryPolicy.RetryHostPredicate(name="envoy.retry_host_predicates.previous_hosts")
 _OTHER_HOST.typed_config.Pack(previous_hosts_pb2.PreviousHostsPredicate())
-_OTHER_PRIORITY = RetryPolicy.RetryPriority(name="envoy.retry_priorities.previous_priorities")
-_OTHER_PRIORITY.typed_config.Pack(previous_priorities_config_pb2.PreviousPrioritiesConfig(update_frequency=2))
 
 
 def policy(retries: HTTPRetry | None, hashed: bool = False) -> route_components_pb2.RetryPolicy | None:
@@ -42,8 +39,6 @@ def policy(retries: HTTPRetry | None, hashed: bool = False) -> route_components_
     if other_host or (other_host is None and not hashed):
         made.retry_host_predicate.append(_OTHER_HOST)
     if retries is not None:
-        if retries.retry_remote_localities:
-            made.retry_priority.CopyFrom(_OTHER_PRIORITY)
         if retries.per_try_timeout:
             made.per_try_timeout.CopyFrom(names.duration(retries.per_try_timeout))
         if retries.backoff:

@@ -16,7 +16,7 @@ A_MATCH = "match: [{uri: {prefix: /a}}], "
     [
         "rewrite: {uri: /b, authority: 'b:81'}", "rewrite: {authority: '[::1]:80'}",
         r"rewrite: {uriRegexRewrite: {match: '(a)', rewrite: '\1'}}",
-        "retries: {attempts: 1, backoff: 1ms, retryRemoteLocalities: true, retryIgnorePreviousHosts: false}",
+        "retries: {attempts: 1, backoff: 1ms, retryRemoteLocalities: false, retryIgnorePreviousHosts: false}",
         "retries: {attempts: 1, retryOn: 'reset-before-request, 503'}",
         "fault: {delay: {fixedDelay: 1ms, percentage: {value: 0.0001}}, abort: {grpcStatus: OK}}",
         "fault: {delay: {fixedDelay: 1s, percent: 100}}", "fault: {abort: {httpStatus: 599, percentage: {value: 100}}}",
@@ -55,6 +55,8 @@ def test_rules_without_a_destination_that_pass(fields: str) -> None:
         ("rewrite: {authority: 'a:0'}", "rewrite.authority", "is not a port"),
         ("retries: {attempts: 0, backoff: 1s, retryIgnorePreviousHosts: true}", "retries.attempts",
          "take out retryIgnorePreviousHosts and backoff"),
+        ("retries: {attempts: 1, retryRemoteLocalities: true}", "retries.retryRemoteLocalities",
+         "true is not carried out"),
         ("retries: {attempts: 1, backoff: 0s}", "retries.backoff", "at least 1ms"),
         ("fault: {}", "fault", "needs delay or abort"),
         ("fault: {delay: {}}", "fault.delay.fixedDelay", "is missing"),

@@ -32,14 +32,6 @@ def test_a_hashed_request_stays_with_its_host_unless_told_otherwise():
     assert predicates(route["route"]["retry_policy"]) == []
 
 
-def test_remote_localities():
-    assert "retry_priority" not in policy("{attempts: 1}")
-    assert "retry_priority" not in policy("{attempts: 1, retryRemoteLocalities: false}")
-    priority = policy("{attempts: 1, retryRemoteLocalities: true}")["retry_priority"]
-    assert priority["name"] == "envoy.retry_priorities.previous_priorities"
-    assert priority["typed_config"]["update_frequency"] == 2
-
-
 def test_backoff():
     assert "retry_back_off" not in policy("{attempts: 1}")
     assert policy("{attempts: 1, backoff: 50ms}")["retry_back_off"] == {"base_interval": "0.050s"}
