@@ -55,6 +55,12 @@ def test_ranges_end_before_their_end(value, within):
     assert not HeaderMatcher(b"x", StringMatcher("present"), True, False, (0, 10)).matches(request())
 
 
+def test_one_of_several_lines_may_be_in_the_range():
+    head = request(headers=[("x", "a"), ("x", "7")])
+    assert HeaderMatcher(b"x", StringMatcher("present"), range=(0, 10)).matches(head)
+    assert not HeaderMatcher(b"x", StringMatcher("present"), True, range=(0, 10)).matches(head)
+
+
 def test_a_range_may_be_negative():
     assert HeaderMatcher(b"x", StringMatcher("present"), range=(-5, 0)).matches(request(headers=[("x", "-5")]))
 
