@@ -10,12 +10,15 @@ cdef class Deadlines(Exchange):
     cdef long long try_started
     cdef long long route_deadline
     cdef long long try_deadline
+    cdef long long idle_limit
     cdef long long retry_at
     cdef long long resume_at
     cdef long long last_activity
     cdef long long now(self)
     cdef long long active(self)
     cdef bint too_long(self, long long now)
+    cdef long long _longest(self)
+    cdef bint try_idle(self, long long now)
     cdef start_clock(self)
     cdef start_try_clock(self, long long now)
     cdef back_off(self, int tries)

@@ -1,9 +1,10 @@
 """A stream's time: one timer, at the earliest of its deadlines.
 
-    whole stream   the listener's limit, from the request's head to the answer's end
+    whole stream   the route's limit or the listener's, from the request's head to the answer's end
     route          its timeout, from the request's end to the answer's end
     try            from the request's end, or the try's begin if that is later, to the answer's head
-    idle           without a byte in either direction; looked at when the timer is due, not moved at each byte
+    idle           without a byte in either direction, of a stream and of a try; looked at when the timer is due, not
+                   moved at each byte
     next try, and the end of a filter's delay
 """
 
@@ -26,6 +27,8 @@ class Deadlines(Exchange):
         self.try_started = 0
         self.route_deadline = 0
         self.try_deadline = 0
+        self.idle_limit = 0
+        self.idle_limit = 0
         self.retry_at = 0
         self.resume_at = 0
         self.last_activity = 0
@@ -39,9 +42,19 @@ class Deadlines(Exchange):
         return self.last_activity
 
     def too_long(self, now):
-        """Whether the listener's limit for a whole stream is reached."""
-        limit: cython.longlong = self.listener.max_stream_duration
+        """Whether the limit for a whole stream is reached."""
+        limit: cython.longlong = self._longest()
         return limit > 0 and now - self.started // 1000 >= limit
+
+    def _longest(self):
+        """The route's limit, where it has one of its own, else the listener's."""
+        if self.route is not None and self.route.max_stream_duration >= 0:
+            return self.route.max_stream_duration
+        return self.listener.max_stream_duration
+
+    def try_idle(self, now):
+        """Whether the try under way has been quiet for longer than the retry policy lets one be."""
+        return self.idle_limit > 0 and now >= self.last_activity + self.idle_limit
 
     def start_clock(self):
         """The request is complete, and on its way."""
@@ -50,8 +63,10 @@ class Deadlines(Exchange):
 
     def start_try_clock(self, now):
         policy: RetryPolicy = self.route.retry
-        if policy is not None and policy.per_try_timeout:
-            self.try_deadline = now + policy.per_try_timeout
+        if policy is not None and (policy.per_try_timeout or policy.per_try_idle_timeout):
+            if policy.per_try_timeout:
+                self.try_deadline = now + policy.per_try_timeout
+            self.idle_limit = policy.per_try_idle_timeout
             self.rearm(now)
 
     def back_off(self, tries):
@@ -69,6 +84,7 @@ class Deadlines(Exchange):
         self.backing_off = True
         self.try_started = 0
         self.try_deadline = 0
+        self.idle_limit = 0
         self.retry_at = now + self.context.random.below(ceiling + 1)
         self.rearm(now)
 
@@ -81,7 +97,7 @@ class Deadlines(Exchange):
     def rearm(self, now):
         """Sets the timer to the earliest of the deadlines."""
         due: cython.longlong = 0
-        last: cython.longlong
+        limit: cython.longlong = self._longest()
         if self.route is not None and self.route.idle_timeout:
             due = self.last_activity + self.route.idle_timeout
         if self.route_deadline and (due == 0 or self.route_deadline < due):
@@ -92,10 +108,12 @@ class Deadlines(Exchange):
             due = self.retry_at
         if self.resume_at and (due == 0 or self.resume_at < due):
             due = self.resume_at
-        if self.listener.max_stream_duration:
-            last = self.started // 1000 + self.listener.max_stream_duration
-            if due == 0 or last < due:
-                due = last
+        if self.idle_limit and (due == 0 or self.last_activity + self.idle_limit < due):
+            due = self.last_activity + self.idle_limit
+        if limit:
+            limit += self.started // 1000
+            if due == 0 or limit < due:
+                due = limit
         if due:
             if self.armed and self.deadline <= due:
                 return  # it will be due before, and looks again then

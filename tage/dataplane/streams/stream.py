@@ -35,13 +35,11 @@ import cython
 
 from tage.dataplane.net.proxy_protocol import encode
 from tage.dataplane.protocols import errors
-from tage.dataplane.protocols.edits import HeaderEdits
-from tage.dataplane.protocols.message import RequestHead, ResponseHead
+from tage.dataplane.protocols.message import ResponseHead
 from tage.dataplane.routing.policy import RetryPolicy
-from tage.dataplane.routing.route import Route
-from tage.dataplane.streams.deadlines import Deadlines
 from tage.dataplane.streams.downstream import DownstreamConnection
-from tage.dataplane.streams.record import StreamRecord
+from tage.dataplane.streams.routed import Routed
+from tage.dataplane.streams.shadow import Shadow
 from tage.dataplane.streams.tcp_upstream import TcpUpstreamConnection
 from tage.dataplane.telemetry import layout
 from tage.dataplane.upstream.connection import UpstreamConnection
@@ -49,20 +47,8 @@ from tage.dataplane.upstream.connection import UpstreamConnection
 if not cython.compiled:
     # Compiled, these names come from the .pxd.
     from tage.dataplane.filters.filter import CONTINUE, STOPPED
-    from tage.dataplane.protocols.edits import copied_response, edited_request
-    from tage.dataplane.protocols.message import TRAILER
-    from tage.dataplane.routing.policy import CONNECT_FAILURE as RETRY_CONNECT_FAILURE
-    from tage.dataplane.routing.policy import RESET as RETRY_RESET
-    from tage.dataplane.streams.forwarding import ask_upgrade, request_edits, settle_upgrade
-    from tage.dataplane.streams.loops import (
-        MALFORMED,
-        MAX_HOPS,
-        UNLIMITED,
-        count_hop,
-        forwards_left,
-        hops_made,
-        limit_forwards,
-    )
+    from tage.dataplane.protocols.edits import copied_response
+    from tage.dataplane.streams.loops import MALFORMED, MAX_HOPS, UNLIMITED, count_hop, forwards_left, hops_made
     from tage.dataplane.upstream.connection import (
         CONNECT_FAILURE,
         CONNECT_TIMEOUT,
@@ -78,22 +64,19 @@ _C_TOTAL = cython.declare(cython.Py_ssize_t, layout.CLUSTER.offset("upstream_rq_
 _C_1XX = cython.declare(cython.Py_ssize_t, layout.CLUSTER.offset("upstream_rq_1xx"))
 _C_TIMEOUT = cython.declare(cython.Py_ssize_t, layout.CLUSTER.offset("upstream_rq_timeout"))
 _C_TRY_TIMEOUT = cython.declare(cython.Py_ssize_t, layout.CLUSTER.offset("upstream_rq_per_try_timeout"))
+_C_TRY_IDLE_TIMEOUT = cython.declare(
+    cython.Py_ssize_t, layout.CLUSTER.offset("upstream_rq_per_try_idle_timeout")
+)
 _C_RETRY = cython.declare(cython.Py_ssize_t, layout.CLUSTER.offset("upstream_rq_retry"))
 _C_RETRY_SUCCESS = cython.declare(cython.Py_ssize_t, layout.CLUSTER.offset("upstream_rq_retry_success"))
 _C_REPLAY = cython.declare(cython.Py_ssize_t, layout.CLUSTER.offset("upstream_rq_replay"))
 _C_CANCELLED = cython.declare(cython.Py_ssize_t, layout.CLUSTER.offset("upstream_rq_cancelled"))
 _C_RX_RESET = cython.declare(cython.Py_ssize_t, layout.CLUSTER.offset("upstream_rq_rx_reset"))
 _C_NONE_HEALTHY = cython.declare(cython.Py_ssize_t, layout.CLUSTER.offset("upstream_cx_none_healthy"))
-_L_TOTAL = cython.declare(cython.Py_ssize_t, layout.LISTENER.offset("downstream_rq_total"))
-_L_1XX = cython.declare(cython.Py_ssize_t, layout.LISTENER.offset("downstream_rq_1xx"))
-_L_ACTIVE = cython.declare(cython.Py_ssize_t, layout.LISTENER.offset("downstream_rq_active"))
 _L_RX_RESET = cython.declare(cython.Py_ssize_t, layout.LISTENER.offset("downstream_rq_rx_reset"))
 _L_IDLE = cython.declare(cython.Py_ssize_t, layout.LISTENER.offset("downstream_rq_idle_timeout"))
 _L_MAX_DURATION = cython.declare(cython.Py_ssize_t, layout.LISTENER.offset("downstream_rq_max_duration_reached"))
 _L_SHED = cython.declare(cython.Py_ssize_t, layout.LISTENER.offset("overload.shed"))
-_L_NO_ROUTE = cython.declare(cython.Py_ssize_t, layout.LISTENER.offset("no_route"))
-_R_TOTAL = cython.declare(cython.Py_ssize_t, layout.ROUTE.offset("rq_total"))
-_R_1XX = cython.declare(cython.Py_ssize_t, layout.ROUTE.offset("rq_1xx"))
 _R_RETRY = cython.declare(cython.Py_ssize_t, layout.ROUTE.offset("rq_retry"))
 _R_TIMEOUT = cython.declare(cython.Py_ssize_t, layout.ROUTE.offset("rq_timeout"))
 
@@ -106,38 +89,24 @@ _ERRORS = {
 }
 
 
-class Stream(Deadlines):
+class Stream(Routed):
     def __init__(self, downstream: DownstreamConnection) -> None:
-        Deadlines.__init__(self, downstream.listener)
-        self.downstream = downstream
-        self.peer = downstream.forwarded_for
-        self.cluster = None
-        self.host = None
-        self.avoid = None
+        Routed.__init__(self, downstream)
+        self.tried = None
         self.upstream = None
-        self.record = None
-        self.admitted = False
         self.waiting = False
-        self.request_ended = False
         self.responded = False
         self.over = False
-        self.retrying = False
         self.replayable = True
-        self.replayed = False
         self.held = False
-        self.terminates = False
         self.tunnel = False
         self.response_ended = False
-        self.forwards = UNLIMITED
         self.local = None
         self.held_answer = None
         self.held_end = False
-        self.body = None
         self.body_size = 0
         self.request_trailers = None
         self.response_trailers = None
-        self.tries = 0
-        self.status = 0
 
     # -- from above: the downstream connection -------------------------------------------------------------------------
 
@@ -146,12 +115,12 @@ class Stream(Deadlines):
         until the stream is over."""
         verdict: cython.int
         self.head = head
-        self.started = self.context.wheel.now_us()
-        self.last_activity = self.started // 1000
-        self.listener.stats.up(_L_TOTAL)
-        self.listener.stats.up(_L_ACTIVE)
-        if self.listener.access_logs is not None:
-            self._begin_record(data, end)
+        self.begin()
+        if self.record is not None:
+            if data is not None:
+                self.record.bytes_received = len(data)
+            if end:
+                self.record.request_duration = 0
         if data is not None:
             self._keep(data)
         self.request_ended = end
@@ -164,7 +133,7 @@ class Stream(Deadlines):
         self.route = self.listener.routes.route(head) if self.listener.routes is not None else None
         self.filters = self.listener.filters
         if self.filters is not None:
-            self._edit()
+            self.edit()
             verdict = self.filter_request()
             if verdict != CONTINUE:
                 if verdict == STOPPED and not self.over:
@@ -177,64 +146,18 @@ class Stream(Deadlines):
         if not self.listener.sheds or not self.context.overload.refuses(self.started, self.context.random):
             return False
         self.listener.stats.up(_L_SHED)
-        self._fail(errors.OVERLOADED, "")
+        self.fail(errors.OVERLOADED, "")
         return True
 
     def _goes_on(self, left):
         """Whether Max-Forwards lets the request go on; else it is answered here."""
         if left == MALFORMED:
-            self._fail(errors.BAD_MAX_FORWARDS, "")
+            self.fail(errors.BAD_MAX_FORWARDS, "")
         elif left == 0:
-            self._fail(errors.OPTIONS if self.head.method == b"OPTIONS" else errors.NO_TRACE, "")
+            self.fail(errors.OPTIONS if self.head.method == b"OPTIONS" else errors.NO_TRACE, "")
         return left > 0
 
-    def _edit(self):
-        """What every request that goes on gets."""
-        self.edits = request_edits(self.listener, self.head, self.peer)
-        if self.forwards != UNLIMITED:
-            limit_forwards(self.edits, self.forwards - 1)
-
-    # -- the route -----------------------------------------------------------------------------------------------------
-
-    def filtered(self):
-        route: Route = self.route
-        head: RequestHead = self.head
-        if route is None:
-            self.listener.stats.up(_L_NO_ROUTE)
-            refused = head.upgrade is not None and not settle_upgrade(self.listener, None, head)
-            self._fail(errors.NO_CONNECT if refused else errors.NO_ROUTE, "")
-            return
-        if route.stats is not None:
-            route.stats.up(_R_TOTAL)
-        if head.upgrade is not None and not settle_upgrade(self.listener, route, head):
-            self._fail(errors.NO_CONNECT, "")
-            return
-        if route.direct_status:
-            self._answer(errors.DIRECT, route.direct_status, route.direct_body)
-            return
-        self.cluster = self.context.clusters.get(route.pick_cluster(self.context.random))
-        if self.cluster is None:
-            self._fail(errors.NO_CLUSTER, "")
-            return
-        if not self.cluster.admit():
-            self._fail(errors.OVERFLOW, "")
-            return
-        self.admitted = True
-        if self.edits is None:
-            self._edit()
-        if route.prefix_rewrite:
-            self.edits.path = route.rewrite(head.path if self.edits.path is None else self.edits.path)
-        if head.upgrade is not None:
-            self.terminates = route.terminates and head.method == b"CONNECT"
-            ask_upgrade(self.edits, head)
-        if head.body_length < 0 and self.listener.enable_trailers and self.cluster.enable_trailers:
-            self.edits.keep = 1 << TRAILER
-        if self.filters is not None:
-            self.active()  # they may have taken their time
-        if self.request_ended:
-            self.start_clock()
-        self.rearm(self.last_activity)
-        self._try(False)
+    # -- for filters ---------------------------------------------------------------------------------------------------
 
     def reply(self, error, status, body, headers):
         if self.over:
@@ -242,23 +165,9 @@ class Stream(Deadlines):
         for name, value in headers:
             self.answer().put(name, value)
         self._leave_upstream()
-        self._answer(error, status, body)
+        self.reply_with(error, status, body)
 
-    def reroute(self):
-        self.head = edited_request(self.head, self.edits, self.context.writer)
-        self.edits = HeaderEdits()
-        if self.record is not None:
-            self.record.head = self.head
-        self.route = self.listener.routes.route(self.head) if self.listener.routes is not None else None
-
-    def cluster_named(self, name):
-        return self.context.clusters.get(name)
-
-    def timers(self):
-        return self.context.wheel
-
-    def dice(self):
-        return self.context.random
+    # -- from above, further -------------------------------------------------------------------------------------------
 
     def request_data(self, data, end):
         """More of the request's body."""
@@ -271,6 +180,8 @@ class Stream(Deadlines):
                 self.record.bytes_received += len(data)
             if end:
                 self.record.request_duration = self.context.wheel.now_us() - self.started
+        if self.shadows is not None:
+            self._mirror_data(data, end)
         if self.upstream is not None:
             if self.replayable and data is not None:
                 self._keep(data)
@@ -283,6 +194,13 @@ class Stream(Deadlines):
                 self.downstream.hold()
         if end:
             self._ended_request()
+
+    def _mirror_data(self, data, end):
+        shadow: Shadow
+        for shadow in self.shadows:
+            shadow.request_data(data, end)
+        if end:
+            self.shadows = None
 
     def downstream_failed(self, error, status):
         """The rest of the request is malformed; the downstream connection has answered with `status`, or aborts."""
@@ -317,18 +235,21 @@ class Stream(Deadlines):
 
     # -- one try -------------------------------------------------------------------------------------------------------
 
+    def forward(self):
+        self._try(False)
+
     def _try(self, fresh):
         """`fresh`: not on a connection that lies in the pool."""
         connection: UpstreamConnection = None
         failure: cython.int = 0
-        self.host = self.cluster.pick(self.context.random, [self.avoid] if self.avoid is not None else None)
+        self.host = self.cluster.pick(self.context.random, self.tried, self.key, self.subset)
         if self.host is None:
             self.cluster.stats.up(_C_NONE_HEALTHY)
-            self._fail(errors.NO_HEALTHY_HOST, "")
+            self.fail(errors.NO_HEALTHY_HOST, "")
             return
         if self.host.own:
             if hops_made(self.head) >= MAX_HOPS:
-                self._fail(errors.LOOP, "")
+                self.fail(errors.LOOP, "")
                 return
             count_hop(self.edits, self.head)
         self.tries += 1
@@ -341,7 +262,7 @@ class Stream(Deadlines):
             if connection is None:
                 failure = self.host.enqueue(self)
         if failure:
-            self._fail(_ERRORS[failure], "")
+            self.fail(_ERRORS[failure], "")
             return
         if connection is not None:
             self._dispatch(connection)
@@ -367,13 +288,20 @@ class Stream(Deadlines):
 
     def upstream_failed(self, failure, reason):
         self.waiting = False
-        self.avoid = self.host
         self._report(0, failure)
+        self._avoid_host()
         policy: RetryPolicy = self.route.retry
-        if policy is not None and policy.on & RETRY_CONNECT_FAILURE and self._may_retry():
+        if policy is not None and policy.retries_reset(False, False) and self._may_retry():
             self._retry()
             return
-        self._fail(_ERRORS[failure], reason)
+        self.fail(_ERRORS[failure], reason)
+
+    def _avoid_host(self):
+        """A further try goes to another, where there is one."""
+        if self.tried is None:
+            self.tried = [self.host]
+        else:
+            self.tried.append(self.host)
 
     def _dispatch(self, connection):
         data: bytes = None
@@ -437,10 +365,10 @@ class Stream(Deadlines):
         if self.head.upgrade is not None and self._agrees(status):
             self._open_tunnel(head, data)
             return
-        if policy is not None and policy.retries_status(status) and not self._looped(status) and self._may_retry():
+        if policy is not None and policy.retries(head) and not self._looped(status) and self._may_retry():
             self.cluster.stats.up_class(_C_1XX, status)
             self.cluster.stats.record(self.context.wheel.now_us() - self.try_started)
-            self.avoid = self.host
+            self._avoid_host()
             self.response_trailers = None
             self._leave_upstream()
             self._retry()
@@ -454,14 +382,17 @@ class Stream(Deadlines):
         self.replayable = False
         if not end:
             self.active()
+        self.record_answer(head)
+        if self.share is not None or self.route.response_edits is not None:
+            self.edit_answer(head.block)
         if self.filters is not None and not self._let_through(head, data, end):
             return
         self._send_answer(head, data, end)
 
     def _send_answer(self, head, data, end):
         self.responded = True
-        if self.record is not None:
-            self._record_answer(head, data)
+        if self.record is not None and data is not None:
+            self.record.bytes_sent += len(data)
         self.downstream.send_response(head, self.answer_edits, data, end)
         if end and not self.over:
             self._finish()
@@ -471,6 +402,8 @@ class Stream(Deadlines):
         verdict: cython.int = self.filter_response(head)
         if verdict == STOPPED:
             self.answer_head = copied_response(head, self.context.writer)
+            if self.record is not None:
+                self.record.answer = self.answer_head
             self.held_answer = [] if data is None else [data]
             self.held_end = end
             if not end:
@@ -509,8 +442,9 @@ class Stream(Deadlines):
         self.request_ended = self.replayable = False
         self.route_deadline = self.try_deadline = 0
         self.body = None
-        if self.record is not None:
-            self._record_answer(head, data)
+        self.record_answer(head)
+        if self.record is not None and data is not None:
+            self.record.bytes_sent += len(data)
         self.active()
         self.downstream.open_tunnel(head, data)
 
@@ -563,13 +497,13 @@ class Stream(Deadlines):
                 self._try(True)
                 return
             self._report(0, failure)
-            self.avoid = self.host
-            if policy is not None and policy.on & RETRY_RESET and self._may_retry():
+            self._avoid_host()
+            if policy is not None and policy.retries_reset(True, True) and self._may_retry():
                 self._retry()
                 return
         else:
             self._report(0, failure)
-        self._fail(_ERRORS[failure], reason)
+        self.fail(_ERRORS[failure], reason)
 
     def upstream_congested(self):
         if not self.request_ended:
@@ -591,7 +525,7 @@ class Stream(Deadlines):
     def _may_retry(self):
         if self.responded or not self.replayable or self.tries > self.route.retry.attempts:
             return False
-        if not self.retrying:
+        if not self.retrying and self.route.retry.applies(self.head):
             self.retrying = self.cluster.admit_retry()
         return self.retrying
 
@@ -604,13 +538,12 @@ class Stream(Deadlines):
 
     def expire(self):
         now: cython.longlong = self.context.wheel.now_us() // 1000
-        policy: RetryPolicy
         if self.over:
             return
         if self.too_long(now):
             self.listener.stats.up(_L_MAX_DURATION)
             self._leave_upstream()
-            self._fail(errors.MAX_DURATION if self.request_ended else errors.REQUEST_MAX_DURATION, "")
+            self.fail(errors.MAX_DURATION if self.request_ended else errors.REQUEST_MAX_DURATION, "")
             return
         if self.route_deadline and now >= self.route_deadline:
             self.cluster.stats.up(_C_TIMEOUT)
@@ -619,7 +552,7 @@ class Stream(Deadlines):
             if self.upstream is not None and not self.responded and not self.answering:
                 self._report(0, 0)
             self._leave_upstream()
-            self._fail(errors.REQUEST_TIMEOUT, "")
+            self.fail(errors.REQUEST_TIMEOUT, "")
             return
         if self.resume_at and now >= self.resume_at:
             self.resume_at = 0
@@ -633,23 +566,31 @@ class Stream(Deadlines):
                 return
         elif self.try_deadline and now >= self.try_deadline and not self.responded:
             self.cluster.stats.up(_C_TRY_TIMEOUT)
-            policy = self.route.retry
-            self.try_deadline = 0
-            self.avoid = self.host
-            self._report(0, 0)
-            self._leave_upstream()
-            # As Envoy: a try that timed out counts as a 5xx and as a gateway error.
-            if policy.retries_status(504) and self._may_retry():
-                self._retry()
-                return
-            self._fail(errors.REQUEST_TIMEOUT, "")
+            self._try_timed_out()
+            return
+        elif self.try_idle(now):
+            self.cluster.stats.up(_C_TRY_IDLE_TIMEOUT)
+            self._try_timed_out()
             return
         elif self.route is not None and self.route.idle_timeout and now >= self.last_activity + self.route.idle_timeout:
             self.listener.stats.up(_L_IDLE)
             self._leave_upstream()
-            self._fail(errors.STREAM_IDLE if self.request_ended else errors.REQUEST_IDLE, "")
+            self.fail(errors.STREAM_IDLE if self.request_ended else errors.REQUEST_IDLE, "")
             return
         self.rearm(now)
+
+    def _try_timed_out(self):
+        """As Envoy: it counts as a 5xx and as a gateway error."""
+        policy: RetryPolicy = self.route.retry
+        self.try_deadline = 0
+        self.idle_limit = 0
+        self._report(0, 0)
+        self._avoid_host()
+        self._leave_upstream()
+        if policy.retries_status(504) and self._may_retry():
+            self._retry()
+            return
+        self.fail(errors.REQUEST_TIMEOUT, "")
 
     # -- the end -------------------------------------------------------------------------------------------------------
 
@@ -671,7 +612,7 @@ class Stream(Deadlines):
             if connection.receiver is self:
                 connection.cancel()
 
-    def _fail(self, error, detail):
+    def fail(self, error, detail):
         if self.record is not None and detail and error.flag == "UF":
             self.record.upstream_failure = detail.replace(" ", "_")
         if self.responded:
@@ -683,9 +624,9 @@ class Stream(Deadlines):
                 self._complete(False)
             return
         text = f"{error.reason}: {detail}" if detail else error.reason
-        self._answer(error, error.status, text.encode())
+        self.reply_with(error, error.status, text.encode())
 
-    def _answer(self, error, status, body):
+    def reply_with(self, error, status, body):
         """An answer made here; filters see it too, unless one of them made it of an answer."""
         head: ResponseHead
         if self.filters is not None and not self.answering:
@@ -710,70 +651,17 @@ class Stream(Deadlines):
 
     def _complete(self, answered):
         """`answered`: the last try's time counts."""
-        now: cython.longlong = self.context.wheel.now_us()
-        took: cython.longlong = now - self.started
+        shadow: Shadow
         self.over = True
         self.context.wheel.disarm(self)
         if self.filters is not None:
             self.filters_over()
-        if self.admitted:
-            self.admitted = False
-            self.cluster.leave()
-        if self.cluster is not None:
-            # Exact code and flags once a request, however many tries: Istio's istio_requests_total.
-            self.cluster.stats.count_code(self.status, self.flags)
-            if answered and self.try_started:
-                self.cluster.stats.record(now - self.try_started)
-            if self.retrying:
-                self.retrying = False
-                self.cluster.leave_retry()
-        self.listener.stats.down(_L_ACTIVE)
-        self.listener.stats.record(took)
-        self.listener.stats.up_class(_L_1XX, self.status)
-        if self.route is not None and self.route.stats is not None:
-            self.route.stats.record(took)
-            self.route.stats.up_class(_R_1XX, self.status)
-        if self.record is not None:
-            self._log(took)
+        if self.shadows is not None:
+            for shadow in self.shadows:
+                shadow.abandon()
+        self.count_end(answered)
         downstream: DownstreamConnection = self.downstream
         self.body = None
         self.held_answer = None
         self.downstream = None
         downstream.stream_ended()
-
-    # -- the access log ------------------------------------------------------------------------------------------------
-
-    def _begin_record(self, data, end):
-        self.record = self.downstream.record()
-        self.record.head = self.head
-        if data is not None:
-            self.record.bytes_received = len(data)
-        if end:
-            self.record.request_duration = 0
-
-    def _record_answer(self, head, data):
-        self.record.answer = head
-        self.record.details = "via_upstream"
-        self.record.response_duration = self.context.wheel.now_us() - self.started
-        self.record.upstream_duration = self.record.response_duration + self.started - self.try_started
-        if data is not None:
-            self.record.bytes_sent += len(data)
-
-    def _log(self, took):
-        """The heads are still as they were: the downstream connection reads on, and the upstream one is given a new
-        request, only after this."""
-        record: StreamRecord = self.record
-        self.record = None
-        record.duration = took
-        record.code = self.status
-        record.flags = self.flags
-        record.attempts = self.tries + self.replayed
-        record.edits = self.edits
-        if self.route is not None and self.route.name:
-            record.route = self.route.name
-        if self.cluster is not None:
-            record.cluster = self.cluster.name
-        if self.host is not None and record.upstream is None:
-            record.upstream = (self.host.address, self.host.port)
-        if self.listener.access_logs is not None:
-            self.listener.write_logs(record)

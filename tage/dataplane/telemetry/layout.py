@@ -69,6 +69,7 @@ CLUSTER = Layout(
         "upstream_rq_5xx",
         "upstream_rq_timeout",
         "upstream_rq_per_try_timeout",
+        "upstream_rq_per_try_idle_timeout",
         "upstream_rq_retry",
         "upstream_rq_retry_success",
         "upstream_rq_retry_overflow",

@@ -1,0 +1,190 @@
+"""From the filters to a cluster: what a stream's route says is to become of the request.
+
+It is answered here, or a cluster is chosen, the head is edited as the chosen cluster, the route, its virtual host and
+table say, and mirrors get their copies. The order of the edits is Envoy's: headers, then the authority, then the path,
+so that a header's value may tell what they were.
+"""
+
+import cython
+
+from tage.dataplane.protocols import errors
+from tage.dataplane.protocols.edits import HeaderEdits
+from tage.dataplane.protocols.message import HeaderBlock, RequestHead
+from tage.dataplane.routing.hash_policy import HashPolicies
+from tage.dataplane.routing.route import Mirror, Route
+from tage.dataplane.streams.downstream import DownstreamConnection
+from tage.dataplane.streams.outcome import Outcome
+from tage.dataplane.streams.shadow import Shadow
+from tage.dataplane.telemetry import layout
+from tage.dataplane.upstream.cluster import Cluster
+
+if not cython.compiled:
+    # Compiled, these names come from the .pxd.
+    from tage.dataplane.protocols.edits import edited_request
+    from tage.dataplane.protocols.message import TRAILER
+    from tage.dataplane.streams.forwarding import ask_upgrade, request_edits, settle_upgrade
+    from tage.dataplane.streams.loops import UNLIMITED, limit_forwards
+
+_L_NO_ROUTE = cython.declare(cython.Py_ssize_t, layout.LISTENER.offset("no_route"))
+_R_TOTAL = cython.declare(cython.Py_ssize_t, layout.ROUTE.offset("rq_total"))
+_NO_HEADERS = cython.declare(HeaderBlock, HeaderBlock())
+
+
+class Routed(Outcome):
+    """`share` is what is particular to the chosen cluster, `key` what the route's hash policies make of the request (0:
+    nothing), `subset` the metadata of the hosts that it may go to (None: any)."""
+
+    def __init__(self, downstream: DownstreamConnection) -> None:
+        Outcome.__init__(self, downstream)
+        self.peer = downstream.forwarded_for
+        self.share = None
+        self.shadows = None
+        self.body = None
+        self.request_ended = False
+        self.terminates = False
+        self.forwards = UNLIMITED
+        self.key = 0
+        self.subset = None
+
+    def filtered(self):
+        route: Route = self.route
+        head: RequestHead = self.head
+        if route is None:
+            self.listener.stats.up(_L_NO_ROUTE)
+            refused = head.upgrade is not None and not settle_upgrade(self.listener, None, head)
+            self.fail(errors.NO_CONNECT if refused else errors.NO_ROUTE, "")
+            return
+        if route.stats is not None:
+            route.stats.up(_R_TOTAL)
+        if head.upgrade is not None and not settle_upgrade(self.listener, route, head):
+            self.fail(errors.NO_CONNECT, "")
+            return
+        if route.direct_status or route.redirect is not None:
+            self._answer_by(route)
+            return
+        self._choose_cluster(route)
+        if self.cluster is None:
+            self.fail(errors.NO_CLUSTER, "")
+            return
+        if not self.cluster.admit():
+            self.fail(errors.OVERFLOW, "")
+            return
+        self.admitted = True
+        if self.edits is None:
+            self.edit()
+        self._edit_by(route)
+        if route.hash_policies is not None:
+            policies: HashPolicies = route.hash_policies
+            self.key = policies.key(head, self.edits, self.peer, self.context.random)
+            if policies.cookie is not None:
+                self.answer().add(b"set-cookie", policies.cookie)
+        if head.upgrade is not None:
+            self.terminates = route.terminates and head.method == b"CONNECT"
+            ask_upgrade(self.edits, head)
+        elif route.mirrors is not None:
+            self._mirror(route)
+        if head.body_length < 0 and self.listener.enable_trailers and self.cluster.enable_trailers:
+            self.edits.keep = 1 << TRAILER
+        if self.filters is not None:
+            self.active()  # they may have taken their time
+        if self.request_ended:
+            self.start_clock()
+        self.rearm(self.last_activity)
+        self.forward()
+
+    def edit(self):
+        """What every request that goes on gets."""
+        self.edits = request_edits(self.listener, self.head, self.peer)
+        if self.forwards != UNLIMITED:
+            limit_forwards(self.edits, self.forwards - 1)
+
+    def _answer_by(self, route):
+        """The route answers itself."""
+        if route.redirect is not None:
+            self.answer().put(b"location", route.location(self.head))
+            self.edit_answer(_NO_HEADERS)
+            self.reply_with(errors.DIRECT, route.redirect.status, b"")
+        else:
+            self.edit_answer(_NO_HEADERS)
+            self.reply_with(errors.DIRECT, route.direct_status, route.direct_body)
+
+    def _choose_cluster(self, route):
+        index: cython.Py_ssize_t
+        name: str
+        if route.cluster_header:
+            name = route.cluster_of(self.head, self.edits)
+        else:
+            index = route.pick(self.context.random)
+            name = route.clusters[index]
+            self.share = route.share(index)
+        self.subset = route.metadata_match
+        if self.share is not None and self.share.metadata_match is not None:
+            self.subset = self.share.metadata_match
+        self.cluster = self.context.clusters.get(name)
+
+    def _edit_by(self, route):
+        path: bytes
+        if self.share is not None and self.share.request_edits is not None:
+            self._apply(self.share.request_edits, self.edits, self.head.block)
+        if route.request_edits is not None:
+            self._apply(route.request_edits, self.edits, self.head.block)
+        path = route.path_rewritten(self.head, self.edits)
+        route.forward_host(self.head, self.edits, self.share)
+        if path is not None:
+            self.edits.path = path
+
+    def edit_answer(self, block):
+        """What the route changes in an answer with these headers."""
+        if self.share is not None and self.share.response_edits is not None:
+            self._apply(self.share.response_edits, self.answer(), block)
+        if self.route.response_edits is not None:
+            self._apply(self.route.response_edits, self.answer(), block)
+
+    def _apply(self, mutations, edits, block):
+        mutations.apply(edits, block, None if mutations.constant else self.described())
+
+    def _mirror(self, route):
+        mirror: Mirror
+        cluster: Cluster
+        shadow: Shadow
+        for mirror in route.mirrors:
+            cluster = self.context.clusters.get(mirror.cluster)
+            if cluster is None or not mirror.fraction.drawn(self.context.random):
+                continue
+            shadow = Shadow(self.context, cluster, route.timeout)
+            if shadow.start(self.head, self.edits, mirror.append_suffix, self.body, self.request_ended):
+                if self.shadows is None:
+                    self.shadows = []
+                self.shadows.append(shadow)
+
+    # -- for filters ---------------------------------------------------------------------------------------------------
+
+    def reroute(self):
+        self.head = edited_request(self.head, self.edits, self.context.writer)
+        self.edits = HeaderEdits()
+        if self.record is not None:
+            self.record.head = self.head
+        self.route = self.listener.routes.route(self.head) if self.listener.routes is not None else None
+
+    def cluster_named(self, name):
+        return self.context.clusters.get(name)
+
+    def timers(self):
+        return self.context.wheel
+
+    def dice(self):
+        return self.context.random
+
+    # -- for the stream ------------------------------------------------------------------------------------------------
+
+    def forward(self):
+        """The request is ready to go to `cluster`."""
+        raise NotImplementedError
+
+    def fail(self, error, detail):
+        """It cannot go on."""
+        raise NotImplementedError
+
+    def reply_with(self, error, status, body):
+        """It is answered here."""
+        raise NotImplementedError

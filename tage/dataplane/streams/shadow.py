@@ -1,0 +1,171 @@
+"""A mirrored request: a copy that is sent to a cluster whose answers nobody waits for.
+
+The copy is made once the head is edited, so it says what the upstream is told, but for the authority, which gets
+`-shadow` behind its host (unless the policy says not). The body follows as it comes. A mirror never holds up the
+request itself: one that does not keep up, with more than `BACKLOG` bytes waiting, is given up. It counts in its own
+cluster's statistics and limits, is tried once, and lasts as long as the route's timeout, or a minute where there is
+none, from its beginning. Source: RouteAction.RequestMirrorPolicy.
+"""
+
+import cython
+
+from tage.dataplane.protocols.edits import HeaderEdits
+from tage.dataplane.telemetry import layout
+from tage.dataplane.upstream.connection import Receiver, UpstreamConnection
+
+if not cython.compiled:
+    # Compiled, these names come from the .pxd.
+    from tage.dataplane.protocols.edits import edited_request
+
+BACKLOG = cython.declare(cython.Py_ssize_t, 65_536)
+_MINUTE = cython.declare(cython.longlong, 60_000)
+
+_C_TOTAL = cython.declare(cython.Py_ssize_t, layout.CLUSTER.offset("upstream_rq_total"))
+_C_1XX = cython.declare(cython.Py_ssize_t, layout.CLUSTER.offset("upstream_rq_1xx"))
+_C_CANCELLED = cython.declare(cython.Py_ssize_t, layout.CLUSTER.offset("upstream_rq_cancelled"))
+_C_TIMEOUT = cython.declare(cython.Py_ssize_t, layout.CLUSTER.offset("upstream_rq_timeout"))
+_C_RX_RESET = cython.declare(cython.Py_ssize_t, layout.CLUSTER.offset("upstream_rq_rx_reset"))
+_C_NONE_HEALTHY = cython.declare(cython.Py_ssize_t, layout.CLUSTER.offset("upstream_cx_none_healthy"))
+
+
+def shadowed(authority):
+    """With `-shadow` behind the host, in front of a port."""
+    at: cython.Py_ssize_t = authority.rfind(b":")
+    if at <= 0 or authority.endswith(b"]"):
+        return authority + b"-shadow"
+    return authority[:at] + b"-shadow" + authority[at:]
+
+
+class Shadow(Receiver):
+    """`timeout` in ms."""
+
+    def __init__(self, context, cluster, timeout: cython.longlong) -> None:
+        Receiver.__init__(self)
+        self.context = context
+        self.cluster = cluster
+        self.host = None
+        self.upstream = None
+        self.head = None
+        self.edits = None
+        self.limit = timeout if timeout > 0 else _MINUTE
+        self.started = 0
+        self.body = None
+        self.size = 0
+        self.ended = False
+        self.over = False
+        self.full = False
+        self.request_trailers = None
+        self.response_trailers = None
+
+    def start(self, head, edits, append_suffix, body, end):
+        """`body`: what has come of it, or None. Whether there is more to be told it."""
+        if not self.cluster.admit():
+            return False
+        self.host = self.cluster.pick(self.context.random, None)
+        if self.host is None:
+            self.cluster.stats.up(_C_NONE_HEALTHY)
+            self.cluster.leave()
+            return False
+        self.started = self.context.wheel.now_us()
+        self.head = edited_request(head, edits, self.context.writer)
+        self.edits = HeaderEdits()
+        self.edits.remove(b"expect")
+        if append_suffix:
+            self.edits.authority = shadowed(self.head.authority)
+        self.ended = end
+        if body is not None:
+            self.body = list(body)
+            for data in body:
+                self.size += len(data)
+        self.cluster.stats.up(_C_TOTAL)
+        self.context.wheel.arm(self, self.limit)
+        connection: UpstreamConnection = self.host.take()
+        if connection is not None:
+            self.upstream_ready(connection)
+        elif self.host.enqueue(self):
+            self._leave()
+        return not self.over and not end
+
+    def request_data(self, data, end):
+        """More of the body."""
+        if self.over:
+            return
+        self.ended = end
+        if data is not None and (self.upstream is None or self.full):
+            self.size += len(data)
+            if self.full or self.size > BACKLOG:
+                self.abandon()
+                return
+        if self.upstream is not None:
+            self.upstream.send_data(data, end)
+        elif data is not None:
+            if self.body is None:
+                self.body = []
+            self.body.append(data)
+
+    def abandon(self):
+        """The rest of the request will not come, or cannot be taken."""
+        if not self.over:
+            self.cluster.stats.up(_C_CANCELLED)
+            self._leave()
+
+    def upstream_ready(self, connection):
+        data: bytes = None
+        self.upstream = connection
+        self.host.active += 1
+        if self.body is not None:
+            data = b"".join(self.body)
+            self.body = None
+        connection.send_request(self, self.head, self.edits, data, self.ended)
+
+    def upstream_failed(self, failure, reason):
+        self._part()
+
+    def interim(self, head):
+        """Nobody is told."""
+
+    def response(self, head, data, end):
+        self.cluster.stats.up_class(_C_1XX, head.status)
+        if end:
+            self.response_data(None, True)
+
+    def response_data(self, data, end):
+        if end and not self.over:
+            self.cluster.stats.record(self.context.wheel.now_us() - self.started)
+            if self.ended:
+                self._part()
+            else:
+                self._leave()
+
+    def reset(self, failure, reason):
+        self.cluster.stats.up(_C_RX_RESET)
+        self._part()
+
+    def upstream_congested(self):
+        self.full = True
+
+    def upstream_drained(self):
+        self.full = False
+
+    def expire(self):
+        self.cluster.stats.up(_C_TIMEOUT)
+        self._leave()
+
+    def _part(self):
+        """It is over; the connection goes its own way."""
+        if not self.over:
+            self.over = True
+            self.context.wheel.disarm(self)
+            self.cluster.leave()
+            if self.upstream is not None:
+                self.upstream = None
+                self.host.active -= 1
+
+    def _leave(self):
+        """It is over, and what is under way given up."""
+        connection: UpstreamConnection = self.upstream
+        if connection is None and self.host is not None:
+            self.host.forget(self)
+        self._part()
+        if connection is not None and connection.receiver is self:
+            connection.cancel()
