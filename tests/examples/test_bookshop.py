@@ -133,6 +133,23 @@ def test_every_sidecar_is_in_sync(bookshop: Bookshop) -> None:
     assert "client.default" in bookshop.tage("status")
 
 
+def test_explain_says_what_the_traffic_does(bookshop: Bookshop) -> None:
+    def explain(*arguments: str) -> dict[str, float]:
+        """The share of each version."""
+        found = json.loads(bookshop.tage("explain", "http://reviews/reviews/1", *arguments, "-o", "json"))
+        return {share["cluster"].split("|")[2]: share["percent"] for share in found["route"]["shares"]}
+
+    jason = explain("-H", "end-user: jason", "--from", "productpage")
+    reviews = bookshop.get("http://reviews/reviews/1", {"end-user": "jason"})
+    assert isinstance(reviews, dict)
+    assert list(jason) == [reviews["version"]] == ["v2"]
+    assert explain("--from", "productpage-v1") == {"v1": 90.0, "v2": 10.0}
+    assert explain("-f", str(BOOKSHOP / "canary-50.yaml")) == {"v1": 50.0, "v2": 50.0}
+    assert explain() == {"v1": 90.0, "v2": 10.0}, "nothing was applied"
+    text = bookshop.tage("explain", "GET", "http://reviews/reviews/1", "-H", "end-user: jason")
+    assert re.search(r"^arriving at +reviews-v2-1.default by virtualInbound, 127", text, re.MULTILINE)
+
+
 def test_the_split_and_the_header_rule_before_and_after_the_canarys_next_step(bookshop: Bookshop) -> None:
     everybody, jason, pages = bookshop.traffic("--requests", "400").splitlines()[1:4]
     assert 3 < shares(everybody)["v2"] < 20

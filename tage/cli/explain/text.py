@@ -67,7 +67,8 @@ def _steps(answer: findings.Explanation, everything: bool) -> Iterator[Row]:
         yield from _settings(host.settings, everything)
     yield from _rules(answer, everything)
     for each in answer.filters:
-        yield from _filter(each, everything)
+        if each.settings or each.rule or each.disabled or everything:
+            yield from _filter(each, everything)
     if route is not None:
         yield from _route(route, answer, everything)
     for cluster in answer.clusters:

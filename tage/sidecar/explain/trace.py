@@ -100,8 +100,12 @@ def _routed(sections: Sections, http: plan.Http, asked: Asked) -> Explanation:
         return answer
     name = rule.name or f"#{len(found.rules)}"
     finding = findings.Route(name, route_policies.route(rule), raw=msgspec.to_builtins(rule, builtin_types=(bytes,)))
+    answer = msgspec.structs.replace(answer, route=finding, notes=filters.notes(http, rule, head))
+    aborted = filters.aborted(http, rule, head)
+    if aborted is not None:
+        return msgspec.structs.replace(answer, outcome=aborted)
     if rule.direct is not None or rule.redirect is not None:
-        return msgspec.structs.replace(answer, route=finding, outcome=_answered(rule, route, asked))
+        return msgspec.structs.replace(answer, outcome=_answered(rule, route, asked))
     mirrors = [mirror.cluster for mirror in rule.mirrors]
     finding = msgspec.structs.replace(finding, shares=_http_shares(http, rule, route, asked), mirrors=mirrors)
     return msgspec.structs.replace(answer, route=finding, outcome=Outcome("forwarded", "the request goes on"))
