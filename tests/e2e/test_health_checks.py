@@ -76,7 +76,7 @@ class Mesh:
         return "".join(each.name for each, was in zip(self._backends, before, strict=True) if each.served() > was)
 
     def stat(self, name: str) -> int:
-        return self.sidecar.stats()[f"cluster.c.health_check.{name}"]
+        return self.sidecar.stats().get(f"cluster.c.health_check.{name}", 0)  # none before the first plan
 
 
 @contextlib.contextmanager

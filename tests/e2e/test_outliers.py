@@ -79,7 +79,7 @@ class Mesh:
         return {each.name for each, was in zip(self.backends, before, strict=True) if each.calls > was}
 
     def stat(self, name: str) -> int:
-        return self.sidecar.stats()[f"cluster.c.outlier_detection.ejections_{name}"]
+        return self.sidecar.stats().get(f"cluster.c.outlier_detection.ejections_{name}", 0)
 
 
 @contextlib.contextmanager

@@ -120,20 +120,25 @@ def test_only_worker_0_sweeps(path, tmp_path):
 def test_hosts_that_stay_keep_what_is_known(path, tmp_path):
     async def story():
         a = Worker(path, tmp_path)
-        await a.apply(endpoints(1, 2, 3), plan.Cluster("c", "c", outlier_detection=OUTLIERS), full=True)
+
+        def out():
+            return sorted({host.address for host in a.cluster.hosts}.difference(a.used()))
+
+        await a.apply(endpoints(*range(1, 9)), plan.Cluster("c", "c", outlier_detection=OUTLIERS), full=True)
         a.fail(0)
         a.fail(1)
         a.fail(2, times=1)
-        await a.apply(endpoints(1, 3, 4))
-        assert a.used() == ["127.0.0.3", "127.0.0.4"]
+        assert out() == ["127.0.0.1", "127.0.0.2"]
+        await a.apply(endpoints(1, *range(3, 10)))
+        assert out() == ["127.0.0.1"]
         a.fail(1, times=1)
-        assert a.used() == ["127.0.0.4"]
-        await a.apply(endpoints(1, 2, 3, 4))
-        assert a.used() == ["127.0.0.2", "127.0.0.4"]  # one that has left is a new one when it comes again
+        assert out() == ["127.0.0.1", "127.0.0.3"]
+        await a.apply(endpoints(*range(1, 10)))
+        assert out() == ["127.0.0.1", "127.0.0.3"]  # one that has left is a new one when it comes again
         changed = plan.OutlierDetection(consecutive_5xx=1, max_ejection_percent=100)
         await a.apply(plan.Cluster("c", "c", outlier_detection=changed))
-        a.fail(1, times=1)
-        assert a.used() == ["127.0.0.4"]
+        a.fail(8, times=1)
+        assert out() == ["127.0.0.1", "127.0.0.3", "127.0.0.9"]
 
     run(story)
 
