@@ -89,3 +89,37 @@ def test_the_faults(bookshop: Bookshop) -> None:
     assert 8 <= answers[503] <= 60
     assert bookshop.tage("delete", "vs", "ratings")
     until(lambda: all(bookshop.ask(RATINGS)[0] == 200 for _ in range(50)), "the faults do not go away")
+
+
+def test_rules_by_who_calls(bookshop: Bookshop) -> None:
+    rules = bookshop.directory / "rules.yaml"
+    rules.write_text("""
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: reviews}
+spec:
+  hosts: [reviews]
+  http:
+  - match: [{sourceLabels: {app: productpage}}]
+    route: [{destination: {host: reviews, subset: v2}}]
+  - match: [{uri: {prefix: /reviews}}]
+    delegate: {name: reviews-for-all}
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: reviews-for-all}
+spec:
+  http:
+  - headers: {response: {set: {x-variant: delegated}}}
+    route: [{destination: {host: reviews, subset: v1}}]
+""")
+    apply(bookshop, str(rules), lambda: variant(bookshop) == ("v1", "delegated"))
+    for _ in range(5):
+        page = bookshop.get("http://productpage/")
+        assert isinstance(page, dict)
+        assert page["reviews"]["version"] == "v2"
+        assert version(bookshop) == "v1"
+
+
+def test_back_to_the_start(bookshop: Bookshop) -> None:
+    apply(bookshop, "mesh.yaml", lambda: variant(bookshop)[1] is None and version(bookshop, end_user="jason") == "v2")
