@@ -104,7 +104,8 @@ def test_out_and_in_again(tmp_path: Path, backends: list[Patient], workers: int)
         until(lambda: it.reached() == "abc", "b is in again")
         assert {request.headers["host"] for request in backends[0].checks()} == {"health.test"}
         assert len({request.connection for request in backends[0].checks()}) == 1
-        attempts, good, bad = (it.stat(name) for name in ("attempt", "success", "failure"))
+        stats = it.sidecar.stats()
+        attempts, good, bad = (stats[f"cluster.c.health_check.{name}"] for name in ("attempt", "success", "failure"))
         assert bad > 0
         assert attempts - 3 <= good + bad <= attempts
 

@@ -7,6 +7,7 @@ intervals and makes the active checks. A cluster with neither of both has no par
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 from tage.dataplane.native import Random
@@ -31,31 +32,45 @@ LOOK_SECONDS = 1.0
 
 
 class _Member(NamedTuple):
-    host: Host
-    cells: Cells
     endpoint: plan.Endpoint
+    cells: Cells
     monitor: HostMonitor
+
+    @property
+    def shown(self) -> str:
+        return _shown(self.endpoint.address, self.endpoint.port)
+
+
+Members = dict[tuple[str, int], _Member]
+"""By address and port."""
 
 
 class _Watched:
-    """One cluster."""
+    """One cluster. `detects` and `check` are what the plan in force asks for."""
 
-    def __init__(self, cluster: Cluster, health: ClusterHealth, outliers: Outliers) -> None:
-        self.cluster = cluster
+    def __init__(self, health: ClusterHealth, outliers: Outliers) -> None:
+        self.cluster: Cluster | None = None
         self.health = health
         self.outliers = outliers
-        self.checker: Checker | None = None
+        self.members: Members = {}
+        self.detects: bool | None = None
         self.check: plan.HealthCheck | None = None
-        self.names: set[str] = set()
+        self.readmits = False
+        """A check that passes ends an ejection."""
+        self.checker: Checker | None = None
 
     def look(self) -> None:
-        if self.health.changed() and self.health.update():
+        if self.cluster is not None and self.health.changed() and self.health.update():
             self.cluster.refresh()
+
+    def stop(self) -> None:
+        self.outliers.stop()
+        self.stop_checks()
 
     def stop_checks(self) -> None:
         if self.checker is not None:
             self.checker.stop()
-        self.checker = self.check = None
+        self.checker = None
 
 
 class Health:
@@ -79,133 +94,166 @@ class Health:
         self._log = Notices(wheel.now)
         self._turns = asyncio.Semaphore(MAX_AT_ONCE)
         self._watched: dict[str, _Watched] = {}
-        self._drafted: set[str] = set()
+        self._prepared: dict[str, tuple[_Watched, Members]] = {}
+        self._drafted: list[str] = []
         """Slots that a draft needs and that are not in use yet."""
         self._looking: asyncio.TimerHandle | None = None
 
     # -- the plan ------------------------------------------------------------------------------------------------------
 
-    async def prepare(self, cluster: plan.Cluster, endpoints: plan.Endpoints) -> None:
-        """Of a draft: one that is new, or that has changed."""
+    async def prepare(
+        self, cluster: plan.Cluster, endpoints: plan.Endpoints, between: Callable[[], Awaitable[None]]
+    ) -> None:
+        """Of a draft: one that is new, or that has changed. `between` gives the loop its turns."""
         if not _is_watched(cluster):
             return
-        watched = self._watched.get(cluster.name)
-        names = set(_slots(cluster, endpoints))
-        self._drafted |= names - watched.names if watched is not None else names
-        await self._claims.prepare(sorted(names))
+        name = cluster.name
+        live = self._watched.get(name)
+        slots = {}
+        for endpoint in endpoints.endpoints:
+            slots[endpoint.address, endpoint.port] = slot_name(name, endpoint.address, endpoint.port)
+            await between()
+        self._drafted += [slot for key, slot in slots.items() if live is None or key not in live.members]
+        if live is None:
+            self._drafted.append(slot_name(name))
+        await self._claims.prepare([slot_name(name), *slots.values()])
+        cells = self._claims.get(slot_name(name))
+        if live is None or live.health.cells is not cells:
+            stats = self._stats.group(layout.HEALTH, name)
+            outliers = Outliers(name, cells, stats, self._wheel, self._random, self._log)
+            live = _Watched(ClusterHealth(cells, _apply), outliers)
+        members: Members = {}
+        for endpoint in endpoints.endpoints:
+            key = endpoint.address, endpoint.port
+            if key not in members:
+                members[key] = self._member(live, endpoint, self._claims.get(slots[key]))
+            await between()
+        self._prepared[name] = live, members
 
-    def commit(self, live: Cluster, cluster: plan.Cluster, endpoints: plan.Endpoints) -> None:
-        """`live` has these endpoints as its hosts now."""
+    def _member(self, watched: _Watched, endpoint: plan.Endpoint, cells: Cells) -> _Member:
+        """The one that is there already, where nothing of it has changed."""
+        known = watched.members.get((endpoint.address, endpoint.port))
+        if known is None or known.cells is not cells:
+            shown = _shown(endpoint.address, endpoint.port)
+            return _Member(endpoint, cells, HostMonitor(watched.outliers, cells, shown))
+        return known if known.endpoint == endpoint else known._replace(endpoint=endpoint)
+
+    def commit(self, live: Cluster, cluster: plan.Cluster) -> None:
+        """`live` has the endpoints that were prepared as its hosts now."""
         if not _is_watched(cluster):
             self.forget(cluster.name)
             return
-        watched = self._watch(live, cluster)
-        names = set(_slots(cluster, endpoints))
-        gone, watched.names = watched.names - names, names
-        self._drafted -= names
-        members = self._members(watched, cluster, endpoints)
-        self._clear_unused(watched, cluster, members)
+        watched, members = self._prepared.pop(cluster.name)
+        if self._watched.get(cluster.name) is not watched:
+            self._replace(cluster.name, live, watched)
+        before, watched.members = watched.members, members
+        detects, checks = cluster.outlier_detection is not None, cluster.health_check is not None
+        if self._first:
+            self._clear_unused(watched, detects, checks)
         watched.outliers.configure(cluster.outlier_detection or plan.OutlierDetection())
-        watched.outliers.watch([member.monitor for member in members])
-        for member in members:
-            member.host.monitor = member.monitor if cluster.outlier_detection is not None else None  # type: ignore[assignment]
-        checks = cluster.health_check is not None
-        watched.health.watch([(each.host, each.cells, checks and each.endpoint.checked) for each in members])
+        watched.outliers.watch([member.monitor for member in members.values()])
+        hosts = []
+        for host in live.hosts:
+            member = members[host.address, host.port]
+            monitor = member.monitor if detects else None
+            if host.monitor is not monitor:
+                host.monitor = monitor  # type: ignore[assignment]
+            hosts.append((host, member.cells, checks and member.endpoint.checked))
+        watched.health.watch(hosts)
         if watched.health.update():
             live.refresh()
         if self._first:
-            self._sweep(watched, cluster)
-            self._check(watched, cluster, members)
-        self._claims.give_up(gone)
+            self._sweep(watched, detects)
+            self._check(watched, cluster, before)
+        watched.detects, watched.check = detects, cluster.health_check
+        watched.readmits = (
+            cluster.outlier_detection is not None
+            and cluster.outlier_detection.successful_active_health_check_uneject_host
+        )
+        self._claims.give_up([slot_name(cluster.name, *key) for key in before.keys() - members.keys()])
         self._look_later()
 
     def forget(self, name: str) -> None:
         """The cluster is gone, or is not watched any more."""
         watched = self._watched.pop(name, None)
-        if watched is None:
+        if watched is None or watched.cluster is None:
             return
-        watched.outliers.stop()
-        watched.stop_checks()
+        watched.stop()
         watched.cluster.watch = None
-        before = [host.usable for host in watched.cluster.hosts]
-        for host in watched.cluster.hosts:
-            host.monitor = None
-            _apply(host, False, False, False)
-        if before != [host.usable for host in watched.cluster.hosts]:
-            watched.cluster.refresh()
-        self._claims.give_up(watched.names)
+        self._unmark(watched.cluster)
+        self._claims.give_up([slot_name(name), *(slot_name(name, *key) for key in watched.members)])
 
     def settle(self) -> None:
-        """Nothing more will be committed of what was prepared until now."""
-        self._claims.give_up(self._drafted)
-        self._drafted = set()
+        """What was prepared until now is in force, or will not be."""
+        used = self._watched
+        self._claims.give_up([slot for slot in self._drafted if not _is_used(used.get(slot.partition("\0")[0]), slot)])
+        self._drafted = []
+        self._prepared = {}
 
     # -- one cluster ---------------------------------------------------------------------------------------------------
 
-    def _watch(self, live: Cluster, cluster: plan.Cluster) -> _Watched:
-        cells = self._claims.get(slot_name(cluster.name))
-        watched = self._watched.get(cluster.name)
-        if watched is not None and watched.health.cells is cells:
-            return watched
-        if watched is not None:  # there was no room in the workers' file, and now there is
-            watched.outliers.stop()
-            watched.stop_checks()
-        stats = self._stats.group(layout.HEALTH, cluster.name)
-        outliers = Outliers(cluster.name, cells, stats, self._wheel, self._random, self._log)
-        made = self._watched[cluster.name] = _Watched(live, ClusterHealth(cells, _apply), outliers)
-        if watched is not None:
-            made.names = watched.names
-        live.watch = made.health  # type: ignore[assignment]
-        return made
+    def _replace(self, name: str, live: Cluster, watched: _Watched) -> None:
+        """By one that is new; or there was no room in the workers' file, and now there is."""
+        former = self._watched.get(name)
+        if former is not None:
+            former.stop()
+            self._unmark(live)
+        self._watched[name] = watched
+        watched.cluster = live
+        live.watch = watched.health  # type: ignore[assignment]
 
-    def _members(self, watched: _Watched, cluster: plan.Cluster, endpoints: plan.Endpoints) -> list[_Member]:
-        by_address = {(endpoint.address, endpoint.port): endpoint for endpoint in endpoints.endpoints}
-        members = []
-        for host in watched.cluster.hosts:
-            cells = self._claims.get(slot_name(cluster.name, host.address, host.port))
-            monitor = host.monitor
-            if monitor is None or monitor.cells is not cells or monitor.outliers is not watched.outliers:
-                monitor = HostMonitor(watched.outliers, cells, _shown(host.address, host.port))
-            members.append(_Member(host, cells, by_address[host.address, host.port], monitor))
-        return members
+    @staticmethod
+    def _unmark(live: Cluster) -> None:
+        changed = False
+        for host in live.hosts:
+            host.monitor = None
+            changed |= _apply(host, False, False, False)
+        if changed:
+            live.refresh()
 
-    def _clear_unused(self, watched: _Watched, cluster: plan.Cluster, members: list[_Member]) -> None:
+    @staticmethod
+    def _clear_unused(watched: _Watched, detects: bool, checks: bool) -> None:
         """What is not configured any more leaves nothing behind."""
+        if (watched.detects, watched.check is not None) == (detects, checks):
+            return
         flags = HostFlag(0)
-        if cluster.outlier_detection is None:
+        if not detects:
             flags |= HostFlag.FLAG_EJECTED
-        if cluster.health_check is None:
+        if not checks:
             flags |= HostFlag.FLAG_CHECKED | HostFlag.FLAG_CHECK_FAILED
-        if self._first and flags:
-            cleared = [
-                member.cells.clear_bits(HostCell.FLAGS, flags)  # type: ignore[attr-defined]
-                & flags
-                for member in members
-            ]
-            if any(cleared):
-                watched.health.announce()
+        found = 0
+        for member in watched.members.values():
+            found |= member.cells.clear_bits(HostCell.FLAGS, flags) & flags  # type: ignore[attr-defined]
+        if found:
+            watched.health.announce()
 
-    def _sweep(self, watched: _Watched, cluster: plan.Cluster) -> None:
-        if cluster.outlier_detection is not None:
+    @staticmethod
+    def _sweep(watched: _Watched, detects: bool) -> None:
+        if detects:
             watched.outliers.start()
         else:
             watched.outliers.stop()
 
-    def _check(self, watched: _Watched, cluster: plan.Cluster, members: list[_Member]) -> None:
+    def _check(self, watched: _Watched, cluster: plan.Cluster, before: Members) -> None:
         check = cluster.health_check
         if watched.check != check:
             watched.stop_checks()
         if check is None:
             return
         if watched.checker is None:
+            before = {}
             stats = self._stats.group(layout.HEALTH, cluster.name)
-            watched.check = check
             watched.checker = Checker(
                 cluster.name, check, watched.health, stats, self._turns, self._random.sample, self._log
             )
-        watched.checker.watch(
-            [self._checked(watched, cluster, check, each) for each in members if each.endpoint.checked]
-        )
+        for key, member in before.items():
+            now = watched.members.get(key)
+            if now is None or not now.endpoint.checked:
+                watched.checker.remove(member.shown)
+        for key, member in watched.members.items():
+            if member.endpoint.checked and before.get(key) is not member:
+                watched.checker.add(self._checked(watched, cluster, check, member))
+        watched.checker.show()
 
     def _checked(self, watched: _Watched, cluster: plan.Cluster, check: plan.HealthCheck, member: _Member) -> Checked:
         endpoint, how = member.endpoint, check.check
@@ -220,16 +268,11 @@ class Health:
                 return HttpProbe(self._connector, target, check.reuse_connection, how)
             return TcpProbe(self._connector, target, check.reuse_connection, how)
 
-        outliers, monitor = watched.outliers, member.monitor
-        settings = cluster.outlier_detection
-        readmits = settings is not None and settings.successful_active_health_check_uneject_host
-
         def readmit(why: str) -> None:
-            outliers.readmit(monitor, why)
+            if watched.readmits:
+                watched.outliers.readmit(member.monitor, why)
 
-        return Checked(
-            _shown(endpoint.address, endpoint.port), member.cells, target, make, readmit if readmits else None
-        )
+        return Checked(member.shown, member.cells, target, make, readmit)
 
     # -- without traffic -----------------------------------------------------------------------------------------------
 
@@ -241,7 +284,8 @@ class Health:
         self._looking = None
         for watched in self._watched.values():
             cells = watched.health.cells
-            if not cells.load(ClusterCell.HAD_TRAFFIC) and watched.cluster.stats.value("upstream_cx_total"):
+            had_traffic = watched.cluster is not None and watched.cluster.stats.value("upstream_cx_total")
+            if had_traffic and not cells.load(ClusterCell.HAD_TRAFFIC):
                 cells.store(ClusterCell.HAD_TRAFFIC, 1)
             watched.look()
             watched.outliers.show()
@@ -252,9 +296,13 @@ def _is_watched(cluster: plan.Cluster) -> bool:
     return cluster.outlier_detection is not None or cluster.health_check is not None
 
 
-def _slots(cluster: plan.Cluster, endpoints: plan.Endpoints) -> list[str]:
-    hosts = [slot_name(cluster.name, endpoint.address, endpoint.port) for endpoint in endpoints.endpoints]
-    return [slot_name(cluster.name), *hosts]
+def _is_used(watched: _Watched | None, slot: str) -> bool:
+    """By the plan in force."""
+    _, _, rest = slot.partition("\0")
+    if watched is None or not rest:
+        return watched is not None
+    address, _, port = rest.partition("\0")
+    return (address, int(port)) in watched.members
 
 
 def _apply(host: Host, ejected: bool, failed: bool, unchecked: bool) -> bool:

@@ -21,7 +21,7 @@ from tage.dataplane.upstream.shared_layout import BUCKETS, HOSTS
 
 LOCK_SECONDS = 1.0
 """For another worker to be done with its plan; it needs a few ms."""
-BATCH = 256
+BATCH = 128
 """Names claimed at a time; then the loop, and the other workers, have their turn."""
 
 T = TypeVar("T")

@@ -154,16 +154,16 @@ class Tables:
         await self._shared.clusters.prepare(
             [cluster.name for cluster in _of_kind(draft.sections, "cluster", plan.Cluster)]
         )
-        await self._prepare_health(draft)
+        await self._prepare_health(draft, pause)
         return draft
 
-    async def _prepare_health(self, draft: Draft) -> None:
+    async def _prepare_health(self, draft: Draft, pause: _Slices) -> None:
         for cluster in _of_kind(draft.sections, "cluster", plan.Cluster):
             key = ("endpoints", cluster.endpoints)
             if ("cluster", cluster.name) in draft.changed or key in draft.changed:
                 endpoints = draft.sections[key]
                 assert isinstance(endpoints, plan.Endpoints)
-                await self._health.prepare(cluster, endpoints)
+                await self._health.prepare(cluster, endpoints, pause.between)
 
     async def _prepare_buckets(self, draft: Draft, pause: _Slices) -> None:
         """Of rate limits, for filters are made with them."""
@@ -295,9 +295,7 @@ class Tables:
                 for host in live.hosts:
                     host.own = own.has(host.address, host.port)
             if key in draft.changed or endpoints_key in draft.changed:
-                members = draft.sections[endpoints_key]
-                assert isinstance(members, plan.Endpoints)
-                self._health.commit(live, cluster, members)
+                self._health.commit(live, cluster)
         for name in [name for name in clusters if ("cluster", name) not in draft.sections]:
             self._health.forget(name)
             clusters.pop(name).close()

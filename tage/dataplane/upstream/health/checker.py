@@ -13,7 +13,7 @@ source/extensions/health_checkers/common/health_checker_base_impl.cc.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
 from tage.dataplane.telemetry.store import StatGroup
@@ -22,6 +22,8 @@ from tage.dataplane.upstream.health.probes import Finding, Verdict
 from tage.dataplane.upstream.health.state import ClusterCell, ClusterHealth, HostCell, HostFlag
 
 MAX_AT_ONCE = 100
+START_AT_ONCE = 50
+"""Hosts whose checks begin in one turn of the loop."""
 
 
 class Probe(Protocol):
@@ -61,30 +63,46 @@ class Checker:
         self._turns = turns
         self._below = below
         self._log = log
-        self._hosts: dict[str, tuple[Checked, asyncio.Task[None]]] = {}
+        self._hosts: dict[str, _Session] = {}
+        self._starting: list[_Session] = []
+        self._starter: asyncio.Task[None] | None = None
 
-    def watch(self, hosts: Iterable[Checked]) -> None:
-        """These are the cluster's hosts. Those that stay are checked on as they were."""
-        wanted = {host.name: host for host in hosts}
-        for name in self._hosts.keys() - wanted.keys():
-            self._hosts.pop(name)[1].cancel()
-        for name, host in wanted.items():
-            known = self._hosts.get(name)
-            if known is not None:
-                if known[0].cells is host.cells and known[0].target == host.target:
-                    continue
-                known[1].cancel()
-            self._hosts[name] = host, asyncio.get_running_loop().create_task(_Session(self, host).run())
-        self.show()
+    def add(self, host: Checked) -> None:
+        """It is checked from now on; one that is there, and is to be asked as before, goes on."""
+        known = self._hosts.get(host.name)
+        if known is not None:
+            if known.host.cells is host.cells and known.host.target == host.target:
+                return
+            known.stop()
+        session = self._hosts[host.name] = _Session(self, host)
+        self._starting.append(session)
+        if self._starter is None:
+            self._starter = asyncio.get_running_loop().create_task(self._start())
+
+    def remove(self, name: str) -> None:
+        session = self._hosts.pop(name, None)
+        if session is not None:
+            session.stop()
+
+    async def _start(self) -> None:
+        """Many hosts may come at once: traffic does not wait for all of them."""
+        while self._starting:
+            for session in self._starting[:START_AT_ONCE]:
+                session.start()
+            del self._starting[:START_AT_ONCE]
+            await asyncio.sleep(0)
+        self._starter = None
 
     def stop(self) -> None:
-        for _, task in self._hosts.values():
-            task.cancel()
+        if self._starter is not None:
+            self._starter.cancel()
+        for session in self._hosts.values():
+            session.stop()
         self._hosts = {}
         self._stats.set("health_check.healthy", 0)
 
     def show(self) -> None:
-        healthy = sum(not _unhealthy(host.cells) for host, _ in self._hosts.values())
+        healthy = sum(not _unhealthy(session.host.cells) for session in self._hosts.values())
         self._stats.set("health_check.healthy", healthy)
 
     # -- for the sessions ----------------------------------------------------------------------------------------------
@@ -139,12 +157,23 @@ class _Session:
     """The checks of one host. How many in a row went one way is this worker's own; a replacement counts anew."""
 
     def __init__(self, checker: Checker, host: Checked) -> None:
+        self.host = host
         self._checker = checker
-        self._host = host
         self._in_a_row = 0
+        self._task: asyncio.Task[None] | None = None
+        self._stopped = False
 
-    async def run(self) -> None:
-        probe = self._host.probe()
+    def start(self) -> None:
+        if not self._stopped:
+            self._task = asyncio.get_running_loop().create_task(self._run())
+
+    def stop(self) -> None:
+        self._stopped = True
+        if self._task is not None:
+            self._task.cancel()
+
+    async def _run(self) -> None:
+        probe = self.host.probe()
         try:
             await asyncio.sleep(self._checker.initial_delay())
             while True:
@@ -157,7 +186,7 @@ class _Session:
 
     def _passed(self) -> bool:
         """Whether it takes more of these for the host to become healthy."""
-        cells, settings = self._host.cells, self._checker.settings
+        cells, settings = self.host.cells, self._checker.settings
         first = not cells.load(HostCell.FLAGS) & HostFlag.FLAG_CHECKED
         pending = False
         if _unhealthy(cells):
@@ -167,23 +196,23 @@ class _Session:
                 self._in_a_row = 0
                 cells.clear_bits(HostCell.FLAGS, HostFlag.FLAG_CHECK_FAILED)
                 cells.set_bits(HostCell.FLAGS, HostFlag.FLAG_CHECKED)
-                self._checker.changed(self._host, "is healthy")
+                self._checker.changed(self.host, "is healthy")
         else:
             self._in_a_row = 0
             if settings.always_log_success:
-                self._checker.say(self._host, "passed")
-        if not pending and self._host.readmit is not None:
-            self._host.readmit("an active health check passed")
+                self._checker.say(self.host, "passed")
+        if not pending and self.host.readmit is not None:
+            self.host.readmit("an active health check passed")
         return pending
 
     def _failed(self, finding: Finding) -> bool:
         """Whether it takes more of these for the host to become unhealthy."""
-        cells, settings = self._host.cells, self._checker.settings
+        cells, settings = self.host.cells, self._checker.settings
         first = not cells.load(HostCell.FLAGS) & HostFlag.FLAG_CHECKED
         if first:
             self._in_a_row = 0
             cells.set_bits(HostCell.FLAGS, HostFlag.FLAG_CHECKED | HostFlag.FLAG_CHECK_FAILED)
-            self._checker.changed(self._host, f"is unhealthy: {finding.reason}")
+            self._checker.changed(self.host, f"is unhealthy: {finding.reason}")
             return False
         if _unhealthy(cells):
             self._in_a_row = 0
@@ -191,14 +220,14 @@ class _Session:
             self._in_a_row += 1
             if finding.verdict is not Verdict.UNHEALTHY and self._in_a_row < settings.unhealthy_threshold:
                 if settings.always_log_failures:
-                    self._checker.say(self._host, f"failed: {finding.reason}")
+                    self._checker.say(self.host, f"failed: {finding.reason}")
                 return True
             self._in_a_row = 0
             cells.set_bits(HostCell.FLAGS, HostFlag.FLAG_CHECK_FAILED)
-            self._checker.changed(self._host, f"is unhealthy: {finding.reason}")
+            self._checker.changed(self.host, f"is unhealthy: {finding.reason}")
             return False
         if settings.always_log_failures:
-            self._checker.say(self._host, f"failed: {finding.reason}")
+            self._checker.say(self.host, f"failed: {finding.reason}")
         return False
 
 

@@ -45,10 +45,16 @@ class ClusterHealth:
         self._known = {}
 
     def watch(self, hosts) -> None:
-        """These (host, cells, checked) are the cluster's; `checked` tells whether its health is checked actively. All
-        are looked at by the next `update`."""
+        """These (host, cells, checked) are the cluster's; `checked` tells whether its health is checked actively. Those
+        that are new, or not checked as before, are looked at by the next `update` in any case."""
+        before: dict = self._known
+        known: dict = {}
+        for host, cells, checked in hosts:
+            seen = before.get(host)
+            if seen is not None and seen[0] is cells and seen[1] == checked:
+                known[host] = seen
         self._hosts = list(hosts)
-        self._known = {}
+        self._known = known
 
     def changed(self):
         """Whether there may be something new."""
@@ -63,10 +69,10 @@ class ClusterHealth:
         self._seen = self.cells.load(GENERATION)
         for host, cells, checked in self._hosts:
             flags = cells.load(FLAGS)
-            known = self._known.get(host)
-            if known is not None and known == flags:
+            seen = self._known.get(host)
+            if seen is not None and seen[2] == flags:
                 continue
-            self._known[host] = flags
+            self._known[host] = (cells, checked, flags)
             unchecked = checked and not flags & FLAG_CHECKED
             failed = checked and flags & FLAG_CHECK_FAILED != 0
             if self._apply(host, flags & FLAG_EJECTED != 0, failed, unchecked):

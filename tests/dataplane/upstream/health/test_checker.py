@@ -52,9 +52,19 @@ class World:
         self.health = ClusterHealth(self.cluster, None)
         self.stats = stats
         self.log = []
+        self.names = set()
         self.checker = Checker(
             "c", self.settings, self.health, stats, turns or asyncio.Semaphore(100), lambda n: n - 1, self.log.append
         )
+
+    def watch(self, *hosts):
+        """These are the hosts."""
+        for name in self.names - {host.name for host in hosts}:
+            self.checker.remove(name)
+        self.names = {host.name for host in hosts}
+        for host in hosts:
+            self.checker.add(host)
+        self.checker.show()
 
     def stat(self, name):
         return self.stats.value(f"health_check.{name}")
@@ -79,7 +89,7 @@ def outcome(stats, *findings, memory=None, **fields):
                 return await super().ask()
 
         script = Watched(*findings)
-        world.checker.watch([Checked("h:80", host, "t", lambda: script)])
+        world.watch(Checked("h:80", host, "t", lambda: script))
         async with asyncio.timeout(10):
             await script.done.wait()
         world.checker.stop()
@@ -148,7 +158,7 @@ def test_no_answer_in_time(stats):
         world = World(stats, timeout=30)
         host = cells.alone(16)
         script = Script(HANGS, GOOD)
-        world.checker.watch([Checked("h:80", host, "t", lambda: script)])
+        world.watch(Checked("h:80", host, "t", lambda: script))
         async with asyncio.timeout(10):
             await script.done.wait()
         world.checker.stop()
@@ -164,7 +174,7 @@ def test_an_ejected_host_is_readmitted(stats):
     async def run():
         world = World(stats)
         script = Script(GOOD, BAD, GOOD, GOOD)
-        world.checker.watch([Checked("h:80", cells.alone(16), "t", lambda: script, readmitted.append)])
+        world.watch(Checked("h:80", cells.alone(16), "t", lambda: script, readmitted.append))
         async with asyncio.timeout(10):
             await script.done.wait()
         world.checker.stop()
@@ -181,8 +191,8 @@ def test_hosts_come_and_go(stats):
         targets = dict.fromkeys("abc", 80)
 
         def watch(*names):
-            world.checker.watch(
-                [Checked(name, memory[name], targets[name], lambda name=name: scripts[name]) for name in names]
+            world.watch(
+                *[Checked(name, memory[name], targets[name], lambda name=name: scripts[name]) for name in names]
             )
 
         watch("a", "b")
@@ -223,8 +233,8 @@ def test_not_all_at_once(stats):
     async def run():
         world = World(stats, turns=asyncio.Semaphore(3), interval=60_000)
         scripts = [Slow() for _ in range(12)]
-        world.checker.watch(
-            [Checked(str(i), cells.alone(16), "t", lambda script=script: script) for i, script in enumerate(scripts)]
+        world.watch(
+            *[Checked(str(i), cells.alone(16), "t", lambda script=script: script) for i, script in enumerate(scripts)]
         )
         async with asyncio.timeout(10):
             await asyncio.gather(*[script.done.wait() for script in scripts])
