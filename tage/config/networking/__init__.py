@@ -43,7 +43,6 @@ from tage.config.networking.destination_rule import (
 from tage.config.networking.spec import ANY, Destination, Percent, PortSelector, Spec, StringMatch
 from tage.config.networking.virtual_service import (
     AUTHORITY,
-    GRPC_STATUSES,
     Abort,
     CorsPolicy,
     Delay,
@@ -67,7 +66,6 @@ from tage.config.networking.virtual_service import (
 __all__ = [
     "ANY",
     "AUTHORITY",
-    "GRPC_STATUSES",
     "TOPOLOGY",
     "UNSUPPORTED",
     "Abort",

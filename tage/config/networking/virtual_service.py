@@ -8,13 +8,6 @@ import msgspec
 
 from tage.config.networking.spec import Destination, Percent, Spec, StringMatch
 
-GRPC_STATUSES = (
-    "OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND", "ALREADY_EXISTS",
-    "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED", "OUT_OF_RANGE", "UNIMPLEMENTED",
-    "INTERNAL", "UNAVAILABLE", "DATA_LOSS", "UNAUTHENTICATED",
-)  # fmt: skip
-"""By their numbers."""
-
 AUTHORITY = ("host", ":authority")
 """Names of the header that is a request's host: it may be set, but is neither matched as a header nor removed."""
 
@@ -125,11 +118,9 @@ class Delay(Spec, frozen=True):
 
 
 class Abort(Spec, frozen=True):
-    """One of the two. Without a percentage nothing is aborted."""
+    """Without a percentage nothing is aborted."""
 
-    http_status: int | None = None
-    grpc_status: str = ""
-    """A name, as UNAVAILABLE."""
+    http_status: int
     percentage: Percent | None = None
 
 
@@ -190,5 +181,5 @@ class VirtualService(Spec, frozen=True):
 UNSUPPORTED: Mapping[type[Spec], Sequence[str]] = {
     VirtualService: ("tcp", "tls"),
     Delay: ("exponentialDelay",),
-    Abort: ("http2Error",),
+    Abort: ("grpcStatus", "http2Error"),
 }

@@ -10,7 +10,6 @@ import re
 from tage.config import names
 from tage.config.networking import (
     AUTHORITY,
-    GRPC_STATUSES,
     Abort,
     CorsPolicy,
     Delay,
@@ -301,15 +300,7 @@ def _delay(delay: Delay) -> Findings:
 
 
 def _abort(abort: Abort) -> Findings:
-    given = [name for name, there in (
-        ("httpStatus", abort.http_status is not None), ("grpcStatus", abort.grpc_status)) if there]  # fmt: skip
-    yield from at_most_one((), given)
-    if not given:
-        yield (), "needs httpStatus or grpcStatus"
-    if abort.http_status is not None:
-        yield from status("httpStatus", abort.http_status)
-    if abort.grpc_status and abort.grpc_status not in GRPC_STATUSES:
-        yield ("grpcStatus",), f"'{abort.grpc_status}' is not one of {', '.join(GRPC_STATUSES)}"
+    yield from status("httpStatus", abort.http_status)
     yield from optional("percentage", abort.percentage, percent)
 
 

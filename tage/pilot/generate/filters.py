@@ -15,7 +15,7 @@ from envoy.extensions.filters.network.http_connection_manager.v3 import http_con
 from envoy.type.v3 import percent_pb2
 from google.protobuf.message import Message
 
-from tage.config.networking import GRPC_STATUSES, CorsPolicy, HTTPFaultInjection, HTTPRoute, Percent, StringMatch
+from tage.config.networking import CorsPolicy, HTTPFaultInjection, HTTPRoute, Percent, StringMatch
 from tage.pilot.generate import match, names
 
 FAULT = "envoy.filters.http.fault"
@@ -67,10 +67,7 @@ def _fault(fault: HTTPFaultInjection) -> fault_pb2.HTTPFault:
         )
     if fault.abort is not None:
         made.abort.percentage.CopyFrom(fraction(fault.abort.percentage, 0))
-        if fault.abort.http_status is not None:
-            made.abort.http_status = fault.abort.http_status
-        else:
-            made.abort.grpc_status = GRPC_STATUSES.index(fault.abort.grpc_status)
+        made.abort.http_status = fault.abort.http_status
     return made
 
 

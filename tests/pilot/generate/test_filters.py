@@ -36,7 +36,7 @@ def config(fields: str, name: str) -> dict[str, Any]:
             "{abort: {httpStatus: 400, percentage: {value: 100}}}",
             {"abort": {"http_status": 400, "percentage": {"numerator": 1_000_000, "denominator": "MILLION"}}},
         ),
-        ("{abort: {grpcStatus: UNAVAILABLE}}", {"abort": {"grpc_status": 14, "percentage": {}}}),
+        ("{abort: {httpStatus: 503}}", {"abort": {"http_status": 503, "percentage": {}}}),
     ],
 )
 def test_fault(fault: str, expected: dict[str, Any]):
