@@ -6,108 +6,22 @@ import json
 import os
 import re
 import signal
-import subprocess
-import sys
 import threading
 import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.examples.bookshop import BOOKSHOP, Bookshop, running
+
 pytestmark = pytest.mark.processes
-
-ROOT = Path(__file__).parents[2]
-BOOKSHOP = ROOT / "examples" / "bookshop"
-LIMIT = 90.0
-MAIN = "from tage.cli import main; main()"
-
-
-class Bookshop:
-    """`tage up` of the example in a runtime directory of its own."""
-
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
-        self.env = dict(os.environ, XDG_RUNTIME_DIR=str(directory))
-        for name in ("http_proxy", "TAGE_CONTROL"):
-            self.env.pop(name, None)
-        self.output = directory / "output"
-        with self.output.open("wb") as output:
-            self.process = subprocess.Popen(
-                [sys.executable, "-c", MAIN, "up", str(BOOKSHOP / "mesh.yaml")],
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                env=self.env,
-                cwd=ROOT,
-            )
-
-    def wait_ready(self) -> None:
-        deadline = time.monotonic() + LIMIT
-        while "bookshop is ready" not in self.output.read_text():
-            if self.process.poll() is not None or time.monotonic() > deadline:
-                pytest.fail(self.output.read_text())
-            time.sleep(0.05)
-
-    @property
-    def proxy(self) -> str:
-        found = re.search(r"curl -x (http://127\.\d+\.\d+\.2:15001) http://productpage/", self.output.read_text())
-        assert found is not None
-        return found[1]
-
-    def tage(self, *argv: str) -> str:
-        return self._run("-c", MAIN, *argv)
-
-    def traffic(self, *argv: str) -> str:
-        return self._run(str(BOOKSHOP / "traffic.py"), *argv)
-
-    def _run(self, *argv: str) -> str:
-        result = subprocess.run(
-            [sys.executable, *argv], capture_output=True, text=True, timeout=LIMIT, env=self.env, cwd=ROOT
-        )
-        assert result.returncode == 0, f"{result.stdout}{result.stderr}\n{self.output.read_text()}"
-        return result.stdout
-
-    def get(self, url: str, headers: dict[str, str] | None = None) -> object:
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({"http": self.proxy}))
-        with opener.open(urllib.request.Request(url, headers=headers or {}), timeout=10) as response:
-            return json.load(response)
-
-    def close(self) -> int:
-        self.process.send_signal(signal.SIGINT)
-        try:
-            return self.process.wait(LIMIT)
-        finally:
-            self.process.kill()
-            self.process.wait()
 
 
 @pytest.fixture(scope="module")
 def bookshop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bookshop]:
-    running = Bookshop(tmp_path_factory.mktemp("bookshop"))
-    try:
-        running.wait_ready()
-        yield running
-        children = processes_of(running.directory)
-        assert len(children) > 10
-        assert running.close() == 0, running.output.read_text()
-        assert processes_of(running.directory) == []
-        assert not (running.directory / "tage").exists()
-    finally:
-        running.process.kill()
-        running.process.wait()
-
-
-def processes_of(directory: Path) -> list[str]:
-    """Command lines of the processes whose environment names this runtime directory, `tage up` included."""
-    found = []
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            if f"XDG_RUNTIME_DIR={directory}\0".encode() in (entry / "environ").read_bytes():
-                found.append((entry / "cmdline").read_bytes().replace(b"\0", b" ").decode())
-        except OSError:
-            continue
-    return found
+    with running(tmp_path_factory.mktemp("bookshop")) as mesh:
+        yield mesh
 
 
 def shares(line: str) -> dict[str, float]:

@@ -129,7 +129,13 @@ class Routed(Outcome):
         if route.request_edits is not None:
             self._apply(route.request_edits, self.edits, self.head.block)
         path = route.path_rewritten(self.head, self.edits)
-        route.forward_host(self.head, self.edits, self.share)
+        if (
+            self.share is not None
+            or route.host_rewrite
+            or route.host_rewrite_header
+            or route.host_rewrite_path is not None
+        ):
+            route.forward_host(self.head, self.edits, self.share)
         if path is not None:
             self.edits.path = path
 

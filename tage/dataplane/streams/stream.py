@@ -91,22 +91,31 @@ _ERRORS = {
 
 class Stream(Routed):
     def __init__(self, downstream: DownstreamConnection) -> None:
-        Routed.__init__(self, downstream)
-        self.tried = None
-        self.upstream = None
-        self.waiting = False
-        self.responded = False
-        self.over = False
+        if cython.compiled:
+            # What is None, 0 or False is so already: six calls of `__init__` would cost more than finding the route.
+            self.downstream = downstream
+            self.listener = downstream.listener
+            self.context = downstream.listener.context
+            self.peer = downstream.forwarded_for
+            self.flags = "-"
+            self.forwards = UNLIMITED
+        else:
+            Routed.__init__(self, downstream)
+            self.tried = None
+            self.upstream = None
+            self.waiting = False
+            self.responded = False
+            self.over = False
+            self.held = False
+            self.tunnel = False
+            self.response_ended = False
+            self.local = None
+            self.held_answer = None
+            self.held_end = False
+            self.body_size = 0
+            self.request_trailers = None
+            self.response_trailers = None
         self.replayable = True
-        self.held = False
-        self.tunnel = False
-        self.response_ended = False
-        self.local = None
-        self.held_answer = None
-        self.held_end = False
-        self.body_size = 0
-        self.request_trailers = None
-        self.response_trailers = None
 
     # -- from above: the downstream connection -------------------------------------------------------------------------
 
