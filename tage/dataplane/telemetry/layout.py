@@ -45,6 +45,8 @@ class Layout(NamedTuple):
     counters: tuple[str, ...]
     gauges: tuple[str, ...]
     histogram: str = ""
+    alike: tuple[str, ...] = ()
+    """Gauges that all workers have alike: they are not added up, the largest is all workers'."""
 
     @property
     def size(self) -> int:
@@ -104,6 +106,7 @@ CLUSTER = Layout(
         "membership_healthy",
     ),
     histogram="upstream_rq_time",
+    alike=("membership_total", "membership_healthy"),
 )
 LISTENER = Layout(
     scope="listener",

@@ -69,7 +69,8 @@ class Snapshot:
 
 
 def read(paths: Iterable[str | Path]) -> Snapshot:
-    """All files added up. A file that is missing, or not complete yet, counts as empty."""
+    """All files added up, but for gauges that are alike (`Layout.alike`). A file that is missing, or not complete yet,
+    counts as empty."""
     snapshot = Snapshot()
     for path in paths:
         try:
@@ -104,7 +105,11 @@ def _add(snapshot: Snapshot, mapped: mmap.mmap) -> None:
         for index, name in enumerate(group.counters):
             _increase(snapshot.counters, (group.scope, text, name), values[index])
         for index, name in enumerate(group.gauges, len(group.counters)):
-            _increase(snapshot.gauges, (group.scope, text, name), values[index])
+            gauge = (group.scope, text, name)
+            if name in group.alike:
+                snapshot.gauges[gauge] = max(snapshot.gauges.get(gauge, 0), values[index])
+            else:
+                _increase(snapshot.gauges, gauge, values[index])
         if not group.histogram:
             continue
         first = group.histogram_offset

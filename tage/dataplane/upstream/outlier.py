@@ -188,10 +188,15 @@ class Outliers(Timer):
             self.wheel.arm(self, 1 + self._random.below(self._settings.interval))
 
     def stop(self) -> None:
-        """The cluster is gone, or its hosts are not looked at any more."""
+        """Sweeps no more."""
         self._sweeps = False
         self.wheel.disarm(self)
         self.stats.put(_ACTIVE, 0)
+
+    def close(self) -> None:
+        """The cluster is gone: lets go of its hosts, which hold this."""
+        self.stop()
+        self._monitors = []
 
     # -- out -----------------------------------------------------------------------------------------------------------
 

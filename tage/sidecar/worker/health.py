@@ -63,8 +63,8 @@ class _Watched:
         if self.cluster is not None and self.health.changed() and self.health.update():
             self.cluster.refresh()
 
-    def stop(self) -> None:
-        self.outliers.stop()
+    def close(self) -> None:
+        self.outliers.close()
         self.stop_checks()
 
     def stop_checks(self) -> None:
@@ -178,7 +178,7 @@ class Health:
         watched = self._watched.pop(name, None)
         if watched is None or watched.cluster is None:
             return
-        watched.stop()
+        watched.close()
         watched.cluster.watch = None
         self._unmark(watched.cluster)
         self._claims.give_up([slot_name(name), *(slot_name(name, *key) for key in watched.members)])
@@ -196,7 +196,7 @@ class Health:
         """By one that is new; or there was no room in the workers' file, and now there is."""
         former = self._watched.get(name)
         if former is not None:
-            former.stop()
+            former.close()
             self._unmark(live)
         self._watched[name] = watched
         watched.cluster = live

@@ -73,3 +73,14 @@ def record(group, value):
 
 def count(group, name, n):
     group.count(name, n)
+
+
+def test_gauges_that_all_workers_have_alike_are_not_added_up(tmp_path):
+    for index, healthy in enumerate((3, 4)):
+        group = StatStore(tmp_path / f"stats-{index}").group(layout.CLUSTER, "a")
+        group.set("membership_total", 4)
+        group.set("membership_healthy", healthy)
+        group.set("upstream_cx_active", 2)
+    gauges = reader.read([tmp_path / "stats-0", tmp_path / "stats-1"]).gauges
+    assert [gauges["cluster", "a", f"membership_{name}"] for name in ("total", "healthy")] == [4, 4]
+    assert gauges["cluster", "a", "upstream_cx_active"] == 4
