@@ -76,6 +76,10 @@ RULES: list[Json] = [
     {"name": "absent", "match": {"prefix": "/a", "headers": [{"name": "x-a", "present_match": True}]}},
     {"name": "numbers", "match": {"safe_regex": {"regex": "/[0-9]+"}}},
     {"name": "old", "match": {"prefix": "/old/"}},
+    {"name": "moved", "match": {"prefix": "/moved"}},
+    {"name": "regex", "match": {"safe_regex": {"regex": "/regex/.*"}}},
+    {"name": "headers", "match": {"path_separated_prefix": "/headers"}},
+    {"name": "query", "match": {"prefix": "/", "query_parameters": [{"name": "v", "string_match": {"exact": "2"}}]}},
     {"name": "exact", "match": {"path": "/exact"}},
     {"name": "split", "match": {"prefix": "/split"}},
     {"name": "half", "match": {"prefix": "/half"}},
@@ -85,6 +89,38 @@ RULES: list[Json] = [
 ]
 ACTIONS: dict[str, Json] = {
     "old": {"route": {"cluster": "a", "prefix_rewrite": "/new/"}},
+    "moved": {
+        "redirect": {"https_redirect": True, "host_redirect": "new.test", "prefix_rewrite": "/there"},
+        "response_headers_to_add": [{"header": {"key": "x-moved", "value": "1"}}],
+    },
+    "regex": {
+        "route": {
+            "cluster": "a",
+            "regex_rewrite": {"pattern": {"regex": "^/regex/(.*)$"}, "substitution": r"/r/\1"},
+            "host_rewrite_literal": "a.test",
+            "append_x_forwarded_host": True,
+        }
+    },
+    "headers": {
+        "route": {
+            "weighted_clusters": {
+                "clusters": [
+                    {
+                        "name": "b",
+                        "weight": 1,
+                        "request_headers_to_add": [{"header": {"key": "x-share", "value": "b"}}],
+                        "request_headers_to_remove": ["x-secret"],
+                    }
+                ]
+            }
+        },
+        "request_headers_to_add": [
+            {
+                "header": {"key": "x-user", "value": "%REQ(x-name)%"},
+                "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
+            }
+        ],
+    },
     "exact": {"route": {"cluster": "b", "prefix_rewrite": "/"}},
     "split": {"route": {"weighted_clusters": {"clusters": [{"name": "a", "weight": 100}, {"name": "b", "weight": 0}]}}},
     "half": {"route": {"weighted_clusters": {"clusters": [{"name": "a", "weight": 1}, {"name": "b", "weight": 1}]}}},
@@ -123,6 +159,12 @@ def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
         ("GET", "http://a.shop/a", {"x-a": "1"}, 0),
         ("GET", "http://a.shop/a", {}, 1),
         ("GET", "http://shop/old/x?y=z", {}, 0),
+        ("GET", "http://shop/moved/x?y", {}, 0),
+        ("GET", "http://shop/regex/a/b?y", {}, 0),
+        ("GET", "http://shop/headers/1", {"x-name": "mary", "x-user": "me", "x-secret": "s"}, 0),
+        ("GET", "http://shop/headersx", {}, 1),
+        ("GET", "http://shop/any?a=1&v=2", {}, 0),
+        ("GET", "http://shop/any?v=22", {}, 1),
         ("GET", "http://shop/exact?q", {}, 0),
         ("GET", "http://shop/exactly", {}, 1),
         ("GET", "http://shop/split", {}, 0),
@@ -148,6 +190,8 @@ def test_a_sidecar_does_what_it_says(web: Web, method: str, url: str, headers: d
     answers = [send(web, method, host, f"/{path}", headers) for _ in range(SENT)]
     if found["outcome"]["kind"] in ("refused", "answered"):
         assert {answer.status for answer in answers} == {found["outcome"]["status"]}
+        for header in found["outcome"].get("headers", ()):
+            assert {answer.headers.get(header["name"]) for answer in answers} == {header["value"]}
         return
     assert {answer.status for answer in answers} == {200}
     expected = {web.by(port) for _, port in endpoints(found)}

@@ -11,6 +11,7 @@ from tage.dataplane.telemetry.access_log.record cimport Record
 
 cdef put_uuid(ByteWriter out, Random random)
 cpdef HeaderEdits request_edits(ListenerState listener, RequestHead head, bytes peer)
+cdef bint edits_need_record(Route route, ClusterShare share) noexcept
 cpdef route_edits(HeaderEdits edits, RequestHead head, Route route, ClusterShare share, Record record)
 cpdef bint settle_upgrade(ListenerState listener, Route route, RequestHead head)
 cdef bint _enabled(ListenerState listener, Route route, bytes protocol)

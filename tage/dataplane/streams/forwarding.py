@@ -90,10 +90,18 @@ def route_edits(edits, head, route, share, record):
         share.request_edits.apply(edits, head.block, record)
     if route.request_edits is not None:
         route.request_edits.apply(edits, head.block, record)
-    route.forward_host(head, edits, share)
+    if share is not None or route.host_rewrite or route.host_rewrite_header or route.host_rewrite_path is not None:
+        route.forward_host(head, edits, share)
     path = route.path_rewritten(head, edits)
     if path is not None:
         edits.path = path
+
+
+def edits_need_record(route, share):
+    """Whether a header of theirs has an operator."""
+    if route.request_edits is not None and not route.request_edits.constant:
+        return True
+    return share is not None and share.request_edits is not None and not share.request_edits.constant
 
 
 def settle_upgrade(listener, route, head):

@@ -5,9 +5,12 @@ from tage.dataplane.routing.mutations cimport HeaderMutations
 from tage.dataplane.routing.policy cimport RetryPolicy
 from tage.dataplane.routing.route cimport ClusterShare, Mirror, Route
 from tage.dataplane.streams.downstream cimport DownstreamConnection
-from tage.dataplane.streams.forwarding cimport ask_upgrade, request_edits, settle_upgrade
+from tage.dataplane.streams.forwarding cimport (
+    ask_upgrade, edits_need_record, request_edits, route_edits, settle_upgrade,
+)
 from tage.dataplane.streams.loops cimport UNLIMITED, limit_forwards
 from tage.dataplane.streams.outcome cimport Outcome
+from tage.dataplane.streams.record cimport StreamRecord
 from tage.dataplane.streams.shadow cimport Shadow
 from tage.dataplane.upstream.cluster cimport Cluster
 

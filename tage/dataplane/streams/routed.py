@@ -14,6 +14,7 @@ from tage.dataplane.routing.hash_policy import HashPolicies
 from tage.dataplane.routing.route import Mirror, Route
 from tage.dataplane.streams.downstream import DownstreamConnection
 from tage.dataplane.streams.outcome import Outcome
+from tage.dataplane.streams.record import StreamRecord
 from tage.dataplane.streams.shadow import Shadow
 from tage.dataplane.telemetry import layout
 from tage.dataplane.upstream.cluster import Cluster
@@ -22,7 +23,13 @@ if not cython.compiled:
     # Compiled, these names come from the .pxd.
     from tage.dataplane.protocols.edits import edited_request
     from tage.dataplane.protocols.message import TRAILER
-    from tage.dataplane.streams.forwarding import ask_upgrade, request_edits, settle_upgrade
+    from tage.dataplane.streams.forwarding import (
+        ask_upgrade,
+        edits_need_record,
+        request_edits,
+        route_edits,
+        settle_upgrade,
+    )
     from tage.dataplane.streams.loops import UNLIMITED, limit_forwards
 
 _L_NO_ROUTE = cython.declare(cython.Py_ssize_t, layout.LISTENER.offset("no_route"))
@@ -123,21 +130,10 @@ class Routed(Outcome):
         self.cluster = self.context.clusters.get(name)
 
     def _edit_by(self, route):
-        path: bytes
-        if self.share is not None and self.share.request_edits is not None:
-            self._apply(self.share.request_edits, self.edits, self.head.block)
-        if route.request_edits is not None:
-            self._apply(route.request_edits, self.edits, self.head.block)
-        path = route.path_rewritten(self.head, self.edits)
-        if (
-            self.share is not None
-            or route.host_rewrite
-            or route.host_rewrite_header
-            or route.host_rewrite_path is not None
-        ):
-            route.forward_host(self.head, self.edits, self.share)
-        if path is not None:
-            self.edits.path = path
+        record: StreamRecord = None
+        if (route.request_edits is not None or self.share is not None) and edits_need_record(route, self.share):
+            record = self.described()
+        route_edits(self.edits, self.head, route, self.share, record)
 
     def edit_answer(self, block):
         """What the route changes in an answer with these headers."""
