@@ -25,7 +25,9 @@ cdef class HeaderMutation:
 cdef class MutationSet:
     cdef readonly list mutations
     cdef readonly list removed
+    cdef list _names
     cdef bytes _lines
+    cdef _prepare(self)
     cdef _apply(self, HeaderEdits edits, HeaderBlock block, Record record)
 
 @cython.final

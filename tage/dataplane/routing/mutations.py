@@ -102,23 +102,37 @@ class MutationSet:
             check_name(name)
         self.mutations = mutations
         self.removed = removed
+        self._names = removed
         self._lines = None
-        if not removed and all(each.action == APPEND and each.constant for each in mutations):
-            mutation: HeaderMutation
-            self._lines = b""
-            for mutation in mutations:
-                self._lines += mutation.line(None) or b""
+        if all(each.constant and each.action in (APPEND, OVERWRITE_OR_ADD) for each in mutations):
+            self._prepare()
+
+    def _prepare(self):
+        """What is there before makes no difference: names to remove, and lines to add, at once."""
+        mutation: HeaderMutation
+        line: bytes
+        replaced: dict = {}
+        added: list = []
+        for mutation in self.mutations:
+            line = mutation.line(None)
+            if line is not None:
+                if mutation.action == APPEND:
+                    added.append(line)
+                else:
+                    replaced[mutation.name] = line
+        self._names = self.removed + [name for name in replaced if name not in self.removed]
+        self._lines = b"".join([*replaced.values(), *added])
 
     def _apply(self, edits, block, record):
         mutation: HeaderMutation
         line: bytes
         name: bytes
         added: bytes = b""
+        for name in self._names:
+            edits.remove(name)
         if self._lines is not None:
             edits.extra += self._lines
             return
-        for name in self.removed:
-            edits.remove(name)
         replacing: list = []
         for mutation in self.mutations:
             line = mutation.line(record)

@@ -96,6 +96,22 @@ def test_values(value, keep_empty, expected):
     assert lines(applied([mutation], [b"gone"], record=record)) == expected
 
 
+@pytest.mark.parametrize("constant", [True, False])
+def test_the_last_of_several_that_replace_wins(constant):
+    """Constant sets are prepared; others come to the same."""
+    tail = [] if constant else [HeaderMutation(b"z", "%PROTOCOL%")]
+    mutations = [
+        HeaderMutation(b"x", "1", "overwrite_or_add"),
+        HeaderMutation(b"y", "2"),
+        HeaderMutation(b"x", "3", "overwrite_or_add"),
+        HeaderMutation(b"e", "", "overwrite_or_add"),
+        *tail,
+    ]
+    edits = applied(mutations, [b"r", b"x"], [("x", "0"), ("e", "0"), ("r", "0")], FakeRecord())
+    assert lines(edits) == ["x: 3", "y: 2", *([] if constant else ["z: HTTP/1.1"])]
+    assert edits.names == [b"r", b"x"], "e is not replaced by nothing"
+
+
 def test_constant_ones_need_no_record():
     constant = MutationSet([HeaderMutation(b"x", "100%%")], [b"y"])
     assert HeaderMutations([constant]).constant
