@@ -465,10 +465,6 @@ class RetryPolicy(msgspec.Struct, frozen=True, omit_defaults=True):
     request_headers: list[HeaderMatch] = []
     """Of requests that may be tried again: one has to match, where there are any."""
     per_try_idle_timeout: int = 0
-    other_hosts: bool = False
-    """Not a host again where the request has failed (the previous_hosts predicate)."""
-    host_attempts: int = 1
-    """How often to pick for another host (host_selection_retry_max_attempts)."""
 
 
 class DirectResponse(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -208,8 +208,6 @@ def _retry(retry: Any) -> RetryPolicy:
     policy.headers = [header_matcher(header) for header in retry.headers]
     policy.request_headers = [header_matcher(header) for header in retry.request_headers]
     policy.per_try_idle_timeout = retry.per_try_idle_timeout
-    policy.other_hosts = retry.other_hosts
-    policy.host_attempts = retry.host_attempts
     return policy
 
 

@@ -26,8 +26,6 @@ cdef class RetryPolicy:
     cdef public list request_headers
     cdef public long long backoff_base
     cdef public long long backoff_max
-    cdef public bint other_hosts
-    cdef public int host_attempts
     cpdef bint applies(self, RequestHead head) except -1
     cpdef bint retries_status(self, int status) except -1
     cpdef bint retries(self, ResponseHead head) except -1

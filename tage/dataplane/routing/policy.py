@@ -37,8 +37,7 @@ class RetryPolicy:
     """`on` is a set of `RetryOn` bits; `attempts` is how many retries after the first try; times in ms, 0: no limit.
 
     `headers` (HeaderMatcher) are of answers that are tried again, `request_headers` of requests that may be: where
-    there are any, one of them has to match. `other_hosts`: a host where the request has failed is not to be picked
-    again, for which `host_attempts` picks may be made.
+    there are any, one of them has to match.
     """
 
     def __init__(
@@ -65,8 +64,6 @@ class RetryPolicy:
         self.request_headers = []
         self.backoff_base = backoff_base
         self.backoff_max = backoff_max
-        self.other_hosts = False
-        self.host_attempts = 1
 
     def applies(self, head):
         """Whether this request may be tried again at all."""

@@ -30,6 +30,7 @@ RETRY_POLICY = Shape(
         "retry_back_off": Shape(
             "envoy.config.route.v3.RetryPolicy.RetryBackOff", {"base_interval": leaf, "max_interval": leaf}
         ),
+        # Another host than those that failed, if there is one: what Tage's retries look for, asked or not.
         "retry_host_predicate": Extension(
             "retry host predicate",
             Shape("envoy.config.route.v3.RetryPolicy.RetryHostPredicate", ("name", "typed_config")),
@@ -38,10 +39,12 @@ RETRY_POLICY = Shape(
                 Shape("envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate"),
             ),
         ),
-        "host_selection_retry_max_attempts": leaf,
+    },
+    harmless={
+        "host_selection_retry_max_attempts": "how often to pick again for a host that was not tried before; Tage finds "
+        "one whenever there is any"
     },
 )
-_MAX_PICKS = 100
 
 
 def translate(message: route_components_pb2.RetryPolicy, path: str, problems: Problems) -> plan.RetryPolicy | None:
@@ -53,9 +56,6 @@ def translate(message: route_components_pb2.RetryPolicy, path: str, problems: Pr
     for i, status in enumerate(message.retriable_status_codes):
         if not 100 <= status <= 599:
             problems.add(f"{path}.retriable_status_codes[{i}]", f"{status} is not an HTTP status")
-    picks = message.host_selection_retry_max_attempts
-    if not 0 <= picks <= _MAX_PICKS:
-        problems.add(f"{path}.host_selection_retry_max_attempts", f"must be from 0 to {_MAX_PICKS}")
     base, longest = _back_off(message, f"{path}.retry_back_off", problems)
     policy = plan.RetryPolicy(
         conditions,
@@ -67,8 +67,6 @@ def translate(message: route_components_pb2.RetryPolicy, path: str, problems: Pr
         match.headers(message.retriable_headers, f"{path}.retriable_headers", problems),
         match.headers(message.retriable_request_headers, f"{path}.retriable_request_headers", problems),
         optional_milliseconds(message, "per_try_idle_timeout", 0, path, problems),
-        bool(message.retry_host_predicate),
-        max(1, picks),
     )
     return policy if conditions and policy.attempts else None
 

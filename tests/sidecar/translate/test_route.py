@@ -338,8 +338,6 @@ def test_retry_policy_of_istio() -> None:
         ["connect-failure", "refused-stream", "unavailable", "cancelled", "retriable-status-codes"],
         2,
         statuses=[503],
-        other_hosts=True,
-        host_attempts=5,
     )
     assert only(action(retry_policy=retry)).retry == expected
 

@@ -53,15 +53,9 @@ def _retry(route: plan.Route) -> str:
         else "",
         f"each try within {duration(retry.per_try_timeout)}" if retry.per_try_timeout else "",
         f"given up without a byte for {duration(retry.per_try_idle_timeout)}" if retry.per_try_idle_timeout else "",
-        _other_hosts(retry),
+        "at another endpoint, where there is one",
         f"back-off {retry.backoff_base} ms, doubling to {retry.backoff_max} ms, drawn at random below that",
     )
-
-
-def _other_hosts(retry: plan.RetryPolicy) -> str:
-    if retry.other_hosts:
-        return f"at another endpoint, which is looked for {count(retry.host_attempts, 'time')}"
-    return f"an endpoint is picked up to {retry.host_attempts} times" if retry.host_attempts != 1 else ""
 
 
 def _upgrades(route: plan.Route) -> str:
