@@ -14,6 +14,7 @@ import typer
 
 from tage.cli import runtime
 from tage.cli.errors import CommandError
+from tage.sidecar import filter_code
 
 
 def sidecar(
@@ -53,6 +54,14 @@ def sidecar(
     admin_port: Annotated[
         int | None, typer.Option(min=1, max=65535, help="Default: the bootstrap's, or 15000.", show_default=False)
     ] = None,
+    filters: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="DIR",
+            help="A directory that filters in Python may be taken from. Repeatable. Default: $TAGE_FILTERS.",
+            show_default=False,
+        ),
+    ] = None,
     workers: Annotated[int, typer.Option(min=1, max=64, help="Processes that carry traffic.")] = 1,
     run_dir: Annotated[
         Path | None,
@@ -67,6 +76,11 @@ def sidecar(
         raise CommandError("give one of --bootstrap FILE and --control HOST:PORT (see `tage sidecar --help`)", 2)
     if bootstrap is not None and not bootstrap.is_file():
         raise CommandError(f"--bootstrap {bootstrap}: no such file", 2)
+    for each in filters or ():
+        if not each.is_dir():
+            raise CommandError(f"--filters {each}: no such directory", 2)
+    if filters:
+        os.environ[filter_code.VARIABLE] = os.pathsep.join(str(each.absolute()) for each in filters)
     # This process becomes the supervisor, which makes the directory and removes it: its process id is a free name.
     directory = run_dir or runtime.ensure_directory() / f"sidecar-{os.getpid()}"
     argv = [sys.executable, "-m", "tage.sidecar.supervisor", "--run-dir", str(directory), "--workers", str(workers)]

@@ -75,6 +75,8 @@ class Converter:
             return self._wrong(node, path, f"expected one of {', '.join(map(repr, get_args(wanted)))}")
         if isinstance(wanted, type) and issubclass(wanted, msgspec.Struct):
             return self._struct(node, wanted, path)
+        if wanted is Any:
+            return _plain(node)
         return self._scalar(node, wanted, path)
 
     def _wrong(self, node: Node, path: Path, expected: str, hint: str = "") -> _Invalid:
@@ -132,6 +134,15 @@ class Converter:
         if not valid or any(value is _INVALID for value in values.values()):
             return _INVALID
         return wanted(**values)
+
+
+def _plain(node: Node) -> Any:
+    """What stands there, whatever it is."""
+    if isinstance(node.value, dict):
+        return {key: _plain(item) for key, item in node.value.items()}
+    if isinstance(node.value, list):
+        return [_plain(item) for item in node.value]
+    return node.value
 
 
 @functools.cache

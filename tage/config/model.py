@@ -6,6 +6,7 @@ import msgspec
 
 from tage.config.mesh import Mesh
 from tage.config.networking import DestinationRule, Spec, VirtualService
+from tage.config.python_filter import PythonFilter
 
 
 class Metadata(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -43,6 +44,7 @@ KINDS: dict[str, Kind] = {
     for kind in (
         Kind("VirtualService", "virtualservices", "vs", _ISTIO, VirtualService),
         Kind("DestinationRule", "destinationrules", "dr", _ISTIO, DestinationRule),
+        Kind("PythonFilter", "pythonfilters", "pf", ("tage.dev/v1alpha1",), PythonFilter),
         Kind("Mesh", "meshes", "mesh", ("tage.dev/v1alpha1",), Mesh),
     )
 }

@@ -13,7 +13,7 @@ if cython.compiled:
     from cython.cimports.libc.errno import EAGAIN, EINTR, errno
     from cython.cimports.libc.math import pow as pow_
     from cython.cimports.libc.string import memchr, memcmp, memcpy
-    from cython.cimports.posix.time import CLOCK_MONOTONIC, clock_gettime, timespec
+    from cython.cimports.posix.time import CLOCK_MONOTONIC, clock_gettime, nanosleep, timespec
     from cython.cimports.tage.dataplane.system import (
         __ATOMIC_SEQ_CST,
         MSG_NOSIGNAL,
@@ -72,7 +72,19 @@ def now_us():
         at = cython.declare(timespec)
         clock_gettime(CLOCK_MONOTONIC, cython.address(at))
         return cython.cast(cython.longlong, at.tv_sec) * 1000000 + at.tv_nsec // 1000
-    return time.monotonic_ns() // 1000
+    else:
+        return time.monotonic_ns() // 1000
+
+
+def sleep_us(us):
+    """For threads beside the worker's; a signal may end it sooner."""
+    if cython.compiled:
+        span = cython.declare(timespec)
+        span.tv_sec = us // 1000000
+        span.tv_nsec = (us % 1000000) * 1000
+        nanosleep(cython.address(span), cython.NULL)
+    else:
+        time.sleep(us / 1_000_000)
 
 
 class Random:

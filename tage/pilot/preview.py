@@ -38,7 +38,8 @@ def snapshot(services: Iterable[Service], resources: Iterable[Resource]) -> Snap
     kinds: dict[str, list[Resource]] = {}
     for resource in resources:
         kinds.setdefault(resource.kind, []).append(resource)
-    return Snapshot(services, kinds.get("VirtualService", ()), kinds.get("DestinationRule", ()))
+    of = [kinds.get(kind, ()) for kind in ("VirtualService", "DestinationRule", "PythonFilter")]
+    return Snapshot(services, *of)
 
 
 def overlaid(resources: Iterable[Resource], overlay: Iterable[Resource]) -> list[Resource]:

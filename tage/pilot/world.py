@@ -23,6 +23,7 @@ from envoy.service.discovery.v3 import discovery_pb2
 from google.protobuf.any_pb2 import Any
 from google.protobuf.message import Message
 
+from tage.config.model import Resource
 from tage.pilot.generate import (
     CLUSTER,
     ENDPOINT,
@@ -35,6 +36,7 @@ from tage.pilot.generate import (
     endpoints,
     filters,
     listeners,
+    python_filters,
     routes,
 )
 from tage.registry.model import Service
@@ -152,17 +154,20 @@ View = dict[str, ResourceSet]
 
 class Own:
     """A sidecar's own layers. They depend on nothing but the node and, the listeners, on the HTTP filters that its
-    routes ask something of."""
+    routes ask something of and the filters in Python that it is to have."""
 
     def __init__(self, node: Node) -> None:
         self._node = node
         self.clusters = Layer(Packed.of(message) for message in clusters.inbound(node))
         self._listeners: dict[tuple[str, ...], Layer] = {}
+        self._python: tuple[Resource, ...] = ()
 
-    def listeners(self, asked: tuple[str, ...]) -> Layer:
+    def listeners(self, asked: tuple[str, ...], python: tuple[Resource, ...]) -> Layer:
+        if python != self._python:
+            self._python, self._listeners = python, {}
         known = self._listeners.get(asked)
         if known is None:
-            known = Layer(Packed.of(message) for message in listeners.listeners(self._node, asked))
+            known = Layer(Packed.of(message) for message in listeners.listeners(self._node, asked, python))
             self._listeners[asked] = known
         return known
 
@@ -190,7 +195,9 @@ class World:
         return {
             CLUSTER: ResourceSet(shared.layers[CLUSTER], own.clusters),
             ENDPOINT: ResourceSet(shared.layers[ENDPOINT]),
-            LISTENER: ResourceSet(own=own.listeners(shared.asked_filters)),
+            LISTENER: ResourceSet(
+                own=own.listeners(shared.asked_filters, python_filters.selected(self.snapshot.python_filters, node))
+            ),
             ROUTE: ResourceSet(shared.layers[ROUTE]),
         }
 

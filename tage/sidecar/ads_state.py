@@ -15,6 +15,8 @@ What happens to a response::
   Endpoints and routes come in parts: what is missing did not change. They go when nobody asks for them any more.
 - Where several types were refused together, each is tried alone, endpoints first, to find out whose fault it is.
   What was refused is tried again later: a port may be free then, a worker healthy.
+- A file that has changed (a certificate, a filter's code) goes out in an update of its own, so that one that is refused
+  holds up nothing else: what was there before stays in force, and it is tried again later.
 - When the stream breaks nothing changes; the new stream's first requests name the versions in force.
 - While a plan of an earlier agent is in force, updates only add, until clusters and listeners have been received: then
   one full update replaces it.
@@ -50,7 +52,7 @@ from tage.sidecar.compose import (
     eds_names,
     rds_names,
 )
-from tage.sidecar.translate.draft import ClusterDraft, Dns, ListenerDraft, SecretDraft
+from tage.sidecar.translate.draft import ClusterDraft, Dns, FileSection, ListenerDraft, SecretDraft
 from tage.sidecar.translate.problem import Problem, TranslateError
 
 CLUSTER = "type.googleapis.com/envoy.config.cluster.v3.Cluster"
@@ -135,6 +137,8 @@ class _UnderWay:
     composition: Composition
     staged: dict[str, _Staged[Any]]
     """By type URL: what it brings into force."""
+    renewing: dict[plan.SectionKey, SecretRecord] = field(default_factory=dict)
+    """The same of files."""
 
 
 class AdsState:
@@ -165,6 +169,11 @@ class AdsState:
         self._wildcards = frozenset(subscribe)
         self._resolved: dict[str, EndpointsRecord] = {}
         self._renewed: dict[plan.SectionKey, SecretRecord] = {}
+        self._renewing: dict[plan.SectionKey, SecretRecord] = {}
+        """Not in force yet."""
+        self._renewal_at = 0.0
+        """When refused ones are tried again; 0: they can be tried now."""
+        self._renewal_refusals = 0
         self._stream = 0
         self.connected_now = False
         self._waiting: dict[Need, float] = {}
@@ -215,10 +224,14 @@ class AdsState:
         if not kind.whole and kind.staged is not None:
             records = {**kind.staged.resources, **records}
         kind.staged = _Staged(version, nonce, self._stream, records)
-        for each in self._types.values():  # it may be what a refused one was waiting for
+        self._retry_staged()
+        return self._step(now, repeat=None if unanswered <= records.keys() else type_url)
+
+    def _retry_staged(self) -> None:
+        """Something has come: it may be what a refused response was waiting for."""
+        for each in self._types.values():
             if each.staged is not None:
                 each.staged.retry_at = 0.0
-        return self._step(now, repeat=None if unanswered <= records.keys() else type_url)
 
     def resolved(self, cluster: str, endpoints: list[plan.Endpoint], now: float) -> list[Action]:
         """The addresses of a DNS cluster."""
@@ -232,6 +245,8 @@ class AdsState:
         if done is None or done.update.version != version:
             return []
         self._under_way = None
+        if error and done.renewing:
+            return self._renewal_refused(done, error, now)
         if error:
             if self._former is not None:
                 self._static_listeners, self._static_clusters = self._former
@@ -243,6 +258,7 @@ class AdsState:
             self._complete = True
         self._first = False
         self._quiet_refusals = 0
+        self._adopt(done.renewing)
         self.sections = done.composition.sections
         self._clusters_in_force = done.composition.clusters
         return [*self._step(now, self._accept(done.staged)), *self._settled()]
@@ -271,10 +287,12 @@ class AdsState:
         self._former = None
         return [Note("the new configuration is in force")]
 
-    def renewed(self, secret: plan.Certificate | plan.Trust, now: float) -> list[Action]:
-        """The files of a secret have changed, and this is what they hold now."""
-        record = SecretRecord(secret)
-        self._renewed[record.key] = record
+    def renewed(self, section: FileSection, now: float) -> list[Action]:
+        """The files of a section have changed, and this is what they hold now."""
+        record = SecretRecord(section)
+        self._renewing[record.key] = record
+        self._renewal_at, self._renewal_refusals = 0.0, 0
+        self._retry_staged()
         return self._step(now)
 
     def tick(self, now: float) -> list[Action]:
@@ -288,6 +306,8 @@ class AdsState:
         due = [each.staged.retry_at for each in self._types.values() if each.staged and each.staged.retry_at]
         if self._quiet_until:
             due.append(self._quiet_until)
+        if self._renewing and self._renewal_at:
+            due.append(self._renewal_at)
         if self.connected_now:
             due += [
                 since + need.fetch_timeout / 1000
@@ -359,6 +379,9 @@ class AdsState:
 
     def _propose(self) -> plan.Update | dict[str, str] | None:
         """The next update; or the answers to what came into force without one; or None."""
+        renewal = self._propose_renewal()
+        if renewal is not None:
+            return renewal
         for types in self._candidates():
             found = self._compose(types)
             if found.missing:
@@ -382,6 +405,35 @@ class AdsState:
         self._one_by_one = False
         return None
 
+    def _propose_renewal(self) -> plan.Update | None:
+        """What files hold now, for the plan in force. Before there is one of ours they are a part of the first."""
+        if not self._renewing or self._renewal_at:
+            return None
+        if self._first or not self._complete:
+            self._adopt(self._renewing)
+            return None
+        found = self._compose((), {**self._renewed, **self._renewing})
+        upserts, removed = difference(self.sections, found.sections)
+        if found.missing:
+            return None
+        if not upserts and not removed:  # they belong to what is not in force
+            self._adopt(self._renewing)
+            return None
+        self._last_version += 1
+        update = plan.Update(self._last_version, False, upserts, removed)
+        self._under_way = _UnderWay(update, found, {}, dict(self._renewing))
+        return update
+
+    def _adopt(self, renewing: Mapping[plan.SectionKey, SecretRecord]) -> None:
+        self._renewed.update(renewing)
+        self._renewing = {key: record for key, record in self._renewing.items() if self._renewed.get(key) is not record}
+
+    def _renewal_refused(self, done: _UnderWay, error: str, now: float) -> list[Action]:
+        self._renewal_refusals += 1
+        self._renewal_at = now + _retry_delay(self._renewal_refusals)
+        what = ", ".join(f"{kind} {name}" for kind, name in done.renewing)
+        return [Note(f"{what}: refused: {error}; what was there before stays in force"), *self._step(now)]
+
     def _candidates(self) -> Iterator[tuple[str, ...]]:
         """Sets of staged types to bring into force together, the most desired first."""
         ready = tuple(url for url in (ENDPOINTS, CLUSTER, ROUTES, LISTENER) if self._ready(url))
@@ -402,7 +454,9 @@ class AdsState:
         staged = self._types[url].staged
         return staged is not None and not staged.retry_at
 
-    def _compose(self, types: Iterable[str]) -> Composition:
+    def _compose(
+        self, types: Iterable[str], renewed: Mapping[plan.SectionKey, SecretRecord] | None = None
+    ) -> Composition:
         chosen = set(types)
         return compose(
             Resources(
@@ -414,7 +468,7 @@ class AdsState:
                 in_force=self._clusters_in_force,
                 given_up=frozenset(self._given_up),
                 replacing=not self._complete,
-                renewed=self._renewed,
+                renewed=self._renewed if renewed is None else renewed,
                 overload=self._overload,
             )
         )
@@ -492,6 +546,8 @@ class AdsState:
         """Starts the clocks of what is missing now, forgets the others'; takes back delays that are over."""
         if now >= self._quiet_until:
             self._quiet_until = 0.0
+        if now >= self._renewal_at:
+            self._renewal_at = 0.0
         for each in self._types.values():
             if each.staged is not None and now >= each.staged.retry_at:
                 each.staged.retry_at = 0.0
@@ -507,9 +563,10 @@ class AdsState:
             self._given_up = {(what, name) for what, name in self._given_up if what != label or name in wanted}
         names = self.dns
         self._resolved = {name: record for name, record in self._resolved.items() if name in names}
-        if self._renewed:
+        if self._renewed or self._renewing:
             known = {record.key for secrets in self._secret_owners() for record in secrets.secrets}
             self._renewed = {key: record for key, record in self._renewed.items() if key in known}
+            self._renewing = {key: record for key, record in self._renewing.items() if key in known}
 
     def _check_static(self, kind: _Type[Any], decoded: Iterable[str]) -> None:
         static: set[str] = set()

@@ -18,7 +18,14 @@ from typing import Literal
 import msgspec
 
 from tage.sidecar import plan
-from tage.sidecar.translate.draft import ClusterDraft, ListenerDraft, Source, clusters_of, resolve_idle_timeout
+from tage.sidecar.translate.draft import (
+    ClusterDraft,
+    FileSection,
+    ListenerDraft,
+    Source,
+    clusters_of,
+    resolve_idle_timeout,
+)
 
 
 class EndpointsRecord:
@@ -55,12 +62,12 @@ class RoutesRecord:
 
 
 class SecretRecord:
-    """A certificate, or what is trusted."""
+    """A certificate, what is trusted, or a filter's code."""
 
     __slots__ = ("blob", "key")
 
-    def __init__(self, section: plan.Certificate | plan.Trust) -> None:
-        self.key: plan.SectionKey = ("certificate" if isinstance(section, plan.Certificate) else "trust", section.name)
+    def __init__(self, section: FileSection) -> None:
+        self.key: plan.SectionKey = (plan.kind_of(section), section.name)
         self.blob = plan.encode(section)
 
 
@@ -136,7 +143,7 @@ class Resources:
     replacing: bool = False
     """A former agent's plan is in force: a name that need not be waited for has addresses there, so it is."""
     renewed: Mapping[plan.SectionKey, SecretRecord] = field(default_factory=dict)
-    """Secrets whose files have changed since listener or cluster came."""
+    """Those whose files have changed since listener or cluster came."""
     overload: plan.Overload | None = None
 
 

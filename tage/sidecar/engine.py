@@ -22,6 +22,7 @@ from tage.sidecar.bootstrap import Bootstrap, load_apart
 from tage.sidecar.channel import AsyncChannel, ChannelClosed
 from tage.sidecar.dns import Resolver
 from tage.sidecar.secrets import SecretFiles
+from tage.sidecar.translate.draft import FileSection
 from tage.sidecar.translate.problem import TranslateError
 
 HELLO_TIMEOUT = 30.0
@@ -178,8 +179,8 @@ class Engine:
     def _resolved(self, cluster: str, endpoints: list[plan.Endpoint]) -> None:
         self._do(self._machine_now().resolved(cluster, endpoints, time.monotonic()))
 
-    def _renewed(self, secret: plan.Certificate | plan.Trust) -> None:
-        self._do(self._machine_now().renewed(secret, time.monotonic()))
+    def _renewed(self, section: FileSection) -> None:
+        self._do(self._machine_now().renewed(section, time.monotonic()))
 
     async def _read_channel(self) -> None:
         async for message, _ in self._channel:

@@ -37,6 +37,7 @@ _OWNER_LABELS = {
     "listener": "envoy_listener_name",
     "route": "envoy_route",
     "http": "envoy_http_conn_manager_prefix",
+    "python_filter": "filter",
     "": "envoy_local_http_ratelimit_prefix",
 }
 

@@ -365,9 +365,37 @@ class LocalRateLimit(HttpFilter, frozen=True):
     """Buckets of a descriptor with empty values."""
 
 
-AnyFilter = FilterDisabled | Fault | Cors | LocalRateLimit
+class FilterCode(Section, frozen=True, tag=True):
+    """A file with filters in Python; `name` is its path."""
+
+    source: bytes
+
+
+class PythonFilter(HttpFilter, frozen=True):
+    """A filter that a user has written: the class `kind`, of the `FilterCode` section `file` or of an installed
+    package's `module`."""
+
+    kind: str
+    file: str = ""
+    module: str = ""
+    config: dict[str, Any] = {}
+    fails_open: bool = False
+    """What becomes of a request whose filter fails: it goes on, or is answered 500."""
+    timeout: int = 5_000
+    """Of what the filter awaits."""
+    blocking_threshold: int = 10
+    """A call that holds the worker for longer is told of."""
+
+
+class PythonFilterRoute(HttpFilter, frozen=True):
+    """Of a route: the same class with another configuration."""
+
+    config: dict[str, Any]
+
+
+AnyFilter = FilterDisabled | Fault | Cors | LocalRateLimit | PythonFilter
 """Kinds of filters that a listener may have."""
-AnyFilterSettings = FilterDisabled | Fault | CorsPolicy | LocalRateLimit
+AnyFilterSettings = FilterDisabled | Fault | CorsPolicy | LocalRateLimit | PythonFilterRoute
 
 
 # -- routes ------------------------------------------------------------------------------------------------------------
@@ -716,6 +744,7 @@ KINDS: dict[str, type[Section]] = {
     "overload": Overload,
     "certificate": Certificate,
     "trust": Trust,
+    "filter_code": FilterCode,
     "endpoints": Endpoints,
     "cluster": Cluster,
     "routes": Routes,
@@ -724,11 +753,16 @@ KINDS: dict[str, type[Section]] = {
 """In the order in which a worker builds them: what is named comes before what names it."""
 
 _encoder = msgspec.msgpack.Encoder()
+_kinds = {cls: kind for kind, cls in KINDS.items()}
 _decoders = {kind: msgspec.msgpack.Decoder(cls) for kind, cls in KINDS.items()}
 
 
 def encode(section: Section) -> bytes:
     return _encoder.encode(section)
+
+
+def kind_of(section: Section) -> str:
+    return _kinds[type(section)]
 
 
 def decode(kind: str, blob: bytes) -> Section:

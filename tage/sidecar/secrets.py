@@ -1,7 +1,8 @@
-"""Certificates and what is trusted, as files hold them: read, checked, and read again when a file changes.
+"""Certificates, what is trusted, and the code of filters, as files hold them: read, checked, and read again when a file
+changes.
 
-What was read is looked at with OpenSSL before anybody is given it: a certificate whose key has not been replaced yet is
-half of a change, and the former pair stays until the other half is there.
+What was read is looked at before anybody is given it: a certificate whose key has not been replaced yet is half of a
+change, as is a filter that is no Python, and what was there stays until the other half is there.
 """
 
 from __future__ import annotations
@@ -15,21 +16,20 @@ from typing import Any
 import msgspec
 
 from tage.sidecar import plan
-from tage.sidecar.translate.draft import SecretDraft
+from tage.sidecar.translate.draft import FileSection, SecretDraft
 
 MAX_SIZE = 4 << 20
 """Bytes of one file; a bundle of all public CAs has a quarter of a MiB."""
 POLL_SECONDS = 1.0
 """How often files are looked at. Mounted secrets change by a symbolic link, which inotify on the file does not tell."""
 
-Secret = plan.Certificate | plan.Trust
 Stamp = tuple[Any, ...]
 
 logger = logging.getLogger(__name__)
 
 
 class SecretError(Exception):
-    """A secret cannot be read or does not serve; the message says what of it, and why."""
+    """A file cannot be read or does not serve; the message says what of it, and why."""
 
 
 def load(draft: SecretDraft) -> SecretDraft:
@@ -42,7 +42,10 @@ def load(draft: SecretDraft) -> SecretDraft:
     return SecretDraft(section, draft.sources)
 
 
-def _check(section: Secret, draft: SecretDraft) -> None:
+def _check(section: FileSection, draft: SecretDraft) -> None:
+    if isinstance(section, plan.FilterCode):
+        _check_code(section)
+        return
     from tage.dataplane.net import tls  # here: it loads OpenSSL, which an agent without TLS does without
 
     try:
@@ -53,6 +56,16 @@ def _check(section: Secret, draft: SecretDraft) -> None:
     except tls.TlsError as error:
         files = " and ".join(source.file for source in draft.sources.values() if source.file)
         raise SecretError(f"{files}: {error}" if files else str(error)) from None
+
+
+def _check_code(section: plan.FilterCode) -> None:
+    """That it is Python. Whether it works is seen where it is loaded, which is in the workers."""
+    try:
+        compile(section.source, section.name, "exec", dont_inherit=True)
+    except SyntaxError as error:
+        raise SecretError(f"{section.name}: line {error.lineno}: {error.msg}") from None
+    except ValueError as error:  # NUL characters
+        raise SecretError(f"{section.name}: {error}") from None
 
 
 def _read(file: str) -> bytes:
@@ -67,15 +80,15 @@ def _read(file: str) -> bytes:
 
 
 class SecretFiles:
-    """Watches the files of the secrets that it was given last; `changed` is told what they hold now."""
+    """Watches the files of the drafts that it was given last; `changed` is told what they hold now."""
 
-    def __init__(self, changed: Callable[[Secret], None], poll_seconds: float = POLL_SECONDS) -> None:
+    def __init__(self, changed: Callable[[FileSection], None], poll_seconds: float = POLL_SECONDS) -> None:
         self._changed = changed
         self._poll_seconds = poll_seconds
         self._drafts: dict[str, SecretDraft] = {}
         self._stamps: dict[str, Stamp] = {}
         self._reported: dict[str, str] = {}
-        """What was said last of a secret that cannot be read."""
+        """What was said last of one that cannot be read."""
         self._task: asyncio.Task[None] | None = None
 
     def set(self, drafts: Iterable[SecretDraft]) -> None:
@@ -109,7 +122,7 @@ class SecretFiles:
                 self.look(name)
 
     def look(self, name: str) -> None:
-        """Reads one secret again if one of its files is another than before."""
+        """Reads one again if one of its files is another than before."""
         draft = self._drafts[name]
         stamp = tuple(_stamp(source.file) for source in draft.sources.values() if source.file)
         if stamp == self._stamps[name]:
@@ -126,7 +139,7 @@ class SecretFiles:
         self._reported.pop(name, None)
         if fresh.section != draft.section:
             self._drafts[name] = fresh
-            logger.info("secret %s: the files have changed", name)
+            logger.info("%s: the files have changed", name)
             self._changed(fresh.section)
 
 

@@ -41,12 +41,24 @@ def test_bootstrap(executed: list[str], tmp_path: Path) -> None:
     assert executed[-2:] == ["--admin-port", "9901"]
 
 
+def test_directories_of_filters(executed: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TAGE_FILTERS", "/former")
+    (tmp_path / "a").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as caught:
+        main(["sidecar", "--control", "127.0.0.1:15010", "--filters", "a", "--filters", str(tmp_path)])
+    assert caught.value.code == 0
+    assert os.environ["TAGE_FILTERS"] == f"{tmp_path / 'a'}:{tmp_path}"
+    assert "--filters" not in executed
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         ([], "give one of --bootstrap FILE and --control HOST:PORT"),
         (["--control", "a:1", "--bootstrap", "f"], "give one of --bootstrap FILE and --control HOST:PORT"),
         (["--bootstrap", "/nowhere"], "--bootstrap /nowhere: no such file"),
+        (["--control", "a:1", "--filters", "/nowhere"], "--filters /nowhere: no such directory"),
     ],
 )
 def test_wrong_usage(

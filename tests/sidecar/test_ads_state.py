@@ -10,8 +10,28 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tage.sidecar import plan
-from tage.sidecar.ads_state import CLUSTER, ENDPOINTS, LISTENER, RETRY_MAX, ROUTES, Action, AdsState, Note, Request
-from tage.sidecar.translate.draft import ChainDraft, ClusterDraft, Dns, DnsName, ListenerDraft, Source
+from tage.sidecar.ads_state import (
+    CLUSTER,
+    ENDPOINTS,
+    LISTENER,
+    RETRY_FIRST,
+    RETRY_MAX,
+    ROUTES,
+    Action,
+    AdsState,
+    Note,
+    Request,
+)
+from tage.sidecar.translate.draft import (
+    ChainDraft,
+    ClusterDraft,
+    DataSource,
+    Dns,
+    DnsName,
+    ListenerDraft,
+    SecretDraft,
+    Source,
+)
 from tage.sidecar.translate.problem import Problem, TranslateError
 
 
@@ -455,6 +475,119 @@ def test_names_that_need_not_be_waited_for() -> None:
     play.seen(play.state.resolved("a", [plan.Endpoint("127.0.0.1", 80)], play.now))
     assert play.commit().full
     assert len(play.plan["endpoints", "a"].endpoints) == 1
+
+
+# -- files that change -------------------------------------------------------------------------------------------------
+
+
+def coded(name: str, rds: str, source: bytes = b"1") -> ListenerDraft:
+    """A listener that needs a file."""
+    section = plan.FilterCode("/f.py", source)
+    found = listener(name, rds)
+    return ListenerDraft(found.listener, found.chains, [SecretDraft(section, {"source": DataSource("/f.py")})])
+
+
+def code(play: Play) -> bytes:
+    found = play.plan["filter_code", "/f.py"]
+    assert isinstance(found, plan.FilterCode)
+    return found.source
+
+
+def with_code() -> Play:
+    play = start()
+    play.say(LISTENER, "5", coded("l", "r"))
+    play.commit()
+    assert code(play) == b"1"
+    return play
+
+
+def renew(play: Play, source: bytes) -> None:
+    play.seen(play.state.renewed(plan.FilterCode("/f.py", source), play.now))
+
+
+def test_a_file_that_changes_is_an_update_of_its_own() -> None:
+    play = with_code()
+    renew(play, b"2")
+    assert play.commit().upserts == [("filter_code", "/f.py", plan.encode(plan.FilterCode("/f.py", b"2")))]
+    assert (code(play), play.requests) == (b"2", [])
+    renew(play, b"2")
+    assert play.updates == []
+
+
+def test_a_new_file_that_is_refused_holds_up_nothing_else_and_is_tried_again() -> None:
+    play = with_code()
+    renew(play, b"broken")
+    play.refuse("line 1: no")
+    assert play.notes == ["filter_code /f.py: refused: line 1: no; what was there before stays in force"]
+    play.say(ENDPOINTS, "6", endpoints("a", 2))
+    assert [name for _, name, _ in play.commit().upserts] == ["a"]
+    assert [request.error for request in play.requests] == [""]
+    assert code(play) == b"1"
+    play.later(RETRY_FIRST + 1)
+    assert [name for _, name, _ in play.updates[0].upserts] == ["/f.py"]
+    play.refuse("line 1: no")
+    play.later(RETRY_FIRST + 1)
+    assert play.updates == [], "the second time it takes longer"
+    renew(play, b"3")
+    play.commit()
+    assert code(play) == b"3"
+    assert play.state.deadline() is None
+
+
+def test_a_file_that_is_as_before_again_needs_no_update() -> None:
+    play = with_code()
+    renew(play, b"broken")
+    play.refuse("no")
+    renew(play, b"1")
+    assert play.updates == []
+    play.later(RETRY_MAX)
+    assert (play.updates, code(play)) == ([], b"1")
+
+
+def test_a_file_that_changes_while_an_update_is_under_way_waits() -> None:
+    play = with_code()
+    play.say(ENDPOINTS, "6", endpoints("a", 2))
+    under_way = play.updates
+    renew(play, b"2")
+    assert play.updates == []
+    play.updates = under_way
+    play.commit()
+    assert [name for _, name, _ in play.updates[0].upserts] == ["/f.py"]
+    play.commit()
+    assert code(play) == b"2"
+
+
+def test_a_listener_that_was_refused_for_its_file_is_tried_again_with_the_new_one() -> None:
+    play = start()
+    play.say(LISTENER, "5", coded("l", "r", b"broken"))
+    play.refuse("line 1: no")
+    assert [request.error for request in play.requests] == ["line 1: no"]
+    renew(play, b"2")
+    play.commit()
+    assert code(play) == b"2"
+    assert play.state.status()["Listener"]["error"] == ""
+
+
+def test_a_static_configuration_that_is_on_its_way_is_not_given_up_for_a_file() -> None:
+    first = inline("l", 80, routes("r", "a"))
+    play = Play(
+        subscribe=(),
+        listeners=[ListenerDraft(first.listener, first.chains, coded("l", "r").secrets)],
+        clusters=[ClusterDraft(plan.Cluster("a", "a"), endpoints=endpoints("a", 1))],
+    )
+    play.commit()
+    renew(play, b"broken")
+    pending = play.updates
+    fresh = inline("l", 81, routes("r", "a"))
+    clusters = [ClusterDraft(plan.Cluster("a", "a"), endpoints=endpoints("a", 1))]
+    play.seen(play.state.reloaded([fresh], clusters, play.now))
+    play.updates = pending
+    play.refuse("no")
+    play.commit()
+    listening = play.plan["listener", "l"]
+    assert isinstance(listening, plan.Listener)
+    assert listening.port == 81
+    assert play.notes == ["the new configuration is in force"]
 
 
 def test_a_static_name_cannot_be_sent() -> None:

@@ -134,3 +134,36 @@ def test_what_was_given_inline_is_not_watched(tmp_path):
         assert files._task is None
 
     asyncio.run(main())
+
+
+# -- filters' code -----------------------------------------------------------------------------------------------------
+
+
+def code(directory, text):
+    file = directory / "auth.py"
+    file.write_bytes(text)
+    return SecretDraft(plan.FilterCode(str(file), b""), {"source": DataSource(str(file))})
+
+
+def test_code_is_loaded_if_it_is_python(tmp_path):
+    assert load(code(tmp_path, b"x = 1\n")).section == plan.FilterCode(str(tmp_path / "auth.py"), b"x = 1\n")
+    for text, said in ((b"x = (\n", "line 1: "), (b"x = 1\n\xff\n", ""), (b"x\0", "")):
+        with pytest.raises(SecretError, match=f"^{tmp_path}/auth.py: {said}"):
+            load(code(tmp_path, text))
+
+
+def test_code_that_changes_is_told_once_it_is_python(tmp_path, caplog):
+    async def main():
+        changed = []
+        files = SecretFiles(changed.append, 3600)
+        name = str(tmp_path / "auth.py")
+        files.set([load(code(tmp_path, b"x = 1\n"))])
+        for text in (b"x = (\n", b"x = 2\n"):
+            (tmp_path / "auth.py.new").write_bytes(text)
+            os.replace(tmp_path / "auth.py.new", tmp_path / "auth.py")
+            files.look(name)
+        files.close()
+        assert [section.source for section in changed] == [b"x = 2\n"]
+
+    asyncio.run(main())
+    assert "auth.py: line 1" in caplog.text

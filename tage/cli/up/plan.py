@@ -15,6 +15,7 @@ from pathlib import Path
 from tage.cli.up.addresses import INBOUND_PORT, OUTBOUND_PORT, Addresses
 from tage.config.mesh import Mesh, MeshInstance
 from tage.registry.model import Instance, Service
+from tage.sidecar.filter_code import VARIABLE as FILTERS
 
 RESERVED = ("HOST", "PORT", "TAGE_SIDECAR")
 """Environment variables that only `tage up` sets: it has to know where the application listens."""
@@ -159,10 +160,11 @@ def application_environment(
     return env
 
 
-def infrastructure_environment(environ: Mapping[str, str]) -> dict[str, str]:
+def infrastructure_environment(environ: Mapping[str, str], directory: Path) -> dict[str, str]:
     """The environment of the control plane and the sidecars: the user's without proxies, which gRPC would go through
-    even to a loopback address."""
+    even to a loopback address. Filters in Python may lie in `directory`, the mesh file's."""
     env = {name: value for name, value in environ.items() if name.lower() not in _PROXIES}
+    env[FILTERS] = os.pathsep.join([str(directory), *filter(None, [environ.get(FILTERS)])])
     env.setdefault("PYTHONUNBUFFERED", "1")
     return env
 

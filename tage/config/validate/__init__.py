@@ -4,6 +4,7 @@
 ``values``             durations, percentages, patterns, header values, ...
 ``virtual_service``    VirtualService; ``http_route`` and ``http_match``: its rules
 ``destination_rule``   DestinationRule; ``traffic_policy`` and ``load_balancer``: its policies
+``python_filter``      PythonFilter
 ``mesh``               Mesh
 
 Source: Istio's pkg/config/validation, for the fields that Tage carries out. References from one resource to another
@@ -18,10 +19,12 @@ from typing import Any
 from tage.config.mesh import Mesh
 from tage.config.model import Resource
 from tage.config.networking import DestinationRule, Spec, VirtualService
+from tage.config.python_filter import PythonFilter
 from tage.config.validate import values
 from tage.config.validate.destination_rule import destination_rule
 from tage.config.validate.finding import Finding, Findings, nested
 from tage.config.validate.mesh import mesh, protocol
+from tage.config.validate.python_filter import python_filter
 from tage.config.validate.values import labels
 from tage.config.validate.virtual_service import virtual_service
 
@@ -40,5 +43,6 @@ def validate(resource: Resource) -> list[Finding]:
 _CHECKS: Mapping[type[Spec], Callable[[Any], Findings]] = {
     VirtualService: virtual_service,
     DestinationRule: destination_rule,
+    PythonFilter: python_filter,
     Mesh: mesh,
 }

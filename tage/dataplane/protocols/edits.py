@@ -39,7 +39,7 @@ class HeaderEdits:
 
     def add(self, name, value):
         """A line more, beside those that are there."""
-        self.extra += name + b": " + value + b"\r\n"
+        self.extra = b"".join((self.extra, name, b": ", value, b"\r\n"))
 
     def put(self, name, value):
         """In place of all that are there."""

@@ -6,9 +6,10 @@
 ``clusters``    services and DestinationRules -> clusters, by ``traffic_policy`` and ``load_balancing``
 ``endpoints``   instances and subsets -> load assignments, by ``localities``
 ``routes``      services and VirtualServices -> route configurations
-``listeners``   the two listeners of a sidecar
+``listeners``   the two listeners of a sidecar; ``filters`` and ``python_filters`` are what stands in them
 
-What is generated is standard Envoy, the same for Tage's sidecar and for Envoy itself. Equal input gives equal output in
+What is generated is standard Envoy, the same for Tage's sidecar and for Envoy itself, but for filters in Python, which
+only Tage's gets. Equal input gives equal output in
 equal order, so that `tage.pilot.world` can tell by the bytes whether anything changed.
 """
 
@@ -16,7 +17,7 @@ from __future__ import annotations
 
 from google.protobuf.message import Message
 
-from tage.pilot.generate import clusters, endpoints, filters, listeners, routes
+from tage.pilot.generate import clusters, endpoints, filters, listeners, python_filters, routes
 from tage.pilot.generate.names import CLUSTER, ENDPOINT, LISTENER, ROUTE, TYPES
 from tage.pilot.generate.node import Caller, Node
 from tage.pilot.generate.snapshot import Snapshot
@@ -37,6 +38,8 @@ def generate(snapshot: Snapshot, node: Node) -> dict[str, list[Message]]:
     return {
         CLUSTER: outbound + list(clusters.inbound(node)),
         ENDPOINT: assignments,
-        LISTENER: list(listeners.listeners(node, filters.asked(config))),
+        LISTENER: list(
+            listeners.listeners(node, filters.asked(config), python_filters.selected(snapshot.python_filters, node))
+        ),
         ROUTE: [config],
     }

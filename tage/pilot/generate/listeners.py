@@ -5,7 +5,7 @@ Which one a listener is stands in `traffic_direction`; nothing may depend on its
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from envoy.config.core.v3 import base_pb2, config_source_pb2
 from envoy.config.listener.v3 import listener_components_pb2, listener_pb2
@@ -17,13 +17,17 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 from google.protobuf.wrappers_pb2 import BoolValue
 
-from tage.pilot.generate import filters, names
+from tage.config.model import Resource
+from tage.pilot.generate import filters, names, python_filters
 from tage.pilot.generate.clusters import socket_address
 from tage.pilot.generate.node import Node
 
 
-def listeners(node: Node, asked: Iterable[str] = ()) -> Iterator[listener_pb2.Listener]:
-    """`asked`: the HTTP filters that the outbound routes ask something of (`filters.asked`)."""
+def listeners(
+    node: Node, asked: Iterable[str] = (), python: Sequence[Resource] = ()
+) -> Iterator[listener_pb2.Listener]:
+    """`asked`: the HTTP filters that the outbound routes ask something of (`filters.asked`); `python`: the
+    PythonFilters that the node is to have (`python_filters.selected`)."""
     yield _listener(
         names.OUTBOUND_LISTENER,
         node.address,
@@ -38,7 +42,7 @@ def listeners(node: Node, asked: Iterable[str] = ()) -> Iterator[listener_pb2.Li
                 route_config_name=names.OUTBOUND_ROUTES,
             ),
             use_remote_address=BoolValue(value=True),
-            http_filters=filters.chain(asked),
+            http_filters=[*filters.chain(asked), *python_filters.chain(python, "outbound")],
         ),
     )
     if node.has_inbound:
@@ -51,6 +55,7 @@ def listeners(node: Node, asked: Iterable[str] = ()) -> Iterator[listener_pb2.Li
                 stat_prefix=f"inbound_{node.inbound_port}",
                 route_config=_inbound_routes(node.app_port),
                 use_remote_address=BoolValue(value=False),
+                http_filters=python_filters.chain(python, "inbound"),
             ),
         )
 

@@ -27,9 +27,11 @@ class Snapshot:
         services: Iterable[Service] = (),
         virtual_services: Iterable[Resource] = (),
         destination_rules: Iterable[Resource] = (),
+        python_filters: Iterable[Resource] = (),
     ) -> None:
         self.services = tuple(sorted(services, key=lambda s: (s.namespace, s.name)))
         self.virtual_services = tuple(sorted(virtual_services, key=lambda r: r.key))
+        self.python_filters = tuple(sorted(python_filters, key=lambda r: r.key))
         self._destination_rules = tuple(sorted(destination_rules, key=lambda r: r.key))
         self._by_host = {service.fqdn: service for service in self.services}
         self._aliases = {alias: s.fqdn for s in self.services for alias in s.short_names[1:-1]}

@@ -8,6 +8,7 @@
 ``http``       a chain's HTTP connection manager -> `plan.Http`
 ``tls``        transport sockets -> `plan.DownstreamTls`, `plan.UpstreamTls` and what they need
 ``tcp_proxy``  the TCP proxy filter of a chain -> `plan.Tcp`
+``filters``    HTTP filters of listeners and routes, one module a kind
 ``upgrade``    upgrade_configs, of listeners and routes
 ``access_log`` the access logs of a listener -> `plan.AccessLog`
 ``route``      RouteConfiguration -> `plan.Routes`

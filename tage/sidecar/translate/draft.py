@@ -27,18 +27,22 @@ class Source(msgspec.Struct, frozen=True):
 
 
 class DataSource(msgspec.Struct, frozen=True):
-    """Where a part of a secret comes from: a file, or the configuration itself (`file` empty).
+    """Where a part of a section comes from: a file, or the configuration itself (`file` empty).
     Source: envoy.config.core.v3.DataSource."""
 
     file: str = ""
     inline: bytes = b""
 
 
-class SecretDraft(msgspec.Struct, frozen=True):
-    """A certificate or what is trusted, as it was read, and where its parts came from: a file that changes is read
-    again. The section's name tells where it comes from, not what it holds."""
+FileSection = plan.Certificate | plan.Trust | plan.FilterCode
+"""What files hold."""
 
-    section: plan.Certificate | plan.Trust
+
+class SecretDraft(msgspec.Struct, frozen=True):
+    """A certificate, what is trusted, or a filter's code, as it was read, and where its parts came from: a file that
+    changes is read again. The section's name tells where it comes from, not what it holds."""
+
+    section: FileSection
     sources: dict[str, DataSource] = {}
     """By the section's field."""
 

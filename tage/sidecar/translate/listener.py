@@ -18,6 +18,7 @@ from google.protobuf.message import Message
 from tage.sidecar import plan
 from tage.sidecar.translate import http, tcp_proxy, tls
 from tage.sidecar.translate.draft import ChainDraft, ListenerDraft, SecretDraft
+from tage.sidecar.translate.filters import python
 from tage.sidecar.translate.problem import Problems
 from tage.sidecar.translate.shape import Extension, Only, Shape, leaf, type_name, unpack
 from tage.sidecar.translate.values import ADDRESS, milliseconds, socket_address
@@ -146,7 +147,7 @@ def translate(message: listener_pb2.Listener, path: str, problems: Problems, *, 
         sheds=not message.bypass_overload_manager,
         **_inspection(message, chains, dot, problems),
     )
-    return ListenerDraft(listener, [draft for _, draft in built], list(secrets.values()))
+    return ListenerDraft(listener, [draft for _, draft in built], [*secrets.values(), *python.code(listener)])
 
 
 def _check_names(chains: list[plan.FilterChain], dot: str, problems: Problems) -> None:

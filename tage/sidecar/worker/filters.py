@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
 
 from tage.dataplane.filters.filter import DISABLED, HttpFilter
 from tage.dataplane.telemetry.store import StatStore
@@ -11,14 +13,36 @@ from tage.sidecar import plan
 from tage.sidecar.worker import native_filters
 from tage.sidecar.worker.native_filters import NativeFilters
 
+if TYPE_CHECKING:
+    from tage.sidecar.worker.python_filters import PythonFilters
+
+
+def _without_python() -> PythonFilters:
+    raise ValueError("filters in Python have no place here")
+
 
 class Environment(NamedTuple):
     """What filters are made with."""
 
     stats: StatStore
     native: NativeFilters
+    python: Callable[[], PythonFilters] = _without_python
     stat_prefix: str = ""
     """The connection manager's; a route's settings have none."""
+
+
+def config_key(config: Mapping[str, object]) -> bytes:
+    """By which a route's settings find the instance of a filter in Python."""
+    return msgspec.json.encode(config, order="deterministic")
+
+
+def in_python(listener: plan.Listener) -> Iterator[tuple[plan.Http, plan.PythonFilter]]:
+    """The listener's filters in Python, each with its connection manager."""
+    for chain in listener.all_chains():
+        if chain.http is not None:
+            for each in chain.http.filters:
+                if isinstance(each, plan.PythonFilter):
+                    yield chain.http, each
 
 
 class FilterKind(NamedTuple):
@@ -42,9 +66,15 @@ KINDS: dict[type[plan.HttpFilter], FilterKind] = {
         lambda each, environment: environment.native.rate_limit_filter(each),
         lambda each, environment: environment.native.rate_limits(each),
     ),
+    plan.PythonFilter: FilterKind(
+        lambda each, environment: environment.python().make(each), lambda each, _: config_key(each.config)
+    ),
 }
 """The settings of a kind are those of its class in `plan`, or of its class for routes in `ROUTE_KINDS`."""
-ROUTE_KINDS: dict[type[plan.HttpFilter], type[plan.HttpFilter]] = {plan.CorsPolicy: plan.Cors}
+ROUTE_KINDS: dict[type[plan.HttpFilter], type[plan.HttpFilter]] = {
+    plan.CorsPolicy: plan.Cors,
+    plan.PythonFilterRoute: plan.PythonFilter,
+}
 
 
 class Filters:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import msgspec
 
@@ -32,13 +32,16 @@ from tage.dataplane.upstream.connect import Connector
 from tage.dataplane.upstream.shared import SharedFile
 from tage.sidecar import plan
 from tage.sidecar.worker import tls
-from tage.sidecar.worker.filters import Environment, Filters
+from tage.sidecar.worker.filters import Environment, Filters, in_python
 from tage.sidecar.worker.health import Health
 from tage.sidecar.worker.listeners import Listener, keyed
 from tage.sidecar.worker.logs import LogFiles, LogRefused
 from tage.sidecar.worker.native_filters import NativeFilters, bucket_names, limits_of
 from tage.sidecar.worker.own import OwnAddresses
 from tage.sidecar.worker.shared import Shared
+
+if TYPE_CHECKING:
+    from tage.sidecar.worker.python_filters import PythonFilters
 
 SLICE_US = 1_000
 """How long preparing a plan may keep traffic waiting at a time."""
@@ -65,7 +68,7 @@ class Draft:
         self.buckets: dict[plan.SectionKey, list[str]] = {}
         """Names of rate limits' buckets, by listener or routes."""
         self.filters: dict[tuple[str, str], list[HttpFilter] | None] = {}
-        """By listener and chain, of listeners that changed."""
+        """By listener and chain, of listeners that changed, or whose filters in Python did."""
         self.server_tls: dict[str, dict[str, ServerTls]] = {}
         """By listener and chain."""
         self.client_tls: dict[str, ClientTls | None] = {}
@@ -101,11 +104,20 @@ class Tables:
         self._server_tls: dict[str, dict[str, ServerTls]] = {}
         self.logs = LogFiles(loop, stats)
         self._shared = Shared(shared, stats)
-        self._filters = Filters(Environment(stats, NativeFilters(stats, self._shared.buckets)))
+        self._python: PythonFilters | None = None
+        self._filters = Filters(Environment(stats, NativeFilters(stats, self._shared.buckets), self._in_python))
         self._buckets: dict[plan.SectionKey, list[str]] = {}
         self._connector = Connector(loop, reactor, self._connection)
         first = shared is None or not shared.column
         self._health = Health(self._shared.hosts, stats, context.wheel, context.random, self._connector, first)
+
+    def _in_python(self) -> PythonFilters:
+        if self._python is None:
+            # Here: who has no such filter does without the memory.
+            from tage.sidecar.worker.python_filters import PythonFilters
+
+            self._python = PythonFilters(self._stats)
+        return self._python
 
     def _connection(self, host: Any) -> Http1UpstreamConnection:
         return Http1UpstreamConnection(host, self._context.writer)
@@ -188,8 +200,16 @@ class Tables:
                     raise PlanRefused(f"listener {listener.name!r}: filter chain {key!r}: {error}") from None
 
     async def _prepare_filters(self, draft: Draft, pause: _Slices) -> None:
+        touched: set[str] = set()
+        if self._python is not None or any(
+            any(in_python(listener)) for listener in _of_kind(draft.sections, "listener", plan.Listener)
+        ):
+            try:
+                touched = await self._in_python().prepare(draft.sections, draft.changed, pause.between)
+            except ValueError as error:
+                raise PlanRefused(str(error)) from None
         for listener in _of_kind(draft.sections, "listener", plan.Listener):
-            if ("listener", listener.name) not in draft.changed:
+            if ("listener", listener.name) not in draft.changed and listener.name not in touched:
                 continue
             for key, chain in keyed(listener):
                 if chain.http is not None:
@@ -239,6 +259,8 @@ class Tables:
     def abort(self) -> None:
         """No draft that was prepared before this is committed."""
         self.logs.abort()
+        if self._python is not None:
+            self._python.abort()
         self._shared.clusters.keep(self._context.clusters)
         self._health.settle()
         self._keep_buckets(self._buckets)
@@ -317,6 +339,8 @@ class Tables:
         for name in gone:
             states += self.listeners.pop(name).states.values()
         self.logs.commit(used_logs)
+        if self._python is not None:
+            self._python.commit()
         if ("overload", "") in draft.changed:
             overload = draft.sections.get(("overload", ""), plan.Overload())
             assert isinstance(overload, plan.Overload)

@@ -80,7 +80,10 @@ def test_application_environment() -> None:
 
 def test_control_plane_and_sidecars_use_no_proxy() -> None:
     inherited = {"HTTP_PROXY": "x", "https_proxy": "x", "grpc_proxy": "x", "ALL_PROXY": "x", "HOME": "/home"}
-    assert infrastructure_environment(inherited) == {"HOME": "/home", "PYTHONUNBUFFERED": "1"}
+    expected = {"HOME": "/home", "PYTHONUNBUFFERED": "1", "TAGE_FILTERS": "/mesh"}
+    assert infrastructure_environment(inherited, Path("/mesh")) == expected
+    more = infrastructure_environment({"TAGE_FILTERS": "/etc/filters"}, Path("/mesh"))
+    assert more["TAGE_FILTERS"] == "/mesh:/etc/filters"
 
 
 def test_check_names_the_field(tmp_path: Path) -> None:

@@ -14,12 +14,12 @@ from google.protobuf import any_pb2
 from google.protobuf.message import Message
 
 from tage.sidecar import plan
-from tage.sidecar.translate.filters import cors, fault, local_rate_limit
+from tage.sidecar.translate.filters import cors, fault, local_rate_limit, python
 from tage.sidecar.translate.filters.kind import FilterKind, Place
 from tage.sidecar.translate.problem import Problems
 from tage.sidecar.translate.shape import AnyOf, Shape, leaf, type_name, unpack
 
-KINDS: tuple[FilterKind, ...] = (fault.KIND, cors.KIND, local_rate_limit.KIND)
+KINDS: tuple[FilterKind, ...] = (fault.KIND, cors.KIND, local_rate_limit.KIND, *python.KINDS)
 
 _FILTER_CONFIG = "envoy.config.route.v3.FilterConfig"
 
