@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from tage.sidecar.explain.trace import explain
 
 
 def main() -> None:
+    gc.disable()  # a large table is many objects, all of which are needed to the end
     task = msgspec.msgpack.decode(sys.stdin.buffer.read(), type=Task)
     sections = {(kind, name): plan.decode(kind, blob) for kind, name, blob in task.sections}
     try:
