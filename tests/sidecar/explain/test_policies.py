@@ -36,7 +36,7 @@ def changed(value: Any, kind: Any) -> Iterator[Any]:
         parts = [next(changed(None, each)) for each in get_args(kind)]
         yield tuple(parts)
     elif origin is dict:
-        yield {"some": next(changed(None, get_args(kind)[1]))}
+        yield {"other" if value else "some": next(changed(None, get_args(kind)[1]))}
     elif isinstance(kind, type) and issubclass(kind, msgspec.Struct):
         if value is None:
             value = example(kind)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from tage.sidecar import plan
 from tage.sidecar.explain.findings import Line
 from tage.sidecar.explain.policies.route import fraction, header_match, mutations, query_match, string_match
-from tage.sidecar.explain.words import Topic, clauses, count, duration, lines, listed, quoted
+from tage.sidecar.explain.words import Topic, clauses, count, duration, limit, lines, listed, quoted
 
 # -- faults ------------------------------------------------------------------------------------------------------------
 
@@ -142,6 +142,32 @@ _RATE_LIMIT = (
     Topic("statistics", ("stat_prefix",), lambda r: f"as {r.stat_prefix}"),
 )
 
+# -- filters in Python -------------------------------------------------------------------------------------------------
+
+
+def _code(given: plan.PythonFilter) -> str:
+    where = listed(part for part in (given.file, given.module and f"module {given.module}") if part)
+    return f"class {given.kind} of {where}" if where else f"class {given.kind}"
+
+
+def _config(given: plan.PythonFilter | plan.PythonFilterRoute) -> str:
+    return ", ".join(f"{name}: {value}" for name, value in given.config.items())
+
+
+_PYTHON = (
+    Topic("code", ("kind", "file", "module"), _code),
+    Topic("config", ("config",), _config),
+    Topic(
+        "when it fails",
+        ("fails_open",),
+        lambda p: "the request goes on" if p.fails_open else "the request is answered 500",
+    ),
+    Topic("awaits", ("timeout",), lambda p: f"{limit(p.timeout)} at most"),
+    Topic(
+        "blocking", ("blocking_threshold",), lambda p: f"it is named when a call takes {limit(p.blocking_threshold)}"
+    ),
+)
+
 # -- all ---------------------------------------------------------------------------------------------------------------
 
 ELSEWHERE = {"name"}
@@ -152,6 +178,8 @@ KINDS: Mapping[type[plan.HttpFilter], Sequence[Topic]] = {
     plan.Cors: (),
     plan.CorsPolicy: _CORS,
     plan.LocalRateLimit: _RATE_LIMIT,
+    plan.PythonFilter: _PYTHON,
+    plan.PythonFilterRoute: (Topic("config", ("config",), _config),),
 }
 """Of listeners and of rules."""
 
