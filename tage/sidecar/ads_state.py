@@ -159,7 +159,7 @@ class AdsState:
         self._static_clusters = {draft.cluster.name: ClusterRecord(draft) for draft in clusters}
         self._former: tuple[dict[str, ListenerRecord], dict[str, ClusterRecord]] | None = None
         """The static configuration in force, while another one is on its way."""
-        self._endpoints = _Type(ENDPOINTS, False, lambda section: EndpointsRecord(section.endpoints))
+        self._endpoints = _Type(ENDPOINTS, False, EndpointsRecord.of)
         self._clusters = _Type(CLUSTER, True, ClusterRecord)
         self._routes = _Type(ROUTES, False, RoutesRecord)
         self._listeners = _Type(LISTENER, True, ListenerRecord)

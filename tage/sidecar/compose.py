@@ -20,6 +20,7 @@ import msgspec
 from tage.sidecar import plan
 from tage.sidecar.translate.draft import (
     ClusterDraft,
+    Dns,
     FileSection,
     ListenerDraft,
     Source,
@@ -31,16 +32,31 @@ from tage.sidecar.translate.draft import (
 class EndpointsRecord:
     """Endpoints, from EDS, DNS or the cluster itself."""
 
-    __slots__ = ("_blob", "_name", "endpoints")
+    __slots__ = ("_blob", "_localities", "_name", "_overprovisioning", "endpoints")
 
-    def __init__(self, endpoints: list[plan.Endpoint]) -> None:
+    def __init__(
+        self, endpoints: list[plan.Endpoint], localities: list[plan.Locality] | None = None, overprovisioning: int = 140
+    ) -> None:
         self.endpoints = endpoints
+        self._localities = localities or []
+        self._overprovisioning = overprovisioning
         self._name = ""
         self._blob = b""
 
+    @classmethod
+    def of(cls, section: plan.Endpoints) -> EndpointsRecord:
+        return cls(section.endpoints, section.localities, section.overprovisioning)
+
+    def placed(self, dns: Dns | None) -> EndpointsRecord:
+        """These addresses in the localities of the cluster they are for."""
+        if dns is None or (dns.localities, dns.overprovisioning) == (self._localities, self._overprovisioning):
+            return self
+        return EndpointsRecord(self.endpoints, dns.localities, dns.overprovisioning)
+
     def blob(self, cluster: str) -> bytes:
         if self._name != cluster:  # more than one cluster asks for it: the last one's is kept
-            self._name, self._blob = cluster, plan.encode(plan.Endpoints(cluster, self.endpoints))
+            section = plan.Endpoints(cluster, self.endpoints, self._localities, self._overprovisioning)
+            self._name, self._blob = cluster, plan.encode(section)
         return self._blob
 
 
@@ -107,7 +123,7 @@ class ClusterRecord:
     def __init__(self, draft: ClusterDraft) -> None:
         self.draft = draft
         self.blob = plan.encode(draft.cluster)
-        self.endpoints = EndpointsRecord(draft.endpoints.endpoints) if draft.endpoints is not None else None
+        self.endpoints = EndpointsRecord.of(draft.endpoints) if draft.endpoints is not None else None
         self.secrets = [SecretRecord(secret.section) for secret in draft.secrets]
 
 
@@ -233,7 +249,8 @@ def _endpoints(name: str, cluster: ClusterRecord, resources: Resources, result: 
             return EMPTY_ENDPOINTS
         if found is None:
             result.missing.add(Need("dns", name))
-        return found
+            return None
+        return found.placed(cluster.draft.dns)
     found = resources.endpoints.get(source.name)
     if found is None and ("endpoints", source.name) in resources.given_up:
         return EMPTY_ENDPOINTS

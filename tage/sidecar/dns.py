@@ -327,7 +327,18 @@ class Resolver:
                     seen.add((address, name.port))
                     check = name.checked, name.check_port, name.check_hostname
                     hostname = name.hostname or name.host
-                    yield plan.Endpoint(address, name.port, name.weight, name.healthy, hostname, *check)
+                    yield plan.Endpoint(
+                        address,
+                        name.port,
+                        name.weight,
+                        name.healthy,
+                        hostname,
+                        *check,
+                        degraded=name.degraded,
+                        priority=name.priority,
+                        locality=name.locality,
+                        metadata=name.metadata,
+                    )
 
     def _addresses(self, name: DnsName, policy: DnsPolicy) -> list[str]:
         return [name.host] if _literal(name.host) else self._watches[name.host, policy].addresses()

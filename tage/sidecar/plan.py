@@ -47,12 +47,32 @@ class Endpoint(msgspec.Struct, frozen=True, omit_defaults=True):
     """0: `port`."""
     check_hostname: str = ""
     """The Host header of HTTP checks, in place of the check's own."""
+    degraded: bool = False
+    """Gets requests when there are too few others."""
+    priority: int = 0
+    locality: int = 0
+    """Index into `Endpoints.localities`."""
+    metadata: dict[str, str] = {}
+    """Its filter_metadata "envoy.lb": subsets are chosen by it, and `hash_key` stands for its address in hashes."""
+
+
+class Locality(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Source: LocalityLbEndpoints."""
+
+    region: str = ""
+    zone: str = ""
+    sub_zone: str = ""
+    weight: int = 0
+    """0: none, no requests where localities are weighted."""
 
 
 class Endpoints(Section, frozen=True):
     """A cluster's endpoints; `name` is what `Cluster.endpoints` says. Source: ClusterLoadAssignment."""
 
     endpoints: list[Endpoint] = []
+    localities: list[Locality] = []
+    overprovisioning: int = 140
+    """Percent of the requests for a priority, or a locality, that its hosts are taken to be able to carry."""
 
 
 # -- TLS ---------------------------------------------------------------------------------------------------------------
@@ -219,11 +239,62 @@ class HealthCheck(msgspec.Struct, frozen=True, omit_defaults=True):
     always_log_success: bool = False
 
 
+class SlowStart(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A host that has just come gets less at first. Source: Cluster.SlowStartConfig."""
+
+    window: int
+    aggression: float = 1.0
+    minimum: float = 0.1
+    """The part of its weight that a host has at least."""
+
+
+class SubsetSelector(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Source: LbSubsetConfig.LbSubsetSelector."""
+
+    keys: list[str]
+    fallback: Literal["", "none", "any", "default", "keys"] = ""
+    """Where there is no such subset; empty: `Subsets.fallback`. keys: `fallback_keys` are looked for instead."""
+    fallback_keys: list[str] = []
+
+
+class Subsets(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Source: Cluster.LbSubsetConfig."""
+
+    selectors: list[SubsetSelector] = []
+    fallback: Literal["none", "any", "default"] = "none"
+    default: dict[str, str] = {}
+    locality_weight_aware: bool = False
+    panic_any: bool = False
+    """panic_mode_any: any host, where the fallback has none."""
+
+
+class LoadBalancing(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Source: Cluster's lb_policy, the *_lb_config of it, common_lb_config, lb_subset_config, load_balancing_policy."""
+
+    policy: Literal["round_robin", "random", "least_request", "ring_hash", "maglev"] = "round_robin"
+    choice_count: int = 2
+    """Hosts that least_request compares."""
+    active_request_bias: float = 1.0
+    slow_start: SlowStart | None = None
+    min_ring_size: int = 1024
+    max_ring_size: int = 8 * 1024 * 1024
+    table_size: int = 65_537
+    hash_hostname: bool = False
+    balance_factor: int = 0
+    """hash_balance_factor, percent; 0: loads of hashes are not bounded."""
+    panic_threshold: int = 50
+    """Percent of hosts that are healthy; with fewer all are used. 0: never."""
+    fail_on_panic: bool = False
+    """None is used instead."""
+    locality_weighted: bool = False
+    subsets: Subsets | None = None
+
+
 class Cluster(Section, frozen=True):
     """Source: envoy.config.cluster.v3.Cluster."""
 
     endpoints: str
-    lb: Literal["round_robin", "random", "least_request"] = "round_robin"
+    lb: LoadBalancing = LoadBalancing()
     connect_timeout: int = 5_000
     idle_timeout: int = 3_600_000
     """Of a pooled upstream connection."""

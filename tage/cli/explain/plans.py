@@ -53,7 +53,7 @@ def of_resources(resources: Mapping[str, Iterable[bytes]]) -> Sections:
         {name: ListenerRecord(draft) for name, draft in drafts.get(LISTENER, {}).items()},
         {name: ClusterRecord(draft) for name, draft in drafts.get(CLUSTER, {}).items()},
         {name: RoutesRecord(routes) for name, routes in drafts.get(ROUTES, {}).items()},
-        {name: EndpointsRecord(section.endpoints) for name, section in drafts.get(ENDPOINTS, {}).items()},
+        {name: EndpointsRecord.of(section) for name, section in drafts.get(ENDPOINTS, {}).items()},
     )
 
 

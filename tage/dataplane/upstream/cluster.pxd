@@ -3,6 +3,7 @@ cimport cython
 from tage.dataplane.native cimport Random
 from tage.dataplane.net.timers cimport Timer, TimerWheel
 from tage.dataplane.upstream.balancing.balancer cimport Balancer
+from tage.dataplane.upstream.balancing.subsets cimport Subsets
 from tage.dataplane.upstream.cluster_info cimport ClusterInfo
 from tage.dataplane.upstream.health.state cimport ClusterHealth
 from tage.dataplane.upstream.host cimport Host
@@ -18,6 +19,7 @@ cdef class Cluster(ClusterInfo):
     cdef readonly object assignment
     cdef readonly object settings
     cdef readonly Balancer balancer
+    cdef readonly Subsets subsets
     cdef readonly long long health_version
     cdef public ClusterHealth watch
     cdef object _balancing

@@ -10,6 +10,7 @@ import cython
 from tage.dataplane.net.timers import Timer, TimerWheel
 from tage.dataplane.telemetry.layout import CLUSTER
 from tage.dataplane.telemetry.store import StatGroup
+from tage.dataplane.upstream.balancing.balancer import Balancer
 from tage.dataplane.upstream.balancing.build import Balancing, Builder, Member
 from tage.dataplane.upstream.balancing.settings import Settings
 from tage.dataplane.upstream.cluster_info import ClusterInfo
@@ -52,6 +53,7 @@ class Cluster(ClusterInfo):
         self.assignment = Assignment()
         self.settings = Settings()
         self.balancer = None
+        self.subsets = None
         self.health_version = 0
         self.watch = None
         """`health.state.ClusterHealth`; None: nobody looks after the hosts' health."""
@@ -103,6 +105,7 @@ class Cluster(ClusterInfo):
         balancing.follow(self._balancing)
         self._balancing = balancing
         self.balancer = balancing.root
+        self.subsets = balancing.subsets
         self._drawn = []
         self.stats.put(_MEMBERS_HEALTHY, balancing.healthy)
 
@@ -155,17 +158,18 @@ class Cluster(ClusterInfo):
         there is another. `key` is the request's hash; 0: it has none. `subset` are the (name, value) that a host's
         metadata is to have, sorted; None: any."""
         host: Host
+        balancer: Balancer
         if self.watch is not None and self.watch.changed() and self.watch.update():
             self.refresh()
-        if self.balancer is None:
+        balancer = self.balancer
+        if self.subsets is not None:
+            balancer = self.subsets.select(subset)
+        if balancer is None:
             return None
-        if self._drawn and subset is None:
-            host = self._drawn.pop(0)
-        else:
-            host = self.balancer.pick(random, key, 0)
+        host = self._drawn.pop(0) if self._drawn else balancer.pick(random, key, 0)
         if tried is None and not self._stale:
             return host
-        return self._pick_again(self.balancer, host, random, tried, key)
+        return self._pick_again(balancer, host, random, tried, key)
 
     def _pick_again(self, balancer, host, random, tried, key):
         """`host`, unless it will not do: then up to `_PICKS` in all, then any that will, else the last."""

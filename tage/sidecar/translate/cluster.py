@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from envoy.config.cluster.v3 import cluster_pb2
 from envoy.extensions.clusters.dns.v3 import dns_cluster_pb2
 from envoy.extensions.upstreams.http.v3 import http_protocol_options_pb2
 
 from tage.sidecar import plan
-from tage.sidecar.translate import dns, endpoint, health_check, outlier, pool, tls
+from tage.sidecar.translate import balancing, dns, endpoint, health_check, outlier, pool, tls
 from tage.sidecar.translate.draft import ClusterDraft, Dns, DnsPolicy, SecretDraft
 from tage.sidecar.translate.problem import Problems
 from tage.sidecar.translate.shape import AnyOf, Extension, Only, Shape, leaf, unpack
@@ -50,13 +48,7 @@ CLUSTER = Shape(
             "envoy.config.cluster.v3.Cluster.EdsClusterConfig", {"eds_config": ADS, "service_name": leaf}
         ),
         "connect_timeout": leaf,
-        "lb_policy": Only("ROUND_ROBIN", "RANDOM", "LEAST_REQUEST"),
-        # An empty one is what a cluster without it has.
-        "round_robin_lb_config": Shape("envoy.config.cluster.v3.Cluster.RoundRobinLbConfig"),
-        "least_request_lb_config": Shape(
-            "envoy.config.cluster.v3.Cluster.LeastRequestLbConfig", {"choice_count": Only(2)}
-        ),
-        "common_lb_config": Shape("envoy.config.cluster.v3.Cluster.CommonLbConfig"),
+        **balancing.FIELDS,
         "load_assignment": endpoint.LOAD_ASSIGNMENT,
         "max_requests_per_connection": leaf,
         **pool.FIELDS,
@@ -72,13 +64,6 @@ CLUSTER = Shape(
     },
     harmless={"ignore_health_on_host_removal": "a host that is not discovered any more is gone, healthy or not"},
 )
-
-Lb = Literal["round_robin", "random", "least_request"]
-_LB: dict[int, Lb] = {
-    cluster_pb2.Cluster.ROUND_ROBIN: "round_robin",
-    cluster_pb2.Cluster.RANDOM: "random",
-    cluster_pb2.Cluster.LEAST_REQUEST: "least_request",
-}
 
 
 def translate(message: cluster_pb2.Cluster, path: str, problems: Problems) -> ClusterDraft:
@@ -104,7 +89,7 @@ def translate(message: cluster_pb2.Cluster, path: str, problems: Problems) -> Cl
     cluster = plan.Cluster(
         name=message.name,
         endpoints=message.name,
-        lb=_LB.get(message.lb_policy, "round_robin"),
+        lb=balancing.translate(message, dot, problems),
         connect_timeout=connect_timeout,
         idle_timeout=idle_timeout,
         max_connection_duration=max_duration,
@@ -130,11 +115,15 @@ def translate(message: cluster_pb2.Cluster, path: str, problems: Problems) -> Cl
         problems.add(f"{dot}eds_cluster_config", "only a cluster of type EDS may have it")
     assignment = f"{dot}load_assignment"
     if by_dns:
-        names = endpoint.names(message.load_assignment, assignment, problems)
+        names, localities = endpoint.names(message.load_assignment, assignment, problems)
         if policy.logical and len(names) != 1:
             problems.add(assignment, "must be one endpoint: all addresses of a LOGICAL_DNS cluster are one host")
         wait = not message.HasField("wait_for_warm_on_init") or message.wait_for_warm_on_init.value
-        return ClusterDraft(cluster, dns=Dns(names, policy, wait), secrets=list(secrets.values()))
+        return ClusterDraft(
+            cluster,
+            dns=Dns(names, policy, wait, localities.found, localities.overprovisioning),
+            secrets=list(secrets.values()),
+        )
     endpoints = endpoint.build(message.load_assignment, message.name, assignment, problems)
     return ClusterDraft(cluster, endpoints=endpoints, secrets=list(secrets.values()))
 

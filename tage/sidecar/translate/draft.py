@@ -76,6 +76,10 @@ class DnsName(msgspec.Struct, frozen=True):
     checked: bool = True
     check_port: int = 0
     check_hostname: str = ""
+    degraded: bool = False
+    priority: int = 0
+    locality: int = 0
+    metadata: dict[str, str] = {}
 
 
 class DnsServers(msgspec.Struct, frozen=True):
@@ -114,6 +118,8 @@ class Dns(msgspec.Struct, frozen=True):
     policy: DnsPolicy = DnsPolicy()
     wait: bool = True
     """The plan waits for the first answer, good or not (Cluster.wait_for_warm_on_init)."""
+    localities: list[plan.Locality] = []
+    overprovisioning: int = 140
 
 
 class ClusterDraft(msgspec.Struct, frozen=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from envoy.config.core.v3 import health_check_pb2
 from envoy.config.endpoint.v3 import endpoint_components_pb2, endpoint_pb2
@@ -28,33 +29,71 @@ _LB_ENDPOINT = Shape(
     "envoy.config.endpoint.v3.LbEndpoint",
     {
         "endpoint": _ENDPOINT,
-        "health_status": Only("HEALTHY", "UNHEALTHY", "DRAINING", "TIMEOUT"),
+        "health_status": Only("HEALTHY", "UNHEALTHY", "DRAINING", "TIMEOUT", "DEGRADED"),
         "load_balancing_weight": leaf,
+        "metadata": leaf,  # that of envoy.lb; transport socket matches, which read others, are refused
     },
-    harmless={"metadata": "read by subset load balancing and transport socket matches only; both are refused"},
 )
 _LOCALITY = Shape(
     "envoy.config.endpoint.v3.LocalityLbEndpoints",
-    {"lb_endpoints": _LB_ENDPOINT},
-    harmless={
-        "locality": "read by zone-aware and locality-weighted load balancing only; both are refused",
-        "load_balancing_weight": "of the locality: read by locality-weighted load balancing only, which is refused",
-        "metadata": "read by subset load balancing and transport socket matches only; both are refused",
-    },
+    {"lb_endpoints": _LB_ENDPOINT, "locality": leaf, "load_balancing_weight": leaf, "priority": leaf},
+    harmless={"metadata": "of a locality: read by transport socket matches only, which are refused"},
 )
 LOAD_ASSIGNMENT = Shape(
     "envoy.config.endpoint.v3.ClusterLoadAssignment",
     {
         "cluster_name": leaf,
         "endpoints": _LOCALITY,
-        "policy": Shape(
-            "envoy.config.endpoint.v3.ClusterLoadAssignment.Policy",
-            harmless={"overprovisioning_factor": "weighs priorities against each other; others than 0 are refused"},
-        ),
+        "policy": Shape("envoy.config.endpoint.v3.ClusterLoadAssignment.Policy", ("overprovisioning_factor",)),
     },
 )
 
+MAX_PRIORITY = 128
+_LB = "envoy.lb"
 _UNHEALTHY = (health_check_pb2.UNHEALTHY, health_check_pb2.DRAINING, health_check_pb2.TIMEOUT)
+
+
+class Localities:
+    """Those of an assignment. Two of the same name and priority are one, with the later one's weight, as in Envoy."""
+
+    def __init__(self, message: endpoint_pb2.ClusterLoadAssignment, path: str, problems: Problems) -> None:
+        self.found: list[plan.Locality] = []
+        self.overprovisioning = 140
+        self._priorities: list[int] = []
+        self._of: list[int] = []
+        prefix = f"{path}." if path else ""
+        factor = message.policy.overprovisioning_factor
+        if message.policy.HasField("overprovisioning_factor"):
+            self.overprovisioning = factor.value
+            if not factor.value:
+                problems.add(f"{prefix}policy.overprovisioning_factor", "must be greater than 0")
+        known: dict[tuple[str, str, str, int], int] = {}
+        for at, group in enumerate(message.endpoints):
+            if group.priority > MAX_PRIORITY:
+                problems.add(f"{prefix}endpoints[{at}].priority", f"must not be more than {MAX_PRIORITY}")
+            names = group.locality.region, group.locality.zone, group.locality.sub_zone
+            index = known.setdefault((*names, group.priority), len(self.found))
+            locality = plan.Locality(*names, group.load_balancing_weight.value)
+            self.found[index : index + 1] = [locality]
+            self._of.append(index)
+            self._priorities.append(min(group.priority, MAX_PRIORITY))
+        if self.found == [plan.Locality()]:
+            self.found = []
+
+    def place(self, at: int, endpoint: endpoint_components_pb2.LbEndpoint) -> dict[str, Any]:
+        """Of an endpoint of the locality with this index in the message: whether it is degraded, its priority, its
+        locality, its metadata, of which only text counts: routes ask for nothing else."""
+        metadata = {}
+        if endpoint.HasField("metadata") and _LB in endpoint.metadata.filter_metadata:
+            fields = endpoint.metadata.filter_metadata[_LB].fields
+            metadata = {k: v.string_value for k, v in fields.items() if v.WhichOneof("kind") == "string_value"}
+        degraded = endpoint.health_status == health_check_pb2.DEGRADED
+        return {
+            "degraded": degraded,
+            "priority": self._priorities[at],
+            "locality": self._of[at],
+            "metadata": metadata,
+        }
 
 
 def translate(message: endpoint_pb2.ClusterLoadAssignment, path: str, problems: Problems) -> plan.Endpoints:
@@ -68,32 +107,39 @@ def translate(message: endpoint_pb2.ClusterLoadAssignment, path: str, problems: 
 def build(message: endpoint_pb2.ClusterLoadAssignment, name: str, path: str, problems: Problems) -> plan.Endpoints:
     """The section `name`; the walk is the caller's. Addresses are IPs."""
     endpoints = []
-    for where, endpoint in _each(message, path):
+    localities = Localities(message, path, problems)
+    for where, index, endpoint in _each(message, path):
         host, port = socket_address(endpoint.endpoint.address, f"{where}.endpoint.address", problems)
         weight, hostname = _weight(endpoint, where, problems), endpoint.endpoint.hostname
         check = _check(endpoint, where, problems)
-        endpoints.append(plan.Endpoint(host, port, weight, _healthy(endpoint), hostname, *check))
-    return plan.Endpoints(name, endpoints)
+        place = localities.place(index, endpoint)
+        endpoints.append(plan.Endpoint(host, port, weight, _healthy(endpoint), hostname, *check, **place))
+    return plan.Endpoints(name, endpoints, localities.found, localities.overprovisioning)
 
 
-def names(message: endpoint_pb2.ClusterLoadAssignment, path: str, problems: Problems) -> list[DnsName]:
+def names(
+    message: endpoint_pb2.ClusterLoadAssignment, path: str, problems: Problems
+) -> tuple[list[DnsName], Localities]:
     """As `build`, for host names."""
     found = []
-    for where, endpoint in _each(message, path):
+    localities = Localities(message, path, problems)
+    for where, index, endpoint in _each(message, path):
         host, port = socket_address(endpoint.endpoint.address, f"{where}.endpoint.address", problems, names=True)
         weight, hostname = _weight(endpoint, where, problems), endpoint.endpoint.hostname
         check = _check(endpoint, where, problems)
-        found.append(DnsName(host, port, weight, _healthy(endpoint), hostname, *check))
-    return found
+        place = localities.place(index, endpoint)
+        found.append(DnsName(host, port, weight, _healthy(endpoint), hostname, *check, **place))
+    return found, localities
 
 
 def _each(
     message: endpoint_pb2.ClusterLoadAssignment, path: str
-) -> Iterator[tuple[str, endpoint_components_pb2.LbEndpoint]]:
+) -> Iterator[tuple[str, int, endpoint_components_pb2.LbEndpoint]]:
+    """Path, the index of its locality, endpoint."""
     prefix = f"{path}." if path else ""
     for i, locality in enumerate(message.endpoints):
         for j, endpoint in enumerate(locality.lb_endpoints):
-            yield f"{prefix}endpoints[{i}].lb_endpoints[{j}]", endpoint
+            yield f"{prefix}endpoints[{i}].lb_endpoints[{j}]", i, endpoint
 
 
 def _weight(endpoint: endpoint_components_pb2.LbEndpoint, path: str, problems: Problems) -> int:

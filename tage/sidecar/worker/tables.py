@@ -26,7 +26,6 @@ from tage.dataplane.streams.http1_upstream import Http1UpstreamConnection
 from tage.dataplane.telemetry import layout
 from tage.dataplane.telemetry.access_log.log import AccessLog
 from tage.dataplane.telemetry.store import StatStore
-from tage.dataplane.upstream.balancing.settings import Settings
 from tage.dataplane.upstream.cluster import Cluster
 from tage.dataplane.upstream.connect import Connector
 from tage.dataplane.upstream.shared import SharedFile
@@ -312,7 +311,7 @@ class Tables:
             if key in draft.changed or endpoints_key in draft.changed:
                 endpoints = draft.sections[endpoints_key]
                 assert isinstance(endpoints, plan.Endpoints)
-                live.set_hosts([(e.address, e.port, e.weight, e.healthy) for e in endpoints.endpoints])
+                live.assign(endpoints)
             if moved or key in draft.changed or endpoints_key in draft.changed:
                 for host in live.hosts:
                     host.own = own.has(host.address, host.port)
@@ -385,7 +384,7 @@ def _of_kind(sections: dict[plan.SectionKey, plan.Section], kind: str, _: type[S
 
 
 def _configure(live: Cluster, cluster: plan.Cluster) -> None:
-    live.assign(live.assignment, Settings(policy=cluster.lb, panic_threshold=1))
+    live.assign(live.assignment, cluster.lb)
     live.connect_timeout = cluster.connect_timeout
     live.idle_timeout = cluster.idle_timeout
     live.max_connection_duration = cluster.max_connection_duration

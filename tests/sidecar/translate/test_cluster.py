@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tage.sidecar.plan import Cluster, Endpoint, Endpoints
+from tage.sidecar.plan import Cluster, Endpoint, Endpoints, LoadBalancing
 from tage.sidecar.translate.draft import ClusterDraft, Dns, DnsName, DnsPolicy, Source
 
 from .build import ADS, address, assignment, problems, translate
@@ -72,7 +72,7 @@ def test_settings() -> None:
     assert translate("cluster", content).cluster == Cluster(
         "c",
         "c",
-        lb="least_request",
+        lb=LoadBalancing("least_request"),
         connect_timeout=250,
         idle_timeout=60_000,
         max_connections=4294967295,
@@ -100,10 +100,8 @@ def test_trailers(enabled: bool) -> None:
     ("fields", "path", "message"),
     [
         ({"type": "ORIGINAL_DST"}, "type", "ORIGINAL_DST is not supported (only STATIC or STRICT_DNS or LOGICAL_DNS"),
-        ({"lb_policy": "RING_HASH"}, "lb_policy", "RING_HASH is not supported"),
+        ({"lb_policy": "CLUSTER_PROVIDED"}, "lb_policy", "CLUSTER_PROVIDED is not supported"),
         ({"connect_timeout": "0s"}, "connect_timeout", "greater than zero"),
-        ({"common_lb_config": {"healthy_panic_threshold": {}}}, "common_lb_config.healthy_panic_threshold", "not supp"),
-        ({"least_request_lb_config": {"choice_count": 3}}, "least_request_lb_config.choice_count", "only 2"),
         (
             {"circuit_breakers": {"thresholds": [{"max_connection_pools": 1}]}},
             "circuit_breakers.thresholds[0].max_connection_pools",

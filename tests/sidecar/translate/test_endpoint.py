@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tage.sidecar.plan import Endpoint, Endpoints
+from tage.sidecar.plan import Endpoint, Endpoints, Locality
 
 from .build import address, assignment, problems, translate
 
@@ -30,7 +30,9 @@ def test_endpoints() -> None:
         ],
     }
     assert translate("endpoint", content) == Endpoints(
-        "c", [Endpoint("127.0.0.2", 1), Endpoint("::1", 2, 5), Endpoint("127.0.0.3", 3, healthy=False)]
+        "c",
+        [Endpoint("127.0.0.2", 1), Endpoint("::1", 2, 5), Endpoint("127.0.0.3", 3, healthy=False, locality=1)],
+        [Locality(zone="z", weight=2), Locality()],
     )
 
 
@@ -49,13 +51,14 @@ E = "endpoints[0].lb_endpoints[0]"
     ("content", "path", "message"),
     [
         ({}, "cluster_name", "is missing"),
-        ({"cluster_name": "c", "endpoints": [{"priority": 1}]}, "endpoints[0].priority", "not supported"),
-        ({"cluster_name": "c", "policy": {"drop_overloads": [{}]}}, "policy.drop_overloads", "not supported"),
+        ({"cluster_name": "c", "endpoints": [{"priority": 129}]}, "endpoints[0].priority", "not be more than 128"),
+        ({"cluster_name": "c", "endpoints": [{"proximity": 1}]}, "endpoints[0].proximity", "not supported"),
         (
-            assignment({"endpoint": {"address": address()}, "health_status": "DEGRADED"}),
-            f"{E}.health_status",
-            "DEGRADED is not supported",
+            {"cluster_name": "c", "policy": {"overprovisioning_factor": 0}},
+            "policy.overprovisioning_factor",
+            "greater than 0",
         ),
+        ({"cluster_name": "c", "policy": {"drop_overloads": [{}]}}, "policy.drop_overloads", "not supported"),
         (
             assignment({"endpoint": {"address": address("host")}}),
             f"{E}.endpoint.address.socket_address.address",
@@ -94,3 +97,47 @@ def test_refused(content: dict[str, Any], path: str, message: str) -> None:
     [problem] = problems("endpoint", content)
     assert problem.path == path
     assert message in problem.message
+
+
+def test_localities() -> None:
+    """Two groups of the same name and priority are one locality."""
+    here, there = {"region": "r", "zone": "a"}, {"region": "r", "zone": "b"}
+    groups = [(here, 0, 3), (there, 0, 1), (here, 1, 0), (here, 0, 5)]
+    content = {
+        "cluster_name": "c",
+        "policy": {"overprovisioning_factor": 200},
+        "endpoints": [
+            {
+                "locality": locality,
+                "priority": priority,
+                **({"load_balancing_weight": weight} if weight else {}),
+                "lb_endpoints": [{"endpoint": {"address": address(port=port)}}],
+            }
+            for port, (locality, priority, weight) in enumerate(groups, 1)
+        ],
+    }
+    found = translate("endpoint", content)
+    assert found.localities == [Locality("r", "a", "", 5), Locality("r", "b", "", 1), Locality("r", "a")]
+    assert [(each.port, each.priority, each.locality) for each in found.endpoints] == [
+        (1, 0, 0),
+        (2, 0, 1),
+        (3, 1, 2),
+        (4, 0, 0),
+    ]
+    assert found.overprovisioning == 200
+
+
+def test_degraded_and_metadata() -> None:
+    metadata = {"envoy.lb": {"version": "v1", "hash_key": "k", "canary": True}, "other": {"x": "y"}}
+    [found] = translate(
+        "endpoint",
+        assignment(
+            {
+                "endpoint": {"address": address()},
+                "health_status": "DEGRADED",
+                "metadata": {"filter_metadata": metadata},
+            }
+        ),
+    ).endpoints
+    assert (found.healthy, found.degraded) == (True, True)
+    assert found.metadata == {"version": "v1", "hash_key": "k"}, "routes ask for text only"

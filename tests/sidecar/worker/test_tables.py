@@ -130,7 +130,7 @@ def test_the_order_of_sections_does_not_count(worker, order):
 
 def test_everything_about_a_cluster_is_carried_over(worker):
     section = cluster(
-        lb="least_request",
+        lb=plan.LoadBalancing("least_request"),
         connect_timeout=1,
         idle_timeout=2,
         max_connections=3,
@@ -152,7 +152,7 @@ def test_everything_about_a_cluster_is_carried_over(worker):
         elsewhere = "endpoints", "lb", "tls", "alt_stat_name", "labels", "retry_budget", "tcp_keepalive"
         if field not in (*elsewhere, "outlier_detection", "health_check"):
             assert getattr(live, field) == getattr(section, field), field
-    assert live.settings.policy == "least_request"
+    assert live.settings is section.lb or live.settings == section.lb
     # tls: test_tls.py; outlier detection and health checks: test_health.py
     assert (live.retry_budget, live.min_retries) == (9.5, 10)
     assert live.preconnects

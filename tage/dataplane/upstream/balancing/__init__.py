@@ -8,9 +8,9 @@ are built beside those in use and take their place (`build`), going on where tho
 ``round_robin``   hosts in turn, by weight where they have different ones
 ``random_host``   a host drawn by weight
 ``least_request`` the least busy of a few
-``ring_hash``, ``maglev``, ``bounded``   the same host for the same key
+``hashing``       the same host for the same key: ``ring_hash``, ``maglev``, ``bounded``; ``hashes`` builds them
 ``edf``           turns by weight, earliest deadline first
-``localities``, ``priorities``   share requests out to balancers of parts of the hosts
+``localities``, ``priorities``, ``subsets``   lead to balancers of parts of the hosts
 ``shares``        what each priority gets, and panic
 ``build``         hosts and settings -> balancers, in slices
 """

@@ -42,10 +42,13 @@ class Member(NamedTuple):
 
 
 class Balancing:
-    """What was built: `root` balances over all hosts. `parts` are what can follow others of the same key."""
+    """What was built: `root` balances over all hosts, unless there are `subsets`. `parts` are what can follow others of
+    the same key."""
 
     def __init__(self) -> None:
         self.root: Balancer | None = None
+        self.subsets: Any = None
+        """`subsets.Subsets`, or None."""
         self.parts: dict[Any, Balancer] = {}
         self.healthy = 0
 
@@ -64,6 +67,9 @@ class Builder:
         self._assignment = assignment
         self._settings = settings
         self._wheel = wheel
+        self._hashes = settings.policy in ("ring_hash", "maglev")
+        self._weighs = settings.locality_weighted and len(assignment.localities) > 1
+        """Whether localities have weights."""
         self.balancing = Balancing()
 
     def build(self, members: Sequence[Member]) -> Steps:
@@ -71,7 +77,52 @@ class Builder:
         for at in range(0, len(members), STEP):
             self.balancing.healthy += sum(member.usable for member in members[at : at + STEP])
             yield
-        self.balancing.root = yield from self._over(members, ())
+        if self._settings.subsets is None:
+            self.balancing.root = yield from self._over(members, ())
+        else:
+            yield from self._subsets(members, self._settings.subsets)
+
+    # -- subsets -------------------------------------------------------------------------------------------------------
+
+    def _subsets(self, members: Sequence[Member], wanted: Any) -> Steps:
+        from tage.dataplane.upstream.balancing.subsets import Else, Subsets  # here: few clusters have any
+
+        self._weighs = self._weighs and wanted.locality_weight_aware
+        groups: dict[tuple[tuple[str, str], ...], list[Member]] = {}
+        for selector in wanted.selectors:
+            for at, member in enumerate(members):
+                metadata = member.endpoint.metadata
+                if all(name in metadata for name in selector.keys):
+                    pairs = tuple((name, metadata[name]) for name in sorted(selector.keys))
+                    groups.setdefault(pairs, []).append(member)
+                if at % STEP == STEP - 1:
+                    yield
+        by_metadata = {}
+        for pairs, group in groups.items():
+            by_metadata[pairs] = yield from self._over(group, (pairs,))
+        # What requests get that no subset is for, each built once.
+        asked = {wanted.fallback, *(selector.fallback for selector in wanted.selectors)}
+        fallbacks: dict[str, Balancer | None] = {"none": None}
+        if "any" in asked or wanted.panic_any:
+            fallbacks["any"] = yield from self._over(members, ("any",))
+        if "default" in asked:
+            chosen = [
+                member
+                for member in members
+                if all(member.endpoint.metadata.get(name) == value for name, value in wanted.default.items())
+            ]
+            fallbacks["default"] = yield from self._over(chosen, ("default",))
+        selectors: dict[tuple[str, ...], Any] = {}
+        for selector in wanted.selectors:
+            if selector.fallback == "keys":
+                selectors.setdefault(tuple(sorted(selector.keys)), frozenset(selector.fallback_keys))
+            elif selector.fallback:
+                selectors.setdefault(tuple(sorted(selector.keys)), fallbacks[selector.fallback])
+        fallback = fallbacks[wanted.fallback]
+        any_host = fallbacks.get("any")
+        if wanted.panic_any and any_host is not None and wanted.fallback == "default":
+            fallback = any_host if fallback is None else Else(fallback, any_host)
+        self.balancing.subsets = Subsets(by_metadata, selectors, fallback)  # type: ignore[arg-type]
 
     # -- priorities ----------------------------------------------------------------------------------------------------
 
@@ -103,22 +154,28 @@ class Builder:
                 if not load:
                     continue
                 loads.append(load)
-                if not shares.panics[priority]:
-                    parts.append((yield from self._level(chosen[priority], levels[priority], (*key, priority, kind))))
-                elif settings.fail_on_panic:
-                    parts.append(None)
+                if shares.panics[priority]:
+                    fails = settings.fail_on_panic and not self._hashes
+                    level = [] if fails else levels[priority]
+                    parts.append((yield from self._level(level, level, (*key, priority, "all"), panics=True)))
                 else:
-                    parts.append((yield from self._leaf(levels[priority], (*key, priority, "all"))))
+                    # Degraded hosts are in no ring or table, as in Envoy.
+                    mine = (healthy if self._hashes else chosen)[priority]
+                    parts.append((yield from self._level(mine, levels[priority], (*key, priority, kind))))
         if len(parts) == 1:
             return parts[0]
         hosts = [host for part in parts if part is not None for host in part.hosts]
-        return Priorities(hosts, parts, loads, settings.policy in ("ring_hash", "maglev"))
+        return Priorities(hosts, parts, loads, self._hashes)
 
     # -- localities ----------------------------------------------------------------------------------------------------
 
-    def _level(self, members: list[Member], level: list[Member], key: tuple[Any, ...]) -> Building:
-        """Those of a priority that are available; `level` has the others too."""
-        if not self._settings.locality_weighted or len(self._assignment.localities) < 2:
+    def _level(
+        self, members: list[Member], level: list[Member], key: tuple[Any, ...], *, panics: bool = False
+    ) -> Building:
+        """Those of a priority that get requests; `level` has the others too."""
+        if self._hashes:
+            return (yield from self._hashing(members))
+        if not self._weighs or panics:
             return (yield from self._leaf(members, key))
         there, of = self._counted(members), self._counted(level)
         yield
@@ -177,6 +234,37 @@ class Builder:
         if equal and slow_start is None:
             return RoundRobin(hosts)
         return WeightedRoundRobin(hosts, weights, slow_start)
+
+    def _hashing(self, members: list[Member]) -> Building:
+        """A ring or a table. Its localities' weights count, though not how much of them is available, as in Envoy."""
+        from tage.dataplane.upstream.balancing import hashes  # here: few clusters hash
+
+        weights = self._normalized(members)
+        yield
+        members = [member for member, weight in zip(members, weights, strict=True) if weight > 0]
+        weights = [weight for weight in weights if weight > 0]
+        if not members:
+            return None
+        return (yield from hashes.build(members, weights, self._settings))
+
+    def _normalized(self, members: list[Member]) -> list[float]:
+        """Weights that add up to 1."""
+        if not self._weighs:
+            total = sum(member.endpoint.weight for member in members)
+            return [member.endpoint.weight / total for member in members] if total else [0.0] * len(members)
+        sums: dict[int, int] = {}
+        for member in members:
+            sums[member.endpoint.locality] = sums.get(member.endpoint.locality, 0) + member.endpoint.weight
+        localities = self._assignment.localities
+        all_weights = sum(localities[index].weight for index in sums)
+        if not all_weights:
+            return [0.0] * len(members)
+        return [
+            member.endpoint.weight
+            * (localities[member.endpoint.locality].weight / all_weights)
+            / sums[member.endpoint.locality]
+            for member in members
+        ]
 
     def _slow_start(self, hosts: list[Any]) -> SlowStart | None:
         """None where no host is starting."""

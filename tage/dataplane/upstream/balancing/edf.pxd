@@ -7,7 +7,8 @@ cdef class Edf:
     cdef double[::1] _due
     cdef int[::1] _heap
     cdef readonly double now
-    cpdef seek(self, double now)
+    cdef readonly Py_ssize_t last
+    cpdef seek(self, double now, Py_ssize_t last)
     cpdef Py_ssize_t first(self)
     cpdef advance(self, double weight)
     cdef void _sink(self, Py_ssize_t at) noexcept

@@ -11,24 +11,24 @@ import cython
 
 
 class Edf:
-    """`weights` are positive. At `now` in virtual time."""
+    """`weights` are positive. At `now` in virtual time; `last` has had its turn then (-1: nobody yet)."""
 
     def __init__(self, weights) -> None:
         self.size = len(weights)
         self.weights = array("d", weights)
         self._due = array("d", bytes(8 * self.size))
         self._heap = array("i", range(self.size))
-        self.now = 0
-        self.seek(0)
+        self.seek(0, -1)
 
-    def seek(self, now):
-        """To where everyone would be at this time with the weights there are."""
+    def seek(self, now, last):
+        """To where everyone would be at this time with the weights there are, and with what `last` was."""
         i: cython.Py_ssize_t
         turns: cython.longlong
         self.now = now
+        self.last = last
         for i in range(self.size):
-            # The first (turns + 0.5) / weight that lies behind now; a deadline that is now has been met.
-            turns = cython.cast(cython.longlong, now * self.weights[i] + 0.5 + 1e-6)
+            # The next (turns + 0.5) / weight. Of those that are due right now, who stands before the last has been.
+            turns = cython.cast(cython.longlong, now * self.weights[i] + 0.5 + (1e-6 if i <= last else -1e-6))
             self._due[i] = (turns + 0.5) / self.weights[i]
         i = self.size // 2
         while i > 0:
@@ -42,6 +42,7 @@ class Edf:
     def advance(self, weight):
         """He has had it, and is due again by this weight."""
         i: cython.int = self._heap[0]
+        self.last = i
         self.now = self._due[i]
         self._due[i] = self.now + 1 / weight
         self._sink(0)

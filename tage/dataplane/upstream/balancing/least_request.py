@@ -58,4 +58,4 @@ class WeightedLeastRequest(Balancer):
     def follow(self, former):
         if isinstance(former, WeightedLeastRequest):
             like: WeightedLeastRequest = former
-            self._turns.seek(like._turns.now)
+            self._turns.seek(like._turns.now, like._turns.last)

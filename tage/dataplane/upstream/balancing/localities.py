@@ -28,4 +28,4 @@ class Localities(Balancer):
     def follow(self, former):
         if isinstance(former, Localities):
             like: Localities = former
-            self._turns.seek(like._turns.now)
+            self._turns.seek(like._turns.now, like._turns.last)

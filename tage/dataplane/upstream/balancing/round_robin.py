@@ -52,4 +52,4 @@ class WeightedRoundRobin(Balancer):
     def follow(self, former):
         if isinstance(former, WeightedRoundRobin):
             like: WeightedRoundRobin = former
-            self._turns.seek(like._turns.now)
+            self._turns.seek(like._turns.now, like._turns.last)

@@ -6,7 +6,7 @@ from typing import Any
 
 
 class Settings:
-    """Any of these can be given another value by name."""
+    """The defaults are Envoy's; any can be given another value by name."""
 
     policy: str = "round_robin"
     """round_robin, random, least_request, ring_hash or maglev."""
@@ -18,7 +18,7 @@ class Settings:
     table_size: int = 65_537
     hash_hostname: bool = False
     balance_factor: int = 0
-    panic_threshold: int = 0
+    panic_threshold: int = 50
     """Percent of hosts that are healthy; with fewer all are used. 0: never."""
     fail_on_panic: bool = False
     locality_weighted: bool = False

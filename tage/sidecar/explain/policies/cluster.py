@@ -17,8 +17,22 @@ UNLIMITED = 2**32 - 1
 _LB = {
     "round_robin": "round robin",
     "random": "random",
-    "least_request": "least request: of two drawn at random, the one with fewer requests under way",
+    "least_request": "least request: of {0.choice_count} drawn at random, the one with fewest requests under way",
+    "ring_hash": "ring hash",
+    "maglev": "maglev, a table of {0.table_size}",
 }
+
+
+def _balancing(cluster: plan.Cluster) -> str:
+    lb = cluster.lb
+    return clauses(
+        _LB[lb.policy].format(lb),
+        f"at most {lb.balance_factor} % of the average load" if lb.balance_factor else "",
+        f"slow start of {lb.slow_start.window} ms" if lb.slow_start is not None else "",
+        "localities by their weights" if lb.locality_weighted else "",
+        f"all hosts where less than {lb.panic_threshold} % are healthy" if lb.panic_threshold else "",
+        f"subsets by {listed(', '.join(each.keys) for each in lb.subsets.selectors)}" if lb.subsets is not None else "",
+    )
 
 
 def _threshold(name: str, value: int) -> str:
@@ -85,7 +99,7 @@ def _upstream_tls(cluster: plan.Cluster) -> str:
 
 
 CLUSTER: Sequence[Topic] = (
-    Topic("balancing", ("lb",), lambda c: _LB[c.lb]),
+    Topic("balancing", ("lb",), _balancing),
     Topic(
         "circuit breakers",
         ("max_connections", "max_pending", "max_requests", "max_retries", "retry_budget"),
