@@ -461,7 +461,7 @@ class PythonFilter(HttpFilter, frozen=True):
 class PythonFilterRoute(HttpFilter, frozen=True):
     """Of a route: the same class with another configuration."""
 
-    config: dict[str, Any]
+    config: dict[str, Any] = {}
 
 
 AnyFilter = FilterDisabled | Fault | Cors | LocalRateLimit | PythonFilter

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.backend import Backend, describe, mirror
+from tests.e2e.backend import Answer, Backend, describe, mirror
 from tests.e2e.bootstraps import bootstrap, cluster, listener, route, virtual_host
 from tests.e2e.load import Load
 from tests.e2e.ports import LOOPBACK, PATIENCE, free_port, until
@@ -201,6 +201,43 @@ def test_a_lookup_is_awaited(world: World) -> None:
             assert world.get(host="shop.example").status == 200
     finally:
         tenants.close()
+
+
+ANSWERS = """
+import tage
+
+class Answers(tage.Filter):
+    def on_request(self, request):
+        if request.path.startswith("/api"):
+            headers = [("set-cookie", "a=1"), ("set-cookie", "b=2"), ("content-type", "application/json")]
+            return request.reply(int(request.path[5:]), '{}', headers=headers)
+
+    def on_response(self, response, request):
+        response.headers["server"] = "mine"
+        if response.status == 418:
+            return request.reply(503, "no tea")
+"""
+
+
+def test_answers_of_a_filters_own(world: World) -> None:
+    world.write("answers.py", ANSWERS)
+    routes = [route("v1"), {"match": {"prefix": "/direct"}, "direct_response": {"status": 404}}][::-1]
+    with world.running(("answers", {"class": "answers.py:Answers"}), routes=routes), Client(world.port) as client:
+        response = client.get("app", "/api/201")
+        assert (response.status, response.body) == (201, b"{}")
+        assert response.headers["set-cookie"] == "a=1, b=2"
+        assert response.headers["content-type"] == "application/json"
+        assert response.headers["server"] == "mine"
+        assert client.get("app", "/direct").headers["server"] == "mine"
+        client.send(head("HEAD", "/api/200", "app"))
+        response = client.response("HEAD")
+        assert (response.status, response.headers["content-length"]) == (200, "2")
+        assert client.get("app").headers["server"] == "mine"
+        world.backends["v1"].handler = lambda request: Answer(status=418, body=b"a teapot")
+        response = client.get("app")
+        assert (response.status, response.body) == (503, b"no tea")
+        world.backends["v1"].handler = describe
+        assert client.get("app").status == 200
 
 
 # -- failures ----------------------------------------------------------------------------------------------------------

@@ -171,8 +171,10 @@ class Stream(Routed):
     def reply(self, error, status, body, headers):
         if self.over:
             return
-        for name, value in headers:
-            self.answer().put(name, value)
+        for name, _ in headers:
+            self.answer().remove(name)
+        for name, value in headers:  # some may stand there more than once
+            self.answer().add(name, value)
         self._leave_upstream()
         self.reply_with(error, status, body)
 

@@ -71,8 +71,8 @@ class Headers:
         text: bytes = header_value(value)
         if key == b"host":
             self._edits.authority = text
-        elif self._stands(key):
-            self._edits.put(key, text)
+        elif self._request is None or self._stands(key):
+            self._edits.put(key, text)  # an answer of Tage's own has headers that are not here
         else:
             self._edits.add(key, text)
 

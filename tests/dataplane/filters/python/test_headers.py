@@ -160,6 +160,16 @@ def test_over_is_over():
     assert "over" in repr(headers)
 
 
+def test_an_answer_of_tages_own_has_headers_that_are_not_here():
+    """They are left out by name where a filter sets them."""
+    exchange = OfflineExchange()
+    exchange.tell(404)
+    response = Response(exchange)
+    response.headers["server"] = "mine"
+    assert exchange.answer_edits.names == [b"server"]
+    assert exchange.answer_edits.extra == b"server: mine\r\n"
+
+
 def test_an_answers_headers():
     exchange = OfflineExchange()
     exchange.tell(
