@@ -17,7 +17,7 @@ from bench import memory
 from bench.backend import Backend, body_of, start_backend
 from bench.certificates import Certificates, Tls, make_certificates
 from bench.load import Target, hold
-from bench.load.http1 import CLUSTER, REQUEST, Http1Load
+from bench.load.http1 import CLUSTER, Http1Load
 from bench.measure import Say
 from bench.processes import BenchError, Process, wait_for
 from bench.proxies import Proxy, Running, start, version_of
@@ -120,7 +120,7 @@ class _Held:
 
     def _holder(self, running: Running, load_core: int) -> Process:
         folder = "" if self.certificates is None else str(self.certificates.directory)
-        plan = hold.Plan(running.port, self.row.connections, REQUEST, body_of(CLUSTER).decode(), folder)
+        plan = hold.Plan(running.port, self.row.connections, Http1Load().request, body_of(CLUSTER).decode(), folder)
         argv = [sys.executable, "-m", "bench.load.hold", json.dumps(asdict(plan))]
         return Process("hold", argv, self.directory / f"hold-{running.name}", load_core)
 

@@ -77,7 +77,8 @@ class Started:
     certificates: Certificates
 
     def target(self, proxy: Running) -> Target:
-        return Target(proxy.port, True, None if self.tls is Tls.NONE else self.certificates)
+        certificates = None if self.tls is Tls.NONE else self.certificates
+        return Target(proxy.port, True, certificates, proxy.proxy.marks)
 
     def direct(self) -> Target:
         """The backend, asked as the proxies ask it."""

@@ -12,7 +12,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
@@ -21,7 +21,7 @@ import Cython
 from bench import route_table
 from bench.backend import Backend
 from bench.processes import Process, find_program, free_port
-from bench.templates import render, user_directive
+from bench.templates import PEERS, render, user_directive
 
 ROOT = Path(__file__).resolve().parent.parent
 STREAM_MODULES = (
@@ -59,6 +59,9 @@ class Proxy:
     """Further templates that its configuration names."""
     values: Callable[[], Mapping[str, object]] = dict
     """What its templates have places for beside the ports and folders of a run."""
+    env: Mapping[str, str] = field(default_factory=dict)
+    marks: bool = False
+    """It has a filter that answers the request's x-user with an x-marked for the backend."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +107,8 @@ def start(
         "USER": user_directive(),
         "CONNECTIONS": CONNECTIONS,
         "UPSTREAM_CONNECTIONS": UPSTREAM_CONNECTIONS,
+        "PYTHON_FILTER": "",
+        "LUA_FILTER": "",
         **backend.values,
         **proxy.values(),
         **(values or {}),
@@ -112,7 +117,9 @@ def start(
         render(each, places, directory)
     config = render(template or proxy.template, places, directory)
     argv = proxy.argv(Place(program, config, directory, admin_port))
-    return Running(proxy, Process(proxy.name, argv, directory / "log", core, env), port, admin_port)
+    return Running(
+        proxy, Process(proxy.name, argv, directory / "log", core, {**proxy.env, **(env or {})}), port, admin_port
+    )
 
 
 def version_of(proxy: Proxy) -> str:
@@ -195,6 +202,20 @@ HAPROXY_ROUTES = dataclasses.replace(
     template="haproxy-routes.cfg",
     beside=("haproxy-routes.map", "haproxy-routes-hosts.map"),
     values=route_table.values,
+)
+
+# -- a filter ----------------------------------------------------------------------------------------------------------
+
+TAGE_FILTER = dataclasses.replace(
+    TAGE,
+    name="tage-filter",
+    dynamic_template="",
+    values=lambda: {"PYTHON_FILTER": True},
+    env={"TAGE_FILTERS": str(PEERS)},
+    marks=True,
+)
+ENVOY_FILTER = dataclasses.replace(
+    ENVOY, name="envoy-lua", dynamic_template="", values=lambda: {"LUA_FILTER": True}, marks=True
 )
 
 # -- carrying bytes ----------------------------------------------------------------------------------------------------

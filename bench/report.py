@@ -135,6 +135,11 @@ def _notes(row: RowFigures, host: dict[str, object], settings: Settings) -> list
             notes.append(
                 f"goal: at most {goal.ratio:.2f} of {TITLES[goal.peer]}'s CPU; measured {ratio:.2f}: {verdict}"
             )
+    for found in row.row.differences:
+        if cpu.get(found.proxy) and cpu.get(found.base):
+            more = cpu[found.proxy] - cpu[found.base]
+            verdict = f"; goal: at most {found.goal_us}: {'met' if more <= found.goal_us else 'missed'}"
+            notes.append(f"{found.what}: {more:.1f} us CPU a request{verdict if found.goal_us else ''}")
     p99 = {figure.name: _latency(figure, "p99_us") for figure in row.proxies}
     if p99.get("tage") and p99.get("envoy"):
         measured = p99["tage"] / p99["envoy"]

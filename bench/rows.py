@@ -10,6 +10,7 @@ from bench.load import Load
 from bench.load.http1 import Http1Load
 from bench.proxies import (
     ENVOY,
+    ENVOY_FILTER,
     ENVOY_ROUTES,
     ENVOY_TCP,
     HAPROXY,
@@ -19,6 +20,7 @@ from bench.proxies import (
     NGINX_TCP,
     RELAY,
     TAGE,
+    TAGE_FILTER,
     TAGE_ROUTES,
     TAGE_TCP,
     Proxy,
@@ -34,6 +36,16 @@ class Goal:
 
 
 @dataclass(frozen=True)
+class Difference:
+    """What `proxy` needs for a request beyond what `base` does, in CPU time; at most `goal_us` where there is one."""
+
+    proxy: str
+    base: str
+    what: str
+    goal_us: float = 0.0
+
+
+@dataclass(frozen=True)
 class Row:
     name: str
     title: str
@@ -42,6 +54,7 @@ class Row:
     table: str
     """The committed table, under `results/`."""
     goals: tuple[Goal, ...] = ()
+    differences: tuple[Difference, ...] = ()
     beside: tuple[str, ...] = ("envoy", "haproxy")
     """The proxies whose CPU time the others' is shown as a share of."""
     tls: Tls = Tls.NONE
@@ -81,6 +94,18 @@ ROWS: dict[str, Row | IdleRow] = {
             proxies=(TAGE_ROUTES, ENVOY_ROUTES, HAPROXY_ROUTES),
             table="http1-routes.md",
             goals=(Goal("envoy", 0.40), Goal("haproxy", 1.0)),
+        ),
+        Row(
+            name="http1-32-filter",
+            title="http1-32 with a filter that reads one header and adds one, in Python and in Lua, and without",
+            load=Http1Load(connections=32, user="jason"),
+            proxies=(TAGE, TAGE_FILTER, ENVOY, ENVOY_FILTER),
+            table="http1-filter.md",
+            differences=(
+                Difference("tage-filter", "tage", "the filter in Python", 1.5),
+                Difference("envoy-lua", "envoy", "the filter in Lua"),
+            ),
+            beside=("envoy",),
         ),
         Row(
             name="http1-tls-32",

@@ -25,6 +25,8 @@ class Target:
     port: int
     proxied: bool = True
     certificates: Certificates | None = None
+    marked: bool = False
+    """A filter adds x-marked to each request, with what the request's x-user has."""
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,6 @@ SCRIPT = Path(__file__).with_name("wrk.lua")
 HOST = "shop.bench.test"
 PATH = "/api/items/42?lang=en"
 CLUSTER = "items"
-REQUEST = f"GET {PATH} HTTP/1.1\r\nHost: {HOST}\r\n\r\n"
 UNKNOWN = "unknown.bench.test"
 REQUEST_TIMEOUT = 5
 
@@ -61,6 +60,14 @@ class Http1Load:
     """The backend demands a client certificate too, which must be the proxy's."""
     checks: tuple[tuple[str, str, dict[str, str], str], ...] = ()
     """(host, path, headers, the cluster that must answer), beside `ROUTES`."""
+    user: str = ""
+    """What every measured request has as x-user."""
+
+    @property
+    def request(self) -> str:
+        """The measured one."""
+        user = f"x-user: {self.user}\r\n" if self.user else ""
+        return f"GET {PATH} HTTP/1.1\r\nHost: {HOST}\r\n{user}\r\n"
 
     def lacks(self) -> str:
         return "" if find_program("wrk") else "wrk (on Debian and Ubuntu: apt-get install wrk)"
@@ -74,7 +81,7 @@ class Http1Load:
             with _client(target, HOST) as client:
                 self._expect(client, HOST, PATH, 200, body_of(CLUSTER))
                 if target.proxied:
-                    self._arrived(client)
+                    self._arrived(client, target.marked)
             if target.proxied and not self.opaque:
                 self._routed(target)
         except (OSError, http.client.HTTPException) as error:
@@ -127,15 +134,17 @@ class Http1Load:
                 "the proxies would not do the same work"
             )
 
-    def _arrived(self, client: http.client.HTTPConnection) -> None:
+    def _arrived(self, client: http.client.HTTPConnection, marked: bool) -> None:
         """What a proxy adds to a request must reach the backend, and be new for each request."""
         seen = []
         for _ in range(2):
-            status, text = self._get(client, HOST, "/api/items/echo")
+            status, text = self._get(client, HOST, "/api/items/echo", {"x-user": self.user} if self.user else None)
             fields = dict(line.split("=", 1) for line in text.decode("latin-1").splitlines() if "=" in line)
             if status != 200 or fields.get("host") != HOST:
                 raise BenchError(f"{HOST}/api/items/echo: got {status} {text[:120]!r}")
             self._added(fields)
+            if fields.get("x-marked", "") != (self.user if marked else ""):
+                raise BenchError(f"x-marked arrives as {fields.get('x-marked')!r}; the filter would not do its work")
             if fields.get("connection", "").lower() == "close":
                 raise BenchError("the upstream connection is not kept alive")
             if self.mutual and (fields.get("tls"), fields.get("client")) != (f"{VERSION} {CIPHER}", "SUCCESS"):
@@ -156,6 +165,7 @@ class Http1Load:
         wrk = find_program("wrk") or "wrk"
         scheme = "http" if target.certificates is None else "https"
         argv = [wrk, "-t1", f"-c{self.connections}", f"-d{seconds}s", "--timeout", f"{REQUEST_TIMEOUT}s"]
+        argv += ["-H", f"x-user: {self.user}"] if self.user else []
         argv += ["-H", f"Host: {HOST}", "-s", str(SCRIPT), f"{scheme}://{HOST}:{target.port}{PATH}"]
         environment = tls.environment(target.certificates)
         if target.certificates is not None:
@@ -177,7 +187,7 @@ class Http1Load:
     def paced(self, target: Target, rate: float, seconds: float) -> Paced:
         plan = openloop.Plan(
             target.port,
-            REQUEST,
+            self.request,
             body_of(CLUSTER).decode(),
             rate,
             seconds,
@@ -189,7 +199,7 @@ class Http1Load:
     def handshakes(self, target: Target, seconds: float) -> Handshaken:
         assert target.certificates is not None
         directory = str(target.certificates.directory)
-        plan = handshakes.Plan(target.port, REQUEST, body_of(CLUSTER).decode(), seconds, directory)
+        plan = handshakes.Plan(target.port, self.request, body_of(CLUSTER).decode(), seconds, directory)
         return Handshaken(**_generate("handshakes", plan, target, seconds))
 
     def _answer_length(self, target: Target) -> int:

@@ -54,3 +54,12 @@ def test_handshakes_are_shown_where_there_were_some(row, tmp_path, monkeypatch):
     row.proxies[1].handshake_cpu_us = [400.0, 500.0, 900.0]
     assert "full TLS handshake and one request: envoy 500\n" in report.write_page(row, HOST, SETTINGS).read_text()
     assert report.as_rows(row)[1]["cpu_us_per_handshake"] == 500
+
+
+def test_what_a_filter_costs_is_the_difference(tmp_path, monkeypatch):
+    monkeypatch.setattr(tables, "RESULTS", tmp_path)
+    proxies = [figures("tage", 20), figures("tage-filter", 21.6), figures("envoy", 50), figures("envoy-lua", 58)]
+    row = RowFigures(ROWS["http1-32-filter"], proxies, figures("direct", 0), 500.0, [])
+    page = report.write_page(row, HOST, SETTINGS).read_text()
+    assert "the filter in Python: 1.6 us CPU a request; goal: at most 1.5: missed" in page
+    assert "the filter in Lua: 8.0 us CPU a request\n" in page

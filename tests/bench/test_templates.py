@@ -13,6 +13,7 @@ VALUES = {
     "XDS_PORT": 10005, "CONNECTIONS": 100,
     "UPSTREAM_CONNECTIONS": 64, "DIR": "/d", "USER": "", "NAME": "n", "BODY_BYTES": 100,
     "ITEMS_BODY": "i", "WEB_BODY": "w", "REVIEWS_BODY": "r",
+    "PYTHON_FILTER": "", "LUA_FILTER": "",
     **route_table.values(),
 }  # fmt: skip
 
