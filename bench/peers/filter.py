@@ -7,4 +7,4 @@ import tage
 
 class Mark(tage.Filter):
     def on_request(self, request: tage.Request) -> None:
-        request.headers.add("x-marked", request.headers.get("x-user", ""))
+        request.headers.add("x-marked", request.headers.get("x-user") or "")
