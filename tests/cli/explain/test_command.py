@@ -67,6 +67,7 @@ def test_text(bootstrap: str, capsys: pytest.CaptureFixture[str]) -> None:
         "                    + x-forwarded-proto: http",
         "cluster             a",
         "  balancing         round robin",
+        "  panic             where less than 50 % are healthy, all are used, healthy or not",
         "  circuit breakers  connections 1024, pending 1024, requests 1024, retries 3",
         "  connections       opened within 1 s; closed when idle for 1 h",
         "  endpoints         127.0.0.1:19003  healthy",

@@ -12,7 +12,7 @@ import pytest
 from tage.sidecar import plan
 from tage.sidecar.explain import words
 from tage.sidecar.explain.findings import Line
-from tage.sidecar.explain.policies import cluster, filter, listener, route
+from tage.sidecar.explain.policies import balancing, cluster, filter, listener, route
 
 Words = Callable[[Any], list[Line]]
 
@@ -102,6 +102,9 @@ CASES: list[tuple[Any, Words, set[str]]] = [
     (plan.VirtualHost("v", ["*"]), route.virtual_host, route.VIRTUAL_HOST_ELSEWHERE),
     (plan.Routes("r"), route.table, route.TABLE_ELSEWHERE),
     (plan.Cluster("c", "c"), cluster.cluster, cluster.CLUSTER_ELSEWHERE),
+    (plan.LoadBalancing(), balancing.load_balancing, set()),
+    (plan.LoadBalancing("maglev"), balancing.load_balancing, set()),
+    (plan.Endpoints("e"), balancing.endpoints, balancing.ENDPOINTS_ELSEWHERE),
     (plan.Endpoint("127.0.0.1", 1), cluster.endpoint, cluster.ENDPOINT_ELSEWHERE),
     (plan.Listener("l", "127.0.0.1", 1), lambda each: listener.listener(each, None), listener.LISTENER_ELSEWHERE),
     (plan.FilterChain(tls=plan.DownstreamTls(["c"])), chain, listener.CHAIN_ELSEWHERE),
@@ -125,6 +128,8 @@ TABLES = [
     (plan.VirtualHost, route.VIRTUAL_HOST, route.VIRTUAL_HOST_ELSEWHERE),
     (plan.Routes, route.TABLE, route.TABLE_ELSEWHERE),
     (plan.Cluster, cluster.CLUSTER, cluster.CLUSTER_ELSEWHERE),
+    (plan.LoadBalancing, balancing.LOAD_BALANCING, set()),
+    (plan.Endpoints, balancing.ENDPOINTS, balancing.ENDPOINTS_ELSEWHERE),
     (plan.Endpoint, cluster.ENDPOINT, cluster.ENDPOINT_ELSEWHERE),
     (plan.Listener, listener.LISTENER, listener.LISTENER_ELSEWHERE),
     (plan.FilterChain, listener.CHAIN, listener.CHAIN_ELSEWHERE),

@@ -6,33 +6,13 @@ from collections.abc import Sequence
 
 from tage.sidecar import plan
 from tage.sidecar.explain.findings import Line
+from tage.sidecar.explain.policies.balancing import load_balancing
 from tage.sidecar.explain.policies.health import health_check, outliers
 from tage.sidecar.explain.policies.tls import parameters
 from tage.sidecar.explain.words import Topic, clauses, count, duration, lines, listed, percent, quoted
 
 UNLIMITED = 2**32 - 1
 """A circuit breaker's threshold that is none."""
-
-
-_LB = {
-    "round_robin": "round robin",
-    "random": "random",
-    "least_request": "least request: of {0.choice_count} drawn at random, the one with fewest requests under way",
-    "ring_hash": "ring hash",
-    "maglev": "maglev, a table of {0.table_size}",
-}
-
-
-def _balancing(cluster: plan.Cluster) -> str:
-    lb = cluster.lb
-    return clauses(
-        _LB[lb.policy].format(lb),
-        f"at most {lb.balance_factor} % of the average load" if lb.balance_factor else "",
-        f"slow start of {lb.slow_start.window} ms" if lb.slow_start is not None else "",
-        "localities by their weights" if lb.locality_weighted else "",
-        f"all hosts where less than {lb.panic_threshold} % are healthy" if lb.panic_threshold else "",
-        f"subsets by {listed(', '.join(each.keys) for each in lb.subsets.selectors)}" if lb.subsets is not None else "",
-    )
 
 
 def _threshold(name: str, value: int) -> str:
@@ -99,7 +79,6 @@ def _upstream_tls(cluster: plan.Cluster) -> str:
 
 
 CLUSTER: Sequence[Topic] = (
-    Topic("balancing", ("lb",), _balancing),
     Topic(
         "circuit breakers",
         ("max_connections", "max_pending", "max_requests", "max_retries", "retry_budget"),
@@ -123,11 +102,11 @@ CLUSTER: Sequence[Topic] = (
     Topic("DNS", ("logical",), lambda c: "one host, whose address may move" if c.logical else ""),
     Topic("statistics", ("alt_stat_name",), lambda c: c.alt_stat_name and f"as {c.alt_stat_name}"),
 )
-CLUSTER_ELSEWHERE = {"name", "endpoints", "labels"}
+CLUSTER_ELSEWHERE = {"name", "endpoints", "labels", "lb"}
 
 
 def cluster(section: plan.Cluster) -> list[Line]:
-    return lines(section, CLUSTER, CLUSTER_ELSEWHERE)
+    return load_balancing(section.lb) + lines(section, CLUSTER, CLUSTER_ELSEWHERE)
 
 
 def _checking(endpoint: plan.Endpoint) -> str:
@@ -138,8 +117,13 @@ def _checking(endpoint: plan.Endpoint) -> str:
     return " ".join(part for part in (at, name) if part)
 
 
-ENDPOINT: Sequence[Topic] = (Topic("health checks", ("checked", "check_port", "check_hostname"), _checking),)
-ENDPOINT_ELSEWHERE = {"address", "port", "weight", "healthy", "hostname"}
+ENDPOINT: Sequence[Topic] = (
+    Topic("priority", ("priority",), lambda e: str(e.priority) if e.priority else ""),
+    Topic("degraded", ("degraded",), lambda e: "gets requests when there are too few others" if e.degraded else ""),
+    Topic("metadata", ("metadata",), lambda e: ", ".join(f"{name}={value}" for name, value in e.metadata.items())),
+    Topic("health checks", ("checked", "check_port", "check_hostname"), _checking),
+)
+ENDPOINT_ELSEWHERE = {"address", "port", "weight", "healthy", "hostname", "locality"}
 
 
 def endpoint(section: plan.Endpoint) -> list[Line]:
