@@ -13,10 +13,11 @@ from tage.dataplane.upstream.host import Health, Host, health_of
 
 
 class Membership:
-    """`hosts` in the order of the assignment; of two endpoints with the same address and port the first counts.
+    """`logical`: what `Cluster.logical` will be, None: what it is. `hosts` are in the order of the assignment; of two
+    endpoints with the same address and port the first counts.
     `changed` are (host, endpoint), `gone` those to `retire`."""
 
-    def __init__(self, cluster: Any, assignment: Any, settings: Any) -> None:
+    def __init__(self, cluster: Any, assignment: Any, settings: Any, logical: bool | None = None) -> None:
         self.assignment = assignment
         self.settings = settings
         self.hosts: list[Host] = []
@@ -27,6 +28,7 @@ class Membership:
         self.health_version = 0
         """What `Cluster.health_version` was when the hosts' health was looked at."""
         self._cluster = cluster
+        self._logical = cluster.logical if logical is None else logical
 
     def prepare(self) -> Steps:
         """In steps of some hundred hosts."""
@@ -38,7 +40,7 @@ class Membership:
             if at % STEP == STEP - 1:
                 yield
         endpoints = self.assignment.endpoints
-        if cluster.logical and known and endpoints:
+        if self._logical and known and endpoints:
             # Its host stays, and its address moves: that concerns the connections it opens from now on.
             first = endpoints[0]
             if (first.address, first.port) not in known:

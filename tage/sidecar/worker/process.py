@@ -94,7 +94,7 @@ class Worker:
         if draft is None or draft.version != message.version:
             raise AssertionError(f"commit of version {message.version}, which was not prepared")
         sockets, self._draft_sockets, self._draft = self._draft_sockets, {}, None
-        swap = self._tables.commit(draft)
+        swap = await self._tables.commit(draft)
         for name in swap.gone:
             self._stop_accepting(name)
         for state in swap.states:

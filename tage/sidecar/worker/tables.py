@@ -1,7 +1,8 @@
 """Sections of the plan -> what the data plane runs on.
 
 `prepare` builds what is new beside what is live, in slices of at most `SLICE_US`, and gives a `Draft`; nothing that
-carries traffic has changed by then. `commit` swaps: from one request to the next, on every open connection.
+carries traffic has changed by then. `commit` swaps, in slices too: from one request to the next, on every open
+connection, a cluster or a listener is another.
 
 A cluster that stays keeps its hosts, and a host that stays keeps its connections, whatever else of it has changed.
 """
@@ -26,24 +27,23 @@ from tage.dataplane.streams.http1_upstream import Http1UpstreamConnection
 from tage.dataplane.telemetry import layout
 from tage.dataplane.telemetry.access_log.log import AccessLog
 from tage.dataplane.telemetry.store import StatStore
-from tage.dataplane.upstream.cluster import Cluster
 from tage.dataplane.upstream.connect import Connector
 from tage.dataplane.upstream.shared import SharedFile
 from tage.sidecar import plan
 from tage.sidecar.worker import tls
+from tage.sidecar.worker.clusters import Clusters, ClustersDraft
 from tage.sidecar.worker.filters import Environment, Filters, in_python
 from tage.sidecar.worker.health import Health
 from tage.sidecar.worker.listeners import Listener, keyed
 from tage.sidecar.worker.logs import LogFiles, LogRefused
 from tage.sidecar.worker.native_filters import NativeFilters, bucket_names, limits_of
-from tage.sidecar.worker.own import OwnAddresses
 from tage.sidecar.worker.shared import Shared
 
 if TYPE_CHECKING:
     from tage.sidecar.worker.python_filters import PythonFilters
 
 SLICE_US = 1_000
-"""How long preparing a plan may keep traffic waiting at a time."""
+"""How long a plan may keep traffic waiting at a time."""
 
 S = TypeVar("S", bound=plan.Section)
 
@@ -70,6 +70,7 @@ class Draft:
         """By listener and chain, of listeners that changed, or whose filters in Python did."""
         self.server_tls: dict[str, dict[str, ServerTls]] = {}
         """By listener and chain."""
+        self.clusters = ClustersDraft()
         self.client_tls: dict[str, ClientTls | None] = {}
         """By cluster, where it changed."""
 
@@ -109,6 +110,7 @@ class Tables:
         self._connector = Connector(loop, reactor, self._connection)
         first = shared is None or not shared.column
         self._health = Health(self._shared.hosts, stats, context.wheel, context.random, self._connector, first)
+        self._clusters = Clusters(context, stats, self._connector, self._shared, self._health)
 
     def _in_python(self) -> PythonFilters:
         if self._python is None:
@@ -162,19 +164,8 @@ class Tables:
         await self._prepare_filters(draft, pause)
         await self._prepare_logs(draft, pause)
         await self._prepare_tls(draft, pause)
-        await self._shared.clusters.prepare(
-            [cluster.name for cluster in _of_kind(draft.sections, "cluster", plan.Cluster)]
-        )
-        await self._prepare_health(draft, pause)
+        draft.clusters = await self._clusters.prepare(draft.sections, draft.changed, draft.client_tls, pause.between)
         return draft
-
-    async def _prepare_health(self, draft: Draft, pause: _Slices) -> None:
-        for cluster in _of_kind(draft.sections, "cluster", plan.Cluster):
-            key = ("endpoints", cluster.endpoints)
-            if ("cluster", cluster.name) in draft.changed or key in draft.changed:
-                endpoints = draft.sections[key]
-                assert isinstance(endpoints, plan.Endpoints)
-                await self._health.prepare(cluster, endpoints, pause.between)
 
     async def _prepare_buckets(self, draft: Draft, pause: _Slices) -> None:
         """Of rate limits, for filters are made with them."""
@@ -260,7 +251,7 @@ class Tables:
         self.logs.abort()
         if self._python is not None:
             self._python.abort()
-        self._shared.clusters.keep(self._context.clusters)
+        self._clusters.abort()
         self._health.settle()
         self._keep_buckets(self._buckets)
 
@@ -290,41 +281,11 @@ class Tables:
 
     # -- swapping ------------------------------------------------------------------------------------------------------
 
-    def commit(self, draft: Draft) -> Swap:
-        """Makes the draft the plan in force."""
-        clusters = dict(self._context.clusters)
-        own = OwnAddresses(_of_kind(draft.sections, "listener", plan.Listener))
-        moved = any(kind == "listener" for kind, _ in draft.changed)
-        for cluster in _of_kind(draft.sections, "cluster", plan.Cluster):
-            key, endpoints_key = ("cluster", cluster.name), ("endpoints", cluster.endpoints)
-            live = clusters.get(cluster.name)
-            if live is None:
-                stats = self._stats.group(layout.CLUSTER, cluster.name)
-                counts = self._shared.clusters.get(cluster.name)
-                live = Cluster(cluster.name, stats, self._context.wheel, self._connector, counts)
-                clusters[cluster.name] = live
-                _configure(live, cluster)
-            elif key in draft.changed:
-                _configure(live, cluster)
-            if cluster.name in draft.client_tls:
-                live.tls = draft.client_tls[cluster.name]
-            if key in draft.changed or endpoints_key in draft.changed:
-                endpoints = draft.sections[endpoints_key]
-                assert isinstance(endpoints, plan.Endpoints)
-                live.assign(endpoints)
-            if moved or key in draft.changed or endpoints_key in draft.changed:
-                for host in live.hosts:
-                    host.own = own.has(host.address, host.port)
-            if key in draft.changed or endpoints_key in draft.changed:
-                self._health.commit(live, cluster)
-        for name in [name for name in clusters if ("cluster", name) not in draft.sections]:
-            self._health.forget(name)
-            clusters.pop(name).close()
-        self._health.settle()
-        self._shared.disown()
-        self._shared.clusters.keep(clusters)
-        self._keep_buckets(draft.buckets)
-        self._buckets = draft.buckets
+    async def commit(self, draft: Draft) -> Swap:
+        """Makes the draft the plan in force, in slices: first the clusters, then each listener with its routes, then
+        what is gone goes. A request meets a cluster, and a listener, as it was or as it is."""
+        pause = _Slices()
+        await self._clusters.commit(draft.clusters, draft.client_tls, pause.between)
         added, states = [], []
         used_logs: set[str] = set()
         for listener in _of_kind(draft.sections, "listener", plan.Listener):
@@ -334,6 +295,7 @@ class Tables:
                 there = self.listeners[listener.name] = Listener(listener.name, stats, self._stats)
                 added.append(there)
             states += self._configure_listener(there, listener, draft, used_logs)
+            await pause.between()
         gone = [name for name in self.listeners if ("listener", name) not in draft.sections]
         for name in gone:
             states += self.listeners.pop(name).states.values()
@@ -344,7 +306,9 @@ class Tables:
             overload = draft.sections.get(("overload", ""), plan.Overload())
             assert isinstance(overload, plan.Overload)
             self._context.overload.configure(overload.target, overload.interval)
-        self._context.clusters = clusters
+        await self._clusters.settle(draft.clusters, pause.between)
+        self._keep_buckets(draft.buckets)
+        self._buckets = draft.buckets
         self._routes = draft.routes
         self._server_tls = draft.server_tls
         self._sections = draft.sections
@@ -381,29 +345,6 @@ def _check_secrets(who: str, settings: plan.DownstreamTls | plan.UpstreamTls | N
 
 def _of_kind(sections: dict[plan.SectionKey, plan.Section], kind: str, _: type[S]) -> Iterable[S]:
     return [section for (k, _), section in sections.items() if k == kind]  # type: ignore[misc]
-
-
-def _configure(live: Cluster, cluster: plan.Cluster) -> None:
-    live.assign(live.assignment, cluster.lb)
-    live.connect_timeout = cluster.connect_timeout
-    live.idle_timeout = cluster.idle_timeout
-    live.max_connection_duration = cluster.max_connection_duration
-    live.max_connections = cluster.max_connections
-    live.max_pending = cluster.max_pending
-    live.max_requests = cluster.max_requests
-    live.max_retries = cluster.max_retries
-    budget = cluster.retry_budget
-    live.set_retry_budget(*(budget.percent, budget.min_concurrency) if budget is not None else (-1.0, 0))
-    live.set_preconnect(cluster.per_upstream_preconnect, cluster.predictive_preconnect)
-    keepalive = cluster.tcp_keepalive
-    if keepalive is None:
-        live.tcp_keepalive = None
-    else:
-        live.tcp_keepalive = (keepalive.probes, keepalive.time, keepalive.interval)  # type: ignore[assignment]
-    live.max_requests_per_connection = cluster.max_requests_per_connection
-    live.enable_trailers = cluster.enable_trailers
-    live.proxy_protocol = cluster.proxy_protocol
-    live.logical = cluster.logical
 
 
 def _access_logs(chain: plan.FilterChain) -> list[plan.AccessLog]:

@@ -47,7 +47,7 @@ class Worker:
         return await self.tables.prepare(plan.Prepare(self.version, full, upserts))
 
     async def apply(self, *sections: plan.Section, full: bool = False) -> None:
-        self.tables.commit(await self.prepare(*sections, full=full))
+        await self.tables.commit(await self.prepare(*sections, full=full))
 
     @property
     def cluster(self) -> Any:

@@ -40,7 +40,7 @@ class Worker:
         return await self.tables.prepare(plan.Prepare(self.tables.version + 1, True, upserts))
 
     async def apply(self, *listeners: plan.Listener) -> None:
-        self.tables.commit(await self.prepare(*listeners))
+        await self.tables.commit(await self.prepare(*listeners))
 
     def logs(self, name: str = "l") -> Any:
         return self._state(name).access_logs

@@ -33,7 +33,7 @@ class Worker:
         return await self.tables.prepare(plan.Prepare(self.tables.version + 1, True, upserts))
 
     async def apply(self, *sections):
-        self.tables.commit(await self.prepare(*sections))
+        await self.tables.commit(await self.prepare(*sections))
 
     @property
     def state(self):

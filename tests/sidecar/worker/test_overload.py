@@ -23,7 +23,7 @@ class Worker:
             ("overload" if isinstance(each, plan.Overload) else "routes", each.name, plan.encode(each))
             for each in sections
         ]
-        self.tables.commit(await self.tables.prepare(plan.Prepare(self.tables.version + 1, True, upserts)))
+        await self.tables.commit(await self.tables.prepare(plan.Prepare(self.tables.version + 1, True, upserts)))
 
     def sheds_at(self, wait_ms):
         """Whether waits like this, for two seconds, are an overload."""

@@ -210,6 +210,6 @@ def test_loading_runs_beside_the_loop(worker):
         counting.cancel()
         return draft
 
-    worker.tables.commit(asyncio.run(prepare()))
+    worker.commit(asyncio.run(prepare()))
     assert turns > 5
     assert len(objects(worker)) == 1

@@ -68,7 +68,10 @@ class Worker:
         return asyncio.run(self.tables.prepare(plan.Prepare(self.version, full, upserts, list(removed))))
 
     def apply(self, *sections: plan.Section, **fields: Any) -> Any:
-        return self.tables.commit(self.prepare(*sections, **fields))
+        return self.commit(self.prepare(*sections, **fields))
+
+    def commit(self, draft: Any) -> Any:
+        return asyncio.run(self.tables.commit(draft))
 
     def state(self, name: str = "l") -> Any:
         """Of the listener's one chain."""
@@ -97,7 +100,7 @@ def worker(tmp_path):
 def test_a_first_plan(worker):
     draft = worker.prepare(*WHOLE, full=True)
     assert (worker.tables.version, worker.tables.listeners, worker.context.clusters) == (0, {}, {})
-    added, gone, states = worker.tables.commit(draft)
+    added, gone, states = worker.commit(draft)
     assert [listener.name for listener in added] == ["l"]
     assert (gone, states) == ([], [])
     assert worker.tables.version == 1
@@ -354,7 +357,7 @@ def test_logs_of_a_tcp_proxy(tmp_path):
         loop = asyncio.get_running_loop()
         made = Tables(Context(TimerWheel(loop.call_later)), StatStore(tmp_path / "stats"), loop, None)
         section = tcp(access_logs=[plan.AccessLog(str(tmp_path / "log"), "line\n")])
-        made.commit(await made.prepare(plan.Prepare(1, True, [("listener", "l", plan.encode(section))])))
+        await made.commit(await made.prepare(plan.Prepare(1, True, [("listener", "l", plan.encode(section))])))
         [state] = made.listeners["l"].states.values()
         state.write_logs(Record())
         made.logs.close()
@@ -493,3 +496,56 @@ def test_preparing_lets_the_loop_go_on(worker, monkeypatch):
         return turns
 
     assert asyncio.run(run()) >= 20
+
+
+# -- slices ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_request_between_any_two_slices_is_led_to_a_cluster_that_is_there(worker, monkeypatch):
+    """Routes and clusters all change; every slice is cut as short as can be."""
+    old = [(endpoints(f"c{i}"), cluster(f"c{i}")) for i in range(20)]
+    new = [(endpoints(f"d{i}", "10.0.0.2"), cluster(f"d{i}")) for i in range(20)]
+    worker.apply(*(section for each in old for section in each), routes("r", "c7"), listener(), full=True)
+    monkeypatch.setattr(tables, "SLICE_US", -1)
+    turns = 0
+
+    async def watch() -> None:
+        nonlocal turns
+        while True:
+            led = worker.leads_to()
+            assert worker.hosts(led) == (["10.0.0.1"] if led == "c7" else ["10.0.0.2"])
+            turns += 1
+            await asyncio.sleep(0)
+
+    async def change() -> None:
+        watching = asyncio.create_task(watch())
+        upserts = [
+            (KINDS[type(section)], section.name, plan.encode(section))
+            for section in (*(section for each in new for section in each), routes("r", "d3"), listener())
+        ]
+        draft = await worker.tables.prepare(plan.Prepare(2, True, upserts))
+        prepared = turns
+        await worker.tables.commit(draft)
+        assert turns > prepared > 20
+        assert not watching.done(), watching.exception()
+        watching.cancel()
+
+    asyncio.run(change())
+    assert sorted(worker.context.clusters) == sorted(f"d{i}" for i in range(20))
+
+
+def test_a_draft_that_is_given_up_leaves_no_clusters(worker):
+    worker.apply(*WHOLE, full=True)
+    worker.prepare(endpoints("d"), cluster("d"))
+    assert worker.store.group(layout.CLUSTER, "d").value("membership_total") == 1
+    worker.tables.abort()
+    assert worker.store.group(layout.CLUSTER, "d").value("membership_total") == 0
+    assert list(worker.context.clusters) == ["c"]
+
+
+def test_hosts_that_stay_are_the_same_when_everything_else_changes(worker):
+    worker.apply(endpoints("c", "10.0.0.1", "10.0.0.2"), cluster(), routes(), listener(), full=True)
+    kept = worker.context.clusters["c"].hosts[1]
+    worker.apply(endpoints("c", "10.0.0.3", "10.0.0.2"), cluster(lb=plan.LoadBalancing("maglev", table_size=101)))
+    assert worker.context.clusters["c"].hosts[1] is kept
+    assert not kept.retired
