@@ -7,6 +7,7 @@ import http.client
 import json
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +24,11 @@ VERSIONS = ("v1", "v2")
 
 class Mesh:
     """`address` is the client's sidecar, where requests go to by service name. Everything listens on a block of
-    loopback addresses on which nobody else does."""
+    loopback addresses on which nobody else does. `localities` says where `client` and the versions are."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, localities: Mapping[str, str] | None = None) -> None:
         self.directory = directory
+        self._localities = localities or {}
         block = addresses.allocate(str(directory), 1 + len(VERSIONS))
         self.address, self._hosts = block.instances[0], dict(zip(VERSIONS, block.instances[1:], strict=True))
         self._xds, self._http = free_port(), free_port()
@@ -54,7 +56,7 @@ class Mesh:
         return self._hosts
 
     def _sidecar(self, name: str, address: str, *options: str) -> Sidecar:
-        control = ("--control", f"{LOOPBACK}:{self._xds}")
+        control = ("--control", f"{LOOPBACK}:{self._xds}", "--locality", self._localities.get(name, ""))
         return Sidecar(
             self.directory, *control, "--address", address, *options, admin=(address, addresses.ADMIN_PORT), name=name
         )
@@ -83,6 +85,7 @@ class Mesh:
                 "app_address": self._hosts[version],
                 "app_port": self.apps[version].port,
                 "labels": {"app": SERVICE, "version": version},
+                "locality": self._localities.get(version, ""),
             }
             for version in versions
         ]

@@ -91,6 +91,32 @@ def test_the_faults(bookshop: Bookshop) -> None:
     until(lambda: all(bookshop.ask(RATINGS)[0] == 200 for _ in range(50)), "the faults do not go away")
 
 
+def test_sticky_instances(bookshop: Bookshop) -> None:
+    readers = [f"reader-{number}" for number in range(20)]
+
+    def seen(reader: str) -> set[str]:
+        return {version(bookshop, end_user=reader) for _ in range(4)}
+
+    apply(bookshop, "sticky.yaml", lambda: {version(bookshop, end_user=reader) for reader in readers} == {"v1", "v2"})
+    until(lambda: all(len(seen(reader)) == 1 for reader in readers), "a reader does not stay with one instance")
+    first = {reader: seen(reader) for reader in readers}
+    assert {reader: seen(reader) for reader in readers} == first
+
+
+def test_the_ejected_outlier(bookshop: Bookshop) -> None:
+    apply(bookshop, "outlier.yaml", lambda: {version(bookshop) for _ in range(8)} == {"v1", "v2"})
+    broken = bookshop.directory / "broken.yaml"
+    broken.write_text((BOOKSHOP / "fault.yaml").read_text().replace("{value: 10}", "{value: 100}"))
+    bookshop.tage("apply", "-f", str(broken))
+    until(lambda: bookshop.ask(RATINGS)[0] == 503, "ratings does not fail")
+    answers = [bookshop.ask(REVIEWS)[0] for _ in range(40)]
+    assert 3 <= answers.count(503) <= 6, "three in a row, and what was on its way"
+    assert answers[-20:] == [200] * 20
+    assert {version(bookshop) for _ in range(12)} == {"v1"}
+    bookshop.tage("delete", "vs", "ratings")
+    until(lambda: {version(bookshop) for _ in range(8)} == {"v1", "v2"}, "version 2 does not come back")
+
+
 def test_rules_by_who_calls(bookshop: Bookshop) -> None:
     rules = bookshop.directory / "rules.yaml"
     rules.write_text("""

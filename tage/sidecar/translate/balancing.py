@@ -28,7 +28,11 @@ _EXTENSIONS = "envoy.extensions.load_balancing_policies"
 _LARGEST_RING = 8 * 1024 * 1024
 _LARGEST_TABLE = 5_000_011
 
-_RUNTIME_DOUBLE = Shape("envoy.config.core.v3.RuntimeDouble", {"default_value": leaf, "runtime_key": Only("")})
+_RUNTIME_DOUBLE = Shape(
+    "envoy.config.core.v3.RuntimeDouble",
+    {"default_value": leaf},
+    harmless={"runtime_key": "names a runtime key that overrides the value; there is no runtime to set it in"},
+)
 
 
 def _slow_start(message: str) -> Shape:
