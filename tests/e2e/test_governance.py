@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.backend import mirror
+from tests.e2e.backend import Answer, Request, mirror
 from tests.e2e.load import Load
 from tests.e2e.mesh import SERVICE, VERSIONS, Mesh
 from tests.e2e.ports import until
@@ -168,6 +169,46 @@ def test_endpoints_come_and_go(mesh: Mesh) -> None:
             until(lambda: set(_sample(load, 60)) == set(VERSIONS), "both are asked again")
 
 
+def test_one_endpoint_fails_half_its_calls(mesh: Mesh) -> None:
+    """Policy: two retries on 5xx, other hosts first; three failures in a row eject an endpoint for a while. The client
+    sees none of it; the endpoint gets little traffic while it fails, and its share again when it is well."""
+    eject = {"consecutive5xxErrors": 3, "interval": "0.2s", "baseEjectionTime": "2s", "maxEjectionPercent": 50}
+    mesh.apply(destination_rule(outlierDetection=eject), everyone(retries={"attempts": 2, "retryOn": "5xx"}))
+    until(lambda: _seen(mesh, 20) == set(VERSIONS), "both versions answer")
+    ill = _Ill()
+    mesh.apps[VERSIONS[1]].handler = ill
+    with no_failures(_load(mesh)) as load:
+        until(lambda: _ejected(mesh) == 1, "the endpoint that fails is ejected")
+        answers = _sample(load, SAMPLE)
+        assert answers[VERSIONS[1]] < 0.4 * answers.total(), answers
+        ill.well = True
+        until(lambda: _ejected(mesh) == 0, "it is taken back")
+        until(lambda: _sample(load, 100)[VERSIONS[1]] > 20, "it gets its share again")
+    assert ill.failed > 0
+
+
+class _Ill:
+    """Answers every other request with 503, three in a row now and then, until it is `well`."""
+
+    def __init__(self) -> None:
+        self.well = False
+        self.failed = 0
+        self._lock = threading.Lock()
+        self._pattern = itertools.cycle((True, True, True, False, False, False))
+
+    def __call__(self, request: Request) -> Answer:
+        with self._lock:
+            fails = next(self._pattern) and not self.well
+            self.failed += fails
+        return Answer(503, b"ill") if fails else mirror(request)
+
+
+def _ejected(mesh: Mesh) -> int:
+    """Of the service's hosts, by the caller's sidecar."""
+    name = f"cluster.outbound|80||{SERVICE}.default.svc.cluster.local.outlier_detection.ejections_active"
+    return mesh.client.stats().get(name, 0)
+
+
 def test_all_endpoints_are_gone_and_back(mesh: Mesh) -> None:
     """While there is none the sidecar says so at once; from the first good answer on no request fails."""
     mesh.apply(everyone())
@@ -183,3 +224,20 @@ def test_all_endpoints_are_gone_and_back(mesh: Mesh) -> None:
         until(lambda: _seen(mesh, 20) == set(VERSIONS), "both versions answer again")
         with no_failures(_load(mesh)) as load:
             assert set(_sample(load, 200)) == set(VERSIONS)
+
+
+def test_all_endpoints_fail_and_recover(mesh: Mesh) -> None:
+    """All are ejected, and what comes then is answered at once (Istio's minHealthPercent is 0: no panic). When they
+    are well they are taken back, and from the first good answer on no request fails."""
+    eject = {"consecutive5xxErrors": 2, "interval": "0.2s", "baseEjectionTime": "1s", "maxEjectionPercent": 100}
+    mesh.apply(destination_rule(outlierDetection=eject), everyone())
+    until(lambda: _seen(mesh, 20) == set(VERSIONS), "both versions answer")
+    for app in mesh.apps.values():
+        app.handler = lambda request: Answer(503, b"down")
+    until(lambda: (mesh.get().status, _ejected(mesh)) == (503, len(VERSIONS)), "all are ejected")
+    for app in mesh.apps.values():
+        app.handler = mirror
+    until(lambda: mesh.get().status == 200, "requests are answered again")
+    with no_failures(_load(mesh)) as load:
+        until(lambda: _ejected(mesh) == 0, "all are taken back")
+        assert set(_sample(load, 200)) == set(VERSIONS)

@@ -33,7 +33,7 @@ class RingHash(Spec, frozen=True):
 
 class MagLev(Spec, frozen=True):
     table_size: int = 0
-    """A prime number."""
+    """A prime number; 0: Envoy's default, 65537."""
 
 
 class ConsistentHashLB(Spec, frozen=True):

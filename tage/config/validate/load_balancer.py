@@ -77,7 +77,7 @@ def _ring(ring: RingHash) -> Findings:
 
 def _maglev(maglev: MagLev) -> Findings:
     size = maglev.table_size
-    if not 0 < size < MAX_TABLE or not _is_prime(size):
+    if size and (not 0 < size < MAX_TABLE or not _is_prime(size)):
         yield ("tableSize",), f"{size} is not possible; it must be a prime number below {MAX_TABLE}, as 65537"
 
 

@@ -38,7 +38,8 @@ def apply(policy: TrafficPolicy, cluster: cluster_pb2.Cluster) -> None:
 def _consistent_hash(hash: ConsistentHashLB, cluster: cluster_pb2.Cluster) -> None:
     if hash.maglev is not None:
         cluster.lb_policy = Cluster.MAGLEV
-        cluster.maglev_lb_config.table_size.value = hash.maglev.table_size
+        if hash.maglev.table_size:
+            cluster.maglev_lb_config.table_size.value = hash.maglev.table_size
         return
     size = hash.ring_hash.minimum_ring_size if hash.ring_hash is not None else hash.minimum_ring_size
     cluster.lb_policy = Cluster.RING_HASH
