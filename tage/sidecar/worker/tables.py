@@ -147,7 +147,7 @@ class Tables:
             await pause.between()
         if message.full:
             draft.changed.update(key for key in self._sections if key not in draft.sections)
-        self._check_closed(draft)
+        await self._check_closed(draft, pause)
         await self._prepare_buckets(draft, pause)
         for routes in _of_kind(draft.sections, "routes", plan.Routes):
             if ("routes", routes.name) not in draft.changed:
@@ -262,12 +262,12 @@ class Tables:
         return self._stats.group(layout.ROUTE, owner)
 
     @staticmethod
-    def _check_closed(draft: Draft) -> None:
+    async def _check_closed(draft: Draft, pause: _Slices) -> None:
         for cluster in _of_kind(draft.sections, "cluster", plan.Cluster):
             if ("endpoints", cluster.endpoints) not in draft.sections:
                 raise PlanRefused(f"cluster {cluster.name!r}: its endpoints {cluster.endpoints!r} are not in the plan")
-        for cluster in _of_kind(draft.sections, "cluster", plan.Cluster):
             _check_secrets(f"cluster {cluster.name!r}", cluster.tls, draft)
+            await pause.between()
         for listener in _of_kind(draft.sections, "listener", plan.Listener):
             who = f"listener {listener.name!r}"
             if not listener.all_chains():
@@ -311,7 +311,10 @@ class Tables:
         self._buckets = draft.buckets
         self._routes = draft.routes
         self._server_tls = draft.server_tls
-        self._sections = draft.sections
+        former, self._sections = list(self._sections.values()), draft.sections
+        while former:  # one by one: to free thousands of them takes its time too
+            former.pop()
+            await pause.between()
         self.version = draft.version
         return Swap(added, gone, states)
 

@@ -20,7 +20,7 @@ from tage.dataplane.upstream.balancing.shares import Level, Shares
 from tage.dataplane.upstream.balancing.slow_start import SlowStart
 from tage.dataplane.upstream.host import Health
 
-STEP = 256
+STEP = 128
 """Hosts that are looked at between two turns of the loop; a few hundred microseconds."""
 
 _FAILED = Health.EDS_FAILED | Health.CHECK_FAILED | Health.EJECTED | Health.UNCHECKED

@@ -11,9 +11,9 @@ from tage.dataplane.upstream.balancing.hashing import Hashing
 from tage.dataplane.upstream.balancing.maglev import Maglev
 from tage.dataplane.upstream.balancing.ring_hash import PASSES, RingHash, points
 
-_POINTS = 1_000
+_POINTS = 500
 """Of a ring between two turns of the loop; a few hundred microseconds, as the places of a table."""
-_PLACES = 100_000
+_PLACES = 20_000
 
 
 def build(members: Sequence[Any], weights: Sequence[float], settings: Any) -> Generator[None, None, Hashing]:
