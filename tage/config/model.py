@@ -7,6 +7,7 @@ import msgspec
 from tage.config.mesh import Mesh
 from tage.config.networking import DestinationRule, Spec, VirtualService
 from tage.config.python_filter import PythonFilter
+from tage.config.rate_limit import RateLimit
 
 
 class Metadata(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -45,6 +46,7 @@ KINDS: dict[str, Kind] = {
         Kind("VirtualService", "virtualservices", "vs", _ISTIO, VirtualService),
         Kind("DestinationRule", "destinationrules", "dr", _ISTIO, DestinationRule),
         Kind("PythonFilter", "pythonfilters", "pf", ("tage.dev/v1alpha1",), PythonFilter),
+        Kind("RateLimit", "ratelimits", "rl", ("tage.dev/v1alpha1",), RateLimit),
         Kind("Mesh", "meshes", "mesh", ("tage.dev/v1alpha1",), Mesh),
     )
 }

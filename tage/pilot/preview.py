@@ -38,7 +38,7 @@ def snapshot(services: Iterable[Service], resources: Iterable[Resource]) -> Snap
     kinds: dict[str, list[Resource]] = {}
     for resource in resources:
         kinds.setdefault(resource.kind, []).append(resource)
-    of = [kinds.get(kind, ()) for kind in ("VirtualService", "DestinationRule", "PythonFilter")]
+    of = [kinds.get(kind, ()) for kind in ("VirtualService", "DestinationRule", "PythonFilter", "RateLimit")]
     return Snapshot(services, *of)
 
 

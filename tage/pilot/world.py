@@ -154,20 +154,20 @@ View = dict[str, ResourceSet]
 
 class Own:
     """A sidecar's own layers. They depend on nothing but the node and, the listeners, on the HTTP filters that its
-    routes ask something of and the filters in Python that it is to have."""
+    routes ask something of, the filters in Python that it is to have and the rate limits of its service."""
 
     def __init__(self, node: Node) -> None:
         self._node = node
         self.clusters = Layer(Packed.of(message) for message in clusters.inbound(node))
         self._listeners: dict[tuple[str, ...], Layer] = {}
-        self._python: tuple[Resource, ...] = ()
+        self._more: tuple[tuple[Resource, ...], ...] = ()
 
-    def listeners(self, asked: tuple[str, ...], python: tuple[Resource, ...]) -> Layer:
-        if python != self._python:
-            self._python, self._listeners = python, {}
+    def listeners(self, asked: tuple[str, ...], python: tuple[Resource, ...], limits: tuple[Resource, ...]) -> Layer:
+        if (python, limits) != self._more:
+            self._more, self._listeners = (python, limits), {}
         known = self._listeners.get(asked)
         if known is None:
-            known = Layer(Packed.of(message) for message in listeners.listeners(self._node, asked, python))
+            known = Layer(Packed.of(message) for message in listeners.listeners(self._node, asked, python, limits))
             self._listeners[asked] = known
         return known
 
@@ -196,7 +196,11 @@ class World:
             CLUSTER: ResourceSet(shared.layers[CLUSTER], own.clusters),
             ENDPOINT: ResourceSet(shared.layers[ENDPOINT]),
             LISTENER: ResourceSet(
-                own=own.listeners(shared.asked_filters, python_filters.selected(self.snapshot.python_filters, node))
+                own=own.listeners(
+                    shared.asked_filters,
+                    python_filters.selected(self.snapshot.python_filters, node),
+                    self.snapshot.limits_of(node),
+                )
             ),
             ROUTE: ResourceSet(shared.layers[ROUTE]),
         }
@@ -232,7 +236,8 @@ class _Shared:
             outbound += self._make(CLUSTER, service.fqdn, inputs, partial(clusters.outbound, service, rule)).resources
             build = partial(endpoints.assignments, service, rule, caller)
             assignments += self._make(ENDPOINT, service.fqdn, (service, rule, caller), build).resources
-        routing = (tuple(map(_identity, snapshot.services)), snapshot.virtual_services, snapshot.route_rules, caller)
+        rules = (snapshot.virtual_services, snapshot.route_rules, snapshot.rate_limits)
+        routing = (tuple(map(_identity, snapshot.services)), rules, caller)
         config = self._make(ROUTE, "", routing, lambda: [routes.outbound(snapshot, caller)])
         self.asked_filters = config.asked_filters
         self._made_before = {}

@@ -89,4 +89,5 @@ def snapshot(*texts: str, services: tuple[Service, ...] = (REVIEWS, RATINGS)) ->
         services,
         [resource for resource in resources if resource.kind == "VirtualService"],
         [resource for resource in resources if resource.kind == "DestinationRule"],
+        rate_limits=[resource for resource in resources if resource.kind == "RateLimit"],
     )

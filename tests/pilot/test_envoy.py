@@ -39,6 +39,27 @@ pytestmark = [
 ]
 
 MESH = """
+apiVersion: tage.dev/v1alpha1
+kind: RateLimit
+metadata: {name: in}
+spec:
+  {host: reviews, requests: 1000000, per: 1s, descriptors: [{header: x-user, requests: 3, per: 1h}]}
+---
+apiVersion: tage.dev/v1alpha1
+kind: RateLimit
+metadata: {name: out}
+spec:
+  host: reviews
+  direction: outbound
+  headers: {x-limited: {exact: "yes"}}
+  requests: 2
+  per: 1h
+---
+apiVersion: tage.dev/v1alpha1
+kind: RateLimit
+metadata: {name: canary}
+spec: {host: reviews, direction: outbound, routes: [canary], requests: 1000000, burst: 2000000, per: 1m}
+---
 apiVersion: networking.istio.io/v1
 kind: VirtualService
 metadata: {name: reviews}
@@ -253,6 +274,10 @@ def test_envoy_accepts_everything_and_routes_by_it(mesh: tuple[Envoy, Process]):
     assert envoy.via("http://nowhere/")[0] == 404
     assert envoy.via("http://empty:8000/")[0] == 503
     assert get(f"http://127.0.0.1:{envoy.inbound}/") == (200, "v1")
+    assert [envoy.via("http://reviews/", x_limited="yes")[0] for _ in range(3)] == [200, 200, 429]
+    inbound = f"http://127.0.0.1:{envoy.inbound}/"
+    assert [get(inbound, headers={"x-user": "ann"})[0] for _ in range(4)] == [200, 200, 200, 429]
+    assert get(inbound, headers={"x-user": "bob"})[0] == 200
 
 
 def test_changes_reach_envoy_without_a_refusal_or_a_failed_request(mesh: tuple[Envoy, Process]):

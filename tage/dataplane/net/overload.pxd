@@ -10,10 +10,9 @@ cdef class Overload:
     cdef long long _above_since
     cdef long long _judged
     cdef long long _least
-    cdef long long _latest
-    cdef bint _asked
     cdef void _reset(self) noexcept
-    cdef void asked(self) noexcept
+    cdef void silent(self, long long us) noexcept
     cdef void measured(self, long long now, long long waited) noexcept
     cdef void _judge(self, long long now, long long waited) noexcept
-    cdef bint refuses(self, long long now, Random random) noexcept
+    cdef Py_ssize_t _step(self, long long waited) noexcept
+    cdef bint refuses(self, Random random) noexcept

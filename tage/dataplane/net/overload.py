@@ -2,12 +2,12 @@
 
 The reactor sends a *probe* through its own queue now and then: a descriptor becomes readable behind all that is
 readable by then, and the time until its turn comes is what anything else waits (epoll's ready list is first in, first
-out). As in CoDel (RFC 8289) a long wait alone means nothing, for a burst or a pause makes one: overload is a queue that
-*stands*, of which the shortest wait within `interval` tells.
+out), unless the batch that was served when it came took longer. As in CoDel (RFC 8289) a long wait alone means nothing,
+for a burst or a pause makes one: overload is a queue that *stands*, of which the shortest wait within `interval` tells.
 
     no wait below `target` for `interval`             -> a first small share of new requests is refused
     then each tenth of `interval`, by its shortest wait
-        above `target`                                -> the share grows by a step
+        above `target`                                -> the share grows by a step, by up to four if it is far above
         below                                         -> it shrinks by half a step, down to none
 
 What is admitted is served as ever. After a silence of `interval` nothing is known, and nothing is refused.
@@ -44,17 +44,14 @@ class Overload:
         self._above_since = 0
         self._judged = 0
         self._least = _NEVER
-        self._latest = 0
-        self._asked = False
 
-    def asked(self):
-        """A probe is on its way."""
-        self._asked = True
+    def silent(self, us):
+        """Nothing has come for so long: nothing is known."""
+        if us > self._interval:
+            self._reset()
 
     def measured(self, now, waited):
-        """It came, at `now`."""
-        self._asked = False
-        self._latest = now
+        """A probe came, at `now`."""
         if self._target == 0:
             return
         if self.share:
@@ -64,7 +61,7 @@ class Overload:
         elif self._above_since == 0:
             self._above_since = now
         elif now - self._above_since >= self._interval:
-            self.share = STEP
+            self.share = self._step(waited)
             self._judged = now
             self._least = _NEVER
 
@@ -74,24 +71,28 @@ class Overload:
         if now - self._judged < self._interval // 10:
             return
         if self._least > self._target:
-            self.share = min(self.share + STEP, MOST)
+            self.share = min(self.share + self._step(self._least), MOST)
         else:
             self.share -= STEP // 2
             self._above_since = 0
         self._judged = now
         self._least = _NEVER
 
-    def refuses(self, now, random):
+    def _step(self, waited):
+        return STEP * min(waited // self._target, 4)
+
+    def refuses(self, random):
         """Whether a new request is one of the share. Asked only where there is one."""
-        if not self._asked and now - self._latest > self._interval:
-            self._reset()
-            return False
         return random.below(WHOLE) < self.share
 
     def measure(self, now: int, waited: int) -> None:
         """`measured` for Python callers."""
         self.measured(now, waited)
 
-    def decide(self, now: int, random) -> bool:
+    def decide(self, random) -> bool:
         """`refuses` for Python callers."""
-        return self.refuses(now, random)
+        return self.refuses(random)
+
+    def pause(self, us: int) -> None:
+        """`silent` for Python callers."""
+        self.silent(us)

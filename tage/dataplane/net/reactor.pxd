@@ -21,7 +21,9 @@ cdef class Reactor:
     cdef int _probe
     cdef long long _probe_sent
     cdef long long _probe_next
-    cdef _send_probe(self, long long now)
+    cdef long long _batch
+    cdef long long _turned
+    cdef _send_probe(self, long long now, long long batch)
     cdef _probed(self)
     cdef register(self, SocketTransport transport, unsigned int mask)
     cdef change(self, int descriptor, unsigned int mask)

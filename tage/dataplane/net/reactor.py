@@ -58,6 +58,8 @@ class Reactor:
         self._probe = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._probe_sent = 0
         self._probe_next = 0
+        self._batch = 0
+        self._turned = 0
         self._transports = [None] * (self._probe + 1)
         self._epoll.register(self._probe, select.EPOLLIN)
         loop.add_reader(self._descriptor, self.turn)
@@ -74,7 +76,11 @@ class Reactor:
         count: cython.int
         i: cython.int
         rounds: cython.int = 0
-        now: cython.longlong
+        now: cython.longlong = native.now_us()
+        since: cython.longlong = now
+        longest: cython.longlong = 0
+        if self.overload.share and self._probe_sent == 0:
+            self.overload.silent(now - self._turned)
         while rounds < _ROUNDS:
             rounds += 1
             count = self._events.wait(self._descriptor)
@@ -88,22 +94,27 @@ class Reactor:
                     self._probed()
             if count == 0:
                 break
-        if self._probe_sent == 0:
             now = native.now_us()
-            if now >= self._probe_next:
-                self._send_probe(now)
+            if now - since > longest:
+                longest = now - since
+            since = now
+        self._turned = now
+        if self._probe_sent == 0 and now >= self._probe_next:
+            self._send_probe(now, longest)
 
-    def _send_probe(self, now):
-        """Behind all that is ready now, and behind whatever else the loop has to do before the next turn."""
+    def _send_probe(self, now, batch):
+        """Behind all that is ready now, and behind whatever else the loop has to do before the next turn. `batch`: how
+        long one took of late, for who comes while a batch is served waits for all of it."""
         self._probe_sent = now
         self._probe_next = now + _PROBE_US
-        self.overload.asked()
+        self._batch = batch
         os.eventfd_write(self._probe, 1)
 
     def _probed(self):
         now: cython.longlong = native.now_us()
         os.eventfd_read(self._probe)
-        self.overload.measured(now, now - self._probe_sent)
+        waited: cython.longlong = now - self._probe_sent
+        self.overload.measured(now, waited if waited > self._batch else self._batch)
         self._probe_sent = 0
 
     def register(self, transport, mask):

@@ -152,7 +152,7 @@ class Stream(Routed):
 
     def _sheds(self):
         """Whether the request is refused because the worker is overloaded."""
-        if not self.listener.sheds or not self.context.overload.refuses(self.started, self.context.random):
+        if not self.listener.sheds or not self.context.overload.refuses(self.context.random):
             return False
         self.listener.stats.up(_L_SHED)
         self.fail(errors.OVERLOADED, "")

@@ -6,7 +6,7 @@
 ``clusters``    services and DestinationRules -> clusters, by ``traffic_policy`` and ``load_balancing``
 ``endpoints``   instances and subsets -> load assignments, by ``localities``
 ``routes``      services and VirtualServices -> route configurations
-``listeners``   the two listeners of a sidecar; ``filters`` and ``python_filters`` are what stands in them
+``listeners``   the two listeners of a sidecar; in them stand ``filters``, ``rate_limits`` and ``python_filters``
 
 What is generated is standard Envoy, the same for Tage's sidecar and for Envoy itself, but for filters in Python, which
 only Tage's gets. Equal input gives equal output in
@@ -39,7 +39,12 @@ def generate(snapshot: Snapshot, node: Node) -> dict[str, list[Message]]:
         CLUSTER: outbound + list(clusters.inbound(node)),
         ENDPOINT: assignments,
         LISTENER: list(
-            listeners.listeners(node, filters.asked(config), python_filters.selected(snapshot.python_filters, node))
+            listeners.listeners(
+                node,
+                filters.asked(config),
+                python_filters.selected(snapshot.python_filters, node),
+                snapshot.limits_of(node),
+            )
         ),
         ROUTE: [config],
     }

@@ -16,7 +16,7 @@ from envoy.type.v3 import percent_pb2
 from google.protobuf.message import Message
 
 from tage.config.networking import CorsPolicy, HTTPFaultInjection, HTTPRoute, Percent, StringMatch
-from tage.pilot.generate import match, names
+from tage.pilot.generate import match, names, rate_limits
 
 FAULT = "envoy.filters.http.fault"
 CORS = "envoy.filters.http.cors"
@@ -28,13 +28,16 @@ _FILTERS: dict[str, type[Message]] = {FAULT: fault_pb2.HTTPFault, CORS: cors_pb2
 def asked(config: route_pb2.RouteConfiguration) -> tuple[str, ...]:
     """The filters that the routes ask something of, in their order."""
     found = {name for host in config.virtual_hosts for route in host.routes for name in route.typed_per_filter_config}
-    return tuple(name for name in _FILTERS if name in found)
+    return (*(name for name in _FILTERS if name in found), *rate_limits.asked(config))
 
 
 def chain(asked: Iterable[str]) -> list[hcm_pb2.HttpFilter]:
     """The filters before the router."""
     made = []
     for name in asked:
+        if name.startswith(rate_limits.PREFIX):
+            made += rate_limits.placeholders([name])
+            continue
         made.append(hcm_pb2.HttpFilter(name=name))
         made[-1].typed_config.Pack(_FILTERS[name](), deterministic=True)
     return made

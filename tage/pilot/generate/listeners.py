@@ -18,16 +18,20 @@ from google.protobuf.message import Message
 from google.protobuf.wrappers_pb2 import BoolValue
 
 from tage.config.model import Resource
-from tage.pilot.generate import filters, names, python_filters
+from tage.pilot.generate import filters, names, python_filters, rate_limits
 from tage.pilot.generate.clusters import socket_address
 from tage.pilot.generate.node import Node
 
 
 def listeners(
-    node: Node, asked: Iterable[str] = (), python: Sequence[Resource] = ()
+    node: Node,
+    asked: Iterable[str] = (),
+    python: Sequence[Resource] = (),
+    limits: Iterable[Resource] = (),
 ) -> Iterator[listener_pb2.Listener]:
     """`asked`: the HTTP filters that the outbound routes ask something of (`filters.asked`); `python`: the
-    PythonFilters that the node is to have (`python_filters.selected`)."""
+    PythonFilters that the node is to have (`python_filters.selected`); `limits`: the inbound RateLimits of its
+    service."""
     yield _listener(
         names.OUTBOUND_LISTENER,
         node.address,
@@ -55,7 +59,7 @@ def listeners(
                 stat_prefix=f"inbound_{node.inbound_port}",
                 route_config=_inbound_routes(node.app_port),
                 use_remote_address=BoolValue(value=False),
-                http_filters=python_filters.chain(python, "inbound"),
+                http_filters=[*rate_limits.inbound(limits), *python_filters.chain(python, "inbound")],
             ),
         )
 

@@ -30,11 +30,11 @@ def build(entry: HTTPMatchRequest) -> route_components_pb2.RouteMatch:
     if entry.ignore_uri_case and uri.regex is None:  # of exact and prefix only, as Istio says
         match.case_sensitive.value = False
     # Sorted: the order of a YAML map says nothing, but would change the bytes.
-    match.headers.extend(_header(name.lower(), value) for name, value in sorted(entry.headers.items()))
+    match.headers.extend(header(name.lower(), value) for name, value in sorted(entry.headers.items()))
     match.headers.extend(_without(name.lower(), value) for name, value in sorted(entry.without_headers.items()))
     for name, value in ((":method", entry.method), (":authority", entry.authority), (":scheme", entry.scheme)):
         if value is not None:
-            match.headers.append(_header(name, value))
+            match.headers.append(header(name, value))
     match.query_parameters.extend(_parameter(name, value) for name, value in sorted(entry.query_params.items()))
     return match
 
@@ -61,7 +61,8 @@ def regex(pattern: str) -> regex_pb2.RegexMatcher:
     return regex_pb2.RegexMatcher(regex=pattern)
 
 
-def _header(name: str, value: StringMatch) -> route_components_pb2.HeaderMatcher:
+def header(name: str, value: StringMatch) -> route_components_pb2.HeaderMatcher:
+    """An empty `value` asks only that it is there."""
     matcher = string(value)
     if matcher is None:
         return route_components_pb2.HeaderMatcher(name=name, present_match=True)
@@ -70,10 +71,10 @@ def _header(name: str, value: StringMatch) -> route_components_pb2.HeaderMatcher
 
 def _without(name: str, value: StringMatch) -> route_components_pb2.HeaderMatcher:
     """A header that is not there does not match, hence meets this."""
-    header = _header(name, value)
-    header.invert_match = True
-    header.treat_missing_header_as_empty = not header.present_match
-    return header
+    matcher = header(name, value)
+    matcher.invert_match = True
+    matcher.treat_missing_header_as_empty = not matcher.present_match
+    return matcher
 
 
 def _parameter(name: str, value: StringMatch) -> route_components_pb2.QueryParameterMatcher:

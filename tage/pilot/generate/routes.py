@@ -14,7 +14,7 @@ from envoy.config.route.v3 import route_components_pb2, route_pb2
 
 from tage.config.model import Resource
 from tage.config.networking import HTTPRoute, VirtualService
-from tage.pilot.generate import action, hashing, match, names
+from tage.pilot.generate import action, hashing, match, names, rate_limits
 from tage.pilot.generate.action import Place
 from tage.pilot.generate.node import Caller
 from tage.pilot.generate.snapshot import Snapshot
@@ -35,7 +35,8 @@ def outbound(snapshot: Snapshot, caller: Caller) -> route_pb2.RouteConfiguration
         free = [domain for domain in domains if domain.lower() not in taken]
         if free:
             taken.update(map(str.lower, free))
-            config.virtual_hosts.add(name=f"{host}:{port}", domains=free, routes=routes)
+            added = config.virtual_hosts.add(name=f"{host}:{port}", domains=free, routes=routes)
+            rate_limits.apply(snapshot.limits(host, "outbound"), added)
     largest = max((_body_size(route) for host in config.virtual_hosts for route in host.routes), default=0)
     if largest > _DIRECT_BODY:
         config.max_direct_response_body_size_bytes.value = largest

@@ -13,6 +13,7 @@ from typing import cast
 
 from tage.config.model import Resource
 from tage.config.networking import Destination, DestinationRule, TrafficPolicy, VirtualService
+from tage.config.rate_limit import RateLimit
 from tage.pilot.generate import delegates, localities, names
 from tage.pilot.generate.node import Caller, Node
 from tage.pilot.generate.rules import Rule, Rules, covers, matching, wildcards
@@ -28,10 +29,12 @@ class Snapshot:
         virtual_services: Iterable[Resource] = (),
         destination_rules: Iterable[Resource] = (),
         python_filters: Iterable[Resource] = (),
+        rate_limits: Iterable[Resource] = (),
     ) -> None:
         self.services = tuple(sorted(services, key=lambda s: (s.namespace, s.name)))
         self.virtual_services = tuple(sorted(virtual_services, key=lambda r: r.key))
         self.python_filters = tuple(sorted(python_filters, key=lambda r: r.key))
+        self.rate_limits = tuple(sorted(rate_limits, key=lambda r: r.key))
         self._destination_rules = tuple(sorted(destination_rules, key=lambda r: r.key))
         self._by_host = {service.fqdn: service for service in self.services}
         self._aliases = {alias: s.fqdn for s in self.services for alias in s.short_names[1:-1]}
@@ -73,6 +76,21 @@ class Snapshot:
             if found is not None:
                 return found
         return None
+
+    def limits(self, fqdn: str, direction: str) -> tuple[Resource, ...]:
+        """The RateLimits of a service."""
+        return tuple(
+            resource
+            for resource in self.rate_limits
+            if (spec := cast(RateLimit, resource.spec)).direction == direction
+            and self.resolve(spec.host, resource.metadata.namespace) == fqdn
+        )
+
+    def limits_of(self, node: Node) -> tuple[Resource, ...]:
+        """The inbound RateLimits of the node's own service."""
+        if not self.rate_limits or not node.has_inbound:
+            return ()
+        return self.limits(self.resolve(node.service, node.namespace), "inbound")
 
     def rule(self, service: Service, caller: Caller) -> Rule:
         return self._rules.of(service, caller)
