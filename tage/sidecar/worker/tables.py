@@ -1,6 +1,6 @@
 """Sections of the plan -> what the data plane runs on.
 
-`prepare` builds what is new beside what is live, in slices of at most `SLICE_US`, and gives a `Draft`; nothing that
+`prepare` builds what is new beside what is live, in slices of about `SLICE_US`, and gives a `Draft`; nothing that
 carries traffic has changed by then. `commit` swaps, in slices too: from one request to the next, on every open
 connection, a cluster or a listener is another.
 
@@ -42,8 +42,8 @@ from tage.sidecar.worker.shared import Shared
 if TYPE_CHECKING:
     from tage.sidecar.worker.python_filters import PythonFilters
 
-SLICE_US = 1_000
-"""How long a plan may keep traffic waiting at a time."""
+SLICE_US = 600
+"""How long a plan may keep traffic waiting at a time, with the step that is under way: a millisecond in all."""
 
 S = TypeVar("S", bound=plan.Section)
 
@@ -175,7 +175,7 @@ class Tables:
                     draft.buckets[key] = self._buckets[key]
             elif names := [name for limit in limits_of(section) for name in bucket_names(limit)]:
                 draft.buckets[key] = names
-                await pause.between()
+            await pause.between()
         await self._shared.buckets.prepare(sorted({name for names in draft.buckets.values() for name in names}))
 
     @staticmethod
