@@ -37,6 +37,7 @@ cdef class HostMonitor:
     cdef readonly Outliers outliers
     cdef readonly Cells cells
     cdef readonly str host
+    cdef public bint gone
     cpdef result(self, int status, int failure)
     cdef _local_result(self, bint good)
     cpdef bint ejected(self)

@@ -82,12 +82,14 @@ _MINUS_ONE = cython.declare(cython.ulonglong, 0xFFFFFFFFFFFFFFFF)
 
 
 class HostMonitor:
-    """Takes down how tries at one host end. `host` is its address and port, for the log."""
+    """Takes down how tries at one host end. `host` is its address and port, for the log. `gone`: it has left the
+    cluster, and what is still under way there has no consequences."""
 
     def __init__(self, outliers, cells: Cells, host: str) -> None:
         self.outliers = outliers
         self.cells = cells
         self.host = host
+        self.gone = False
 
     def result(self, status, failure):
         """How a try ended. `status` is the answer's, in HTTP's terms (200: a TCP connection was made), 0 that there is
@@ -202,7 +204,7 @@ class Outliers(Timer):
 
     def failed_in_a_row(self, monitor: HostMonitor, reason: cython.int, cell: cython.Py_ssize_t) -> None:
         """As often as it takes."""
-        if monitor.ejected():
+        if monitor.ejected() or monitor.gone:
             return
         if reason == BY_5XX:
             self.stats.count("outlier_detection.ejections_consecutive_5xx", 1)

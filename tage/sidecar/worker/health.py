@@ -170,7 +170,10 @@ class Health:
             cluster.outlier_detection is not None
             and cluster.outlier_detection.successful_active_health_check_uneject_host
         )
-        self._claims.give_up([slot_name(cluster.name, *key) for key in before.keys() - members.keys()])
+        gone = before.keys() - members.keys()
+        for key in gone:
+            before[key].monitor.gone = True
+        self._claims.give_up([slot_name(cluster.name, *key) for key in gone])
         self._look_later()
 
     def forget(self, name: str) -> None:

@@ -129,8 +129,13 @@ def test_hosts_that_stay_keep_what_is_known(path, tmp_path):
         a.fail(1)
         a.fail(2, times=1)
         assert out() == ["127.0.0.1", "127.0.0.2"]
-        await a.apply(endpoints(1, *range(3, 10)))
+        leaving = a.cluster.hosts[7]
+        await a.apply(endpoints(1, *range(3, 8), 9, 10))
         assert out() == ["127.0.0.1"]
+        for _ in range(3):
+            leaving.monitor.result(500, 0)  # what was under way at one that has left
+        assert not leaving.monitor.ejected()
+        assert a.stat("outlier_detection.ejections_enforced_total") == 2
         a.fail(1, times=1)
         assert out() == ["127.0.0.1", "127.0.0.3"]
         await a.apply(endpoints(*range(1, 10)))
