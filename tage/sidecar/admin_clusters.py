@@ -16,7 +16,8 @@ Names = Sequence[Mapping[str, Any]]
 class Member(NamedTuple):
     endpoint: plan.Endpoint
     health: list[str]
-    """Envoy's names of the reasons not to use it; none: it is healthy."""
+    """Envoy's names of the reasons not to use it, or to use it only if there are too few others."""
+    place: plan.Locality = plan.Locality()
 
 
 def flags(run_dir: Path, sections: Iterable[plan.Section]) -> Mapping[bytes, int]:
@@ -33,7 +34,12 @@ def flags(run_dir: Path, sections: Iterable[plan.Section]) -> Mapping[bytes, int
 
 def members(cluster: plan.Cluster, endpoints: plan.Section | None, known: Mapping[bytes, int]) -> list[Member]:
     found = endpoints.endpoints if isinstance(endpoints, plan.Endpoints) else []
-    return [Member(endpoint, _reasons(cluster, endpoint, known)) for endpoint in found]
+    places = endpoints.localities if isinstance(endpoints, plan.Endpoints) else []
+    return [Member(each, _reasons(cluster, each, known), _place(places, each.locality)) for each in found]
+
+
+def _place(places: Sequence[plan.Locality], index: int) -> plan.Locality:
+    return places[index] if index < len(places) else plan.Locality()
 
 
 def _is_watched(cluster: plan.Cluster) -> bool:
@@ -55,6 +61,8 @@ def _reasons(cluster: plan.Cluster, endpoint: plan.Endpoint, known: Mapping[byte
             reasons.append("failed_outlier_check")
     if not endpoint.healthy:
         reasons.append("failed_eds_health")
+    if endpoint.degraded:
+        reasons.append("degraded_eds_health")
     return reasons
 
 
@@ -71,15 +79,23 @@ def as_lines(cluster: plan.Cluster, hosts: Iterable[Member], names: Names) -> li
     name = cluster.name
     lines = [f"{name}::observability_name::{cluster.alt_stat_name or name}\n"]
     lines += [f"{name}::default_priority::{limit}::{value}\n" for limit, value in _limits(cluster).items()]
-    for endpoint, reasons in hosts:
+    for endpoint, reasons, place in hosts:
         host = f"[{endpoint.address}]" if ":" in endpoint.address else endpoint.address
         prefix = f"{name}::{host}:{endpoint.port}"
         lines.append(f"{prefix}::health_flags::{''.join(f'/{reason}' for reason in reasons) or 'healthy'}\n")
         lines.append(f"{prefix}::weight::{endpoint.weight}\n")
         lines.append(f"{prefix}::hostname::{endpoint.hostname}\n")
+        lines += [f"{prefix}::{part}::{getattr(place, part)}\n" for part in ("region", "zone", "sub_zone")]
+        lines.append(f"{prefix}::priority::{endpoint.priority}\n")
     for entry in names:
         lines += [f"{name}::dns::{entry['name']}::{key}::{entry[key]}\n" for key in ("last_resolved", "ttl", "error")]
     return lines
+
+
+def _eds(endpoint: plan.Endpoint) -> str:
+    if not endpoint.healthy:
+        return "UNHEALTHY"
+    return "DEGRADED" if endpoint.degraded else "HEALTHY"
 
 
 _JSON_NAMES = {"failed_active_hc": "failed_active_health_check"}
@@ -90,13 +106,15 @@ def as_json(cluster: plan.Cluster, hosts: Iterable[Member], names: Names) -> dic
         {
             "address": {"socket_address": {"address": endpoint.address, "port_value": endpoint.port}},
             "health_status": {
-                **{_JSON_NAMES.get(reason, reason): True for reason in reasons if reason != "failed_eds_health"},
-                "eds_health_status": "HEALTHY" if endpoint.healthy else "UNHEALTHY",
+                **{_JSON_NAMES.get(reason, reason): True for reason in reasons if not reason.endswith("_eds_health")},
+                "eds_health_status": _eds(endpoint),
             },
             "weight": endpoint.weight,
             "hostname": endpoint.hostname,
+            "priority": endpoint.priority,
+            "locality": {part: getattr(place, part) for part in ("region", "zone", "sub_zone") if getattr(place, part)},
         }
-        for endpoint, reasons in hosts
+        for endpoint, reasons, place in hosts
     ]
     return {
         "name": cluster.name,

@@ -200,8 +200,28 @@ def test_clusters(pages: Pages) -> None:
         "health_status": {"eds_health_status": "HEALTHY"},
         "weight": 3,
         "hostname": "n.test",
+        "priority": 0,
+        "locality": {},
     }
     assert cluster["dns"] == Sidecar.dns["a"]
+
+
+def test_where_hosts_are(tmp_path: Path) -> None:
+    places = [plan.Locality("r", "z", "s"), plan.Locality("r")]
+    hosts = [plan.Endpoint("::1", 1, priority=1, locality=1, degraded=True), plan.Endpoint("::1", 2)]
+    pages = Pages(Sidecar(plan.Cluster("a", "a"), plan.Endpoints("a", hosts, places)), tmp_path)
+    text = get(pages, "/clusters").body
+    assert "a::[::1]:1::region::r\na::[::1]:1::zone::\na::[::1]:1::sub_zone::\na::[::1]:1::priority::1\n" in text
+    assert "a::[::1]:1::health_flags::/degraded_eds_health\n" in text
+    assert "a::[::1]:2::sub_zone::s\na::[::1]:2::priority::0\n" in text
+    [found] = json.loads(get(pages, "/clusters?format=json").body)["cluster_statuses"]
+    first, second = found["host_statuses"]
+    assert (first["priority"], first["locality"], first["health_status"]) == (
+        1,
+        {"region": "r"},
+        {"eds_health_status": "DEGRADED"},
+    )
+    assert second["locality"] == {"region": "r", "zone": "z", "sub_zone": "s"}
 
 
 def test_the_health_of_hosts(tmp_path: Path) -> None:

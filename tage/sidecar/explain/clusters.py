@@ -17,6 +17,7 @@ Known = Mapping[bytes, int]
 """See `admin_clusters.flags`."""
 
 _REASONS = {
+    "degraded_eds_health": "degraded: used when there are too few others",
     "failed_eds_health": "unhealthy, as the control plane says",
     "failed_active_hc": "its health check fails",
     "pending_active_hc": "its health is not checked yet",
@@ -31,7 +32,7 @@ def describe(sections: Sections, name: str, known: Known | None) -> findings.Clu
     if not isinstance(section, plan.Cluster):
         return findings.Cluster(name, _refusal(errors.NO_CLUSTER, "there is no such cluster"))
     found = sections.get(("endpoints", section.endpoints))
-    endpoints = [_endpoint(*member) for member in _members(section, found, known)]
+    endpoints = [_endpoint(member.endpoint, member.health) for member in _members(section, found, known)]
     return findings.Cluster(
         name,
         _problem(endpoints),
@@ -66,7 +67,7 @@ def _endpoint(section: plan.Endpoint, health: list[str]) -> findings.Endpoint:
     return findings.Endpoint(
         section.address,
         section.port,
-        not reasons and section.weight > 0,
+        not {*reasons} - {"degraded_eds_health"} and section.weight > 0,
         "; ".join(_REASONS.get(reason, reason) for reason in reasons) or healthy,
         section.weight,
         section.hostname,
