@@ -72,7 +72,7 @@ class Chain:
         self.turns = 0 if filter is None else 3  # of the loop: for the task, and for hearing of its end
         if filter is not None:
             store = StatStore(directory / "stats.bin")
-            instance = FilterInstance("bench", "bench", __file__, filter, store, Reporter())
+            instance = FilterInstance("bench", "bench", __file__, filter, store, Reporter(), blocking=10_000)
             self.watch.observe([instance])
             self.filters.append(PythonFilter(instance, self.watch))
 
