@@ -21,10 +21,9 @@ def follow(answer: Explanation, source: Source) -> Explanation:
 
 
 def _arrivals(answer: Explanation, source: Source) -> Iterator[Explanation]:
-    clusters = {cluster.name: cluster for cluster in answer.clusters}
     shares = [share for share in answer.route.shares if share.weight] if answer.route is not None else []
     for share in shares[:MAX_ARRIVALS]:
-        question = _question(share, clusters[share.cluster])
+        question = _question(share, answer.cluster_of(share))
         config = source.callee(question.listener) if question is not None else None
         if question is not None and config is not None:
             yield msgspec.structs.replace(explain(config.sections, question), scope=config.sidecar)

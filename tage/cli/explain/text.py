@@ -138,6 +138,7 @@ def _route(route: findings.Route, answer: findings.Explanation, everything: bool
     width = max((len(words.percent(share.percent)) for share in route.shares), default=0)
     for at, share in enumerate(route.shares):
         drawn = "   <- drawn" if share.drawn else ""
+        drawn += f"   by its hash to {share.endpoint}" if share.endpoint else ""
         yield Row("" if at else "goes to", f"{words.percent(share.percent):>{width}}  {share.cluster}{drawn}")
         yield from _settings(share.settings, everything)
     requests = [share.request for share in route.shares if share.request is not None]
@@ -157,7 +158,8 @@ def _request(request: findings.Request, cluster: str) -> Iterator[Row]:
 
 
 def _cluster(cluster: findings.Cluster, everything: bool) -> Iterator[Row]:
-    yield Row("cluster", cluster.name)
+    subset = ", ".join(f"{name}={value}" for name, value in cluster.subset.items())
+    yield Row("cluster", f"{cluster.name}, subset {subset}" if subset else cluster.name)
     if cluster.problem:
         yield Row("", cluster.problem, "red")
     yield from _settings(cluster.settings, everything)

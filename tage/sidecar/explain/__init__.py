@@ -6,7 +6,7 @@
 ``listeners``   which listener and filter chain it meets, by `net.chains`
 ``routes``      which virtual host and rule, and why not those before it, by `routing`
 ``upstream``    how the request goes on, by `streams.forwarding` and the encoder
-``clusters``    where it goes: endpoints and policies
+``clusters``    where it goes: endpoints and policies; ``balancing`` asks which of them get it
 ``filters``     which filters are asked on its way
 ``policies``    the words of listeners, filters, routes and clusters
 ``trace``       all of it, in a request's order: `explain`

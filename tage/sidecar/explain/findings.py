@@ -75,10 +75,11 @@ class Rule(Finding, frozen=True):
 
 
 class Endpoint(Finding, frozen=True):
+    """`usable`: it may get such a request."""
+
     address: str
     port: int
     usable: bool
-    """May be given requests."""
     state: str
     weight: int = 1
     hostname: str = ""
@@ -90,6 +91,8 @@ class Cluster(Finding, frozen=True):
 
     name: str
     problem: str = ""
+    subset: dict[str, str] = {}
+    """The metadata that endpoints are to have."""
     settings: list[Line] = []
     endpoints: list[Endpoint] = []
     labels: dict[str, str] = {}
@@ -104,6 +107,10 @@ class Share(Finding, frozen=True):
     weight: int
     percent: float
     drawn: bool = False
+    subset: dict[str, str] = {}
+    """As `Cluster.subset`: the two together tell which of `Explanation.clusters` it is."""
+    endpoint: str = ""
+    """address:port that the request's hash leads to; empty where there is none, or it does not count."""
     settings: list[Line] = []
     request: Request | None = None
     """As the upstream gets it; None for connections that are relayed."""
@@ -160,5 +167,7 @@ class Explanation(Finding, frozen=True):
             return False
         if self.route is None or self.outcome.kind == "answered":
             return True
-        failing = {cluster.name for cluster in self.clusters if cluster.problem}
-        return not any(share.weight and share.cluster in failing for share in self.route.shares)
+        return not any(share.weight and self.cluster_of(share).problem for share in self.route.shares)
+
+    def cluster_of(self, share: Share) -> Cluster:
+        return next(each for each in self.clusters if (each.name, each.subset) == (share.cluster, share.subset))

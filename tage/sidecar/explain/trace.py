@@ -37,11 +37,10 @@ def explain(sections: Sections, question: Question, known: Known | None = None) 
         return Explanation(upstream.described(asked.head), refusal or _closed(choice.why), listener=finding)
     asked.head.scheme = b"https" if choice.chain.tls is not None else b"http"
     if choice.chain.tcp is not None:
-        found = _relayed(choice.chain.tcp, asked)
+        found = _with_clusters(sections, _relayed(choice.chain.tcp, asked), known)
     else:
         assert choice.chain.http is not None, "a filter chain has one thing to do"
-        found = _routed(sections, choice.chain.http, asked)
-    found = _with_clusters(sections, found, known)
+        found = _routed(sections, choice.chain.http, asked, known)
     return msgspec.structs.replace(found, listener=finding)
 
 
@@ -79,7 +78,7 @@ def _not_taken(choice: Choice, asked: Asked) -> Outcome | None:
 # -- HTTP --------------------------------------------------------------------------------------------------------------
 
 
-def _routed(sections: Sections, http: plan.Http, asked: Asked) -> Explanation:
+def _routed(sections: Sections, http: plan.Http, asked: Asked, known: Known | None) -> Explanation:
     head = asked.head
     described = upstream.described(head)
     section = sections.get(("routes", http.routes), plan.Routes(http.routes))
@@ -107,8 +106,10 @@ def _routed(sections: Sections, http: plan.Http, asked: Asked) -> Explanation:
     if rule.direct is not None or rule.redirect is not None:
         return msgspec.structs.replace(answer, outcome=_answered(rule, route, asked))
     mirrors = [mirror.cluster for mirror in rule.mirrors]
-    finding = msgspec.structs.replace(finding, shares=_http_shares(http, rule, route, asked), mirrors=mirrors)
-    return msgspec.structs.replace(answer, route=finding, outcome=Outcome("forwarded", "the request goes on"))
+    shares, keys = _http_shares(http, rule, route, asked)
+    finding = msgspec.structs.replace(finding, shares=shares, mirrors=mirrors)
+    answer = msgspec.structs.replace(answer, route=finding, outcome=Outcome("forwarded", "the request goes on"))
+    return _with_clusters(sections, answer, known, keys)
 
 
 def _answered(rule: plan.Route, route: Route, asked: Asked) -> Outcome:
@@ -123,18 +124,28 @@ def _answered(rule: plan.Route, route: Route, asked: Asked) -> Outcome:
     return Outcome("answered", text, rule.direct.status, headers=headers)
 
 
-def _http_shares(http: plan.Http, rule: plan.Route, route: Route, asked: Asked) -> list[findings.Share]:
+def _http_shares(
+    http: plan.Http, rule: plan.Route, route: Route, asked: Asked
+) -> tuple[list[findings.Share], list[int]]:
+    """And the key of the request in each, 0: it has none, or another one each time."""
     if rule.cluster_header:
         name = route.cluster_of(asked.head, upstream.edited(asked, http))
-        return [findings.Share(name, 1, 100.0, request=upstream.forwarded(asked, http, route, None))]
-    return [
-        msgspec.structs.replace(
-            share,
-            settings=route_policies.share(cluster),
-            request=upstream.forwarded(asked, http, route, route.share(index)),
+        shares, own = [findings.Share(name, 1, 100.0)], [None]
+    else:
+        shares = [
+            msgspec.structs.replace(share, settings=route_policies.share(cluster))
+            for share, cluster in zip(_shares(route, rule.clusters, asked), rule.clusters, strict=True)
+        ]
+        own = [route.share(index) for index in range(len(shares))]
+    keys = []
+    for index, of_share in enumerate(own):
+        sent = upstream.forwarded(asked, http, route, of_share)
+        subset = (
+            route.metadata_match if of_share is None or of_share.metadata_match is None else of_share.metadata_match
         )
-        for index, (share, cluster) in enumerate(zip(_shares(route, rule.clusters, asked), rule.clusters, strict=True))
-    ]
+        shares[index] = msgspec.structs.replace(shares[index], request=sent.request, subset=dict(subset or ()))
+        keys.append(0 if sent.cookie else sent.key)
+    return shares, keys
 
 
 def _refused(error: errors.ProxyError, why: str) -> Outcome:
@@ -164,23 +175,49 @@ def _shares(destination: Destination, weighted: Sequence[plan.WeightedCluster], 
     ]
 
 
-def _with_clusters(sections: Sections, answer: Explanation, known: Known | None) -> Explanation:
-    """With the clusters that the route leads to, and whether they can serve it."""
-    if answer.route is None or answer.outcome.kind == "answered":
-        return answer
-    shares = answer.route.shares
-    names = dict.fromkeys([*(share.cluster for share in shares), *answer.route.mirrors])
-    found = [clusters.describe(sections, name, known) for name in names]
-    problems = {each.name: each.problem for each in found if each.problem}
-    failing = [share for share in shares if share.weight and share.cluster in problems]
-    outcome = answer.outcome
-    if failing and len(failing) == len([share for share in shares if share.weight]):
-        outcome = Outcome("refused", problems[failing[0].cluster], 503)
-    elif failing:
-        lost = words.percent(sum(share.percent for share in failing))
-        text = f"{outcome.text}, but for {lost} of them: {problems[failing[0].cluster]}"
-        outcome = Outcome(outcome.kind, text)
-    return msgspec.structs.replace(answer, outcome=outcome, clusters=found)
+def _with_clusters(
+    sections: Sections, answer: Explanation, known: Known | None, keys: Sequence[int] = ()
+) -> Explanation:
+    """With the clusters that the route leads to, whether they can serve it, and which endpoint a key leads to."""
+    assert answer.route is not None
+    targets: dict[tuple[str, tuple[tuple[str, str], ...]], clusters.Target] = {}
+    shares = []
+    for index, share in enumerate(answer.route.shares):
+        target = _target(targets, sections, share.cluster, share.subset, known)
+        key = keys[index] if keys else 0
+        shares.append(msgspec.structs.replace(share, endpoint=target.by_key(key)))
+    for name in answer.route.mirrors:
+        _target(targets, sections, name, {}, known)
+    route = msgspec.structs.replace(answer.route, shares=shares)
+    found = [target.finding for target in targets.values()]
+    answer = msgspec.structs.replace(answer, route=route, clusters=found)
+    return msgspec.structs.replace(answer, outcome=_outcome(answer, shares))
+
+
+def _target(
+    targets: dict[tuple[str, tuple[tuple[str, str], ...]], clusters.Target],
+    sections: Sections,
+    name: str,
+    subset: dict[str, str],
+    known: Known | None,
+) -> clusters.Target:
+    """Each is described once."""
+    key = name, tuple(sorted(subset.items()))
+    if key not in targets:
+        targets[key] = clusters.describe(sections, name, known, subset)
+    return targets[key]
+
+
+def _outcome(answer: Explanation, shares: Sequence[findings.Share]) -> Outcome:
+    taking = [share for share in shares if share.weight]
+    failing = [share for share in taking if answer.cluster_of(share).problem]
+    if not failing:
+        return answer.outcome
+    problem = answer.cluster_of(failing[0]).problem
+    if len(failing) == len(taking):
+        return Outcome("refused", problem, 503)
+    lost = words.percent(sum(share.percent for share in failing))
+    return Outcome(answer.outcome.kind, f"{answer.outcome.text}, but for {lost} of them: {problem}")
 
 
 def _of_kind(sections: Sections, kind: type[plan.Listener]) -> list[plan.Listener]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
+from tage.dataplane.native import Random
 from tage.dataplane.net.timers import TimerWheel
 from tage.dataplane.protocols.edits import HeaderEdits
 from tage.dataplane.protocols.http1.decoder import Progress
@@ -41,11 +42,23 @@ def edited(asked: Asked, http: plan.Http) -> HeaderEdits:
     return request_edits(_listener(http), asked.head, asked.source.encode())
 
 
-def forwarded(asked: Asked, http: plan.Http, route: Route, share: ClusterShare | None) -> Request:
+class Forwarded(NamedTuple):
+    """`key` is what hash policies make of it, 0: nothing; `cookie`: it was made for this request."""
+
+    request: Request
+    key: int
+    cookie: bool
+
+
+def forwarded(asked: Asked, http: plan.Http, route: Route, share: ClusterShare | None) -> Forwarded:
     """The head that the upstream gets. Whether the route lets it switch protocols has been settled."""
     head = asked.head
     edits = edited(asked, http)
     route_edits(edits, head, route, share, _record(asked, edits))
+    key, cookie, policies = 0, False, route.hash_policies
+    if policies is not None:
+        key = policies.key(head, edits, asked.source.encode(), Random())
+        cookie = policies.cookie is not None
     if head.upgrade is not None:
         ask_upgrade(edits, head)
     out = ByteWriter()
@@ -56,7 +69,7 @@ def forwarded(asked: Asked, http: plan.Http, route: Route, share: ClusterShare |
         raise AssertionError(f"what goes on cannot be read: {decoder.error}")
     sent = decoder.head
     headers = changes(_headers(head), _headers(sent))
-    return Request(_text(sent.method), _text(sent.authority), _text(sent.path), headers)
+    return Forwarded(Request(_text(sent.method), _text(sent.authority), _text(sent.path), headers), key, cookie)
 
 
 def answered(asked: Asked, route: Route) -> list[Header]:

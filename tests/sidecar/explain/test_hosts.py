@@ -16,6 +16,7 @@ from tage.sidecar.explain.apart import Question
 from tage.sidecar.explain.trace import explain
 from tests.sidecar.explain.plans import cluster, match, sections, to, web
 
+NO_PANIC = plan.LoadBalancing(panic_threshold=0)
 CHECK = plan.HealthCheck(plan.TcpCheck(), *(1_000,) * 2, *(1,) * 2, *(1_000,) * 3)
 
 
@@ -49,7 +50,13 @@ def test_endpoints(shared: tuple[SharedFile, Path], flags: int, check: plan.Heal
     flag(file, 1, flags)
     given = sections(
         *web(plan.Route(match(), "r", to("c"))),
-        *cluster("c", plan.Endpoint("127.0.0.1", 1), health_check=check, outlier_detection=plan.OutlierDetection()),
+        *cluster(
+            "c",
+            plan.Endpoint("127.0.0.1", 1),
+            health_check=check,
+            outlier_detection=plan.OutlierDetection(),
+            lb=NO_PANIC,
+        ),
     )
     answer = explain(given, Question("http://x/"), known_flags(path.parent, given.values()))
     assert answer.clusters[0].endpoints[0].state == state

@@ -119,7 +119,7 @@ def test_answers_of_the_sidecar():
         ([], "503, flag NC: there is no such cluster"),
         ([plan.Cluster("a", "a"), plan.Endpoints("a")], "503, flag UH: it has no endpoint"),
         (
-            [plan.Cluster("a", "a"), plan.Endpoints("a", [plan.Endpoint("127.0.0.1", 1, healthy=False)])],
+            cluster("a", plan.Endpoint("127.0.0.1", 1, healthy=False), lb=plan.LoadBalancing(panic_threshold=0)),
             "503, flag UH: none of its endpoints is healthy",
         ),
     ],
