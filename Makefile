@@ -86,8 +86,9 @@ build/.relay: $(VENV)/.installed-dev bench/build.py bench/relay.py bench/relay.p
 	@$(BIN)/python -m bench.build >build/relay.log 2>&1 || { cat build/relay.log; exit 1; }
 	@touch $@
 
-soak: build  ## A minute of load while weights change and processes are killed: no request may fail
+soak: $(VENV)/.installed-dev build  ## Load while rules and endpoints change and processes are killed: no request may fail
 	@$(BIN)/python -m bench.soak $(SOAK)
+	@TAGE_GOVERNANCE=8 $(BIN)/python -m pytest tests/e2e/test_governance.py
 
 soak-table: build  ## The same, and write the committed table under bench/results
 	@$(BIN)/python -m bench.soak --commit $(SOAK)
