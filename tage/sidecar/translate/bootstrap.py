@@ -154,7 +154,7 @@ def _control_cluster_name(message: bootstrap_pb2.Bootstrap, problems: Problems) 
 
 def _control_address(message: cluster_pb2.Cluster, path: str, problems: Problems) -> str:
     _CONTROL_CLUSTER.check(message, path, problems)
-    endpoints = endpoint.names(message.load_assignment, f"{path}.load_assignment", problems)
+    endpoints, _ = endpoint.names(message.load_assignment, f"{path}.load_assignment", problems)
     if len(endpoints) != 1:
         problems.add(f"{path}.load_assignment", f"{len(endpoints)} endpoints; a control plane needs exactly one")
         return ""

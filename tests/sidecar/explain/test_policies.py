@@ -69,13 +69,13 @@ def kinds(union: Any) -> tuple[Any, ...]:
 
 def example(kind: type[msgspec.Struct]) -> Any:
     """One with what has no default."""
-    hints = get_type_hints(kind, vars(plan))
+    hints = get_type_hints(kind)
     needed = [each for each in msgspec.structs.fields(kind) if each.required]
     return kind(**{each.name: next(changed(None, hints[each.name])) for each in needed})
 
 
 def variants(struct: Any) -> Iterator[tuple[str, Any]]:
-    hints = get_type_hints(type(struct), vars(plan))
+    hints = get_type_hints(type(struct))
     for field in msgspec.structs.fields(struct):
         for value in changed(getattr(struct, field.name), hints[field.name]):
             yield field.name, value
