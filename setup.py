@@ -31,7 +31,7 @@ def compiled_modules() -> list[Extension]:
         Extension(
             ".".join(source.relative_to(ROOT).with_suffix("").parts),
             [str(source.relative_to(ROOT))],
-            extra_compile_args=["-O2", "-fno-plt", "-fno-semantic-interposition", "-Wno-unreachable-code"],
+            extra_compile_args=["-O2", "-g0", "-fno-plt", "-fno-semantic-interposition", "-Wno-unreachable-code"],
         )
         for source in sources
     ]
