@@ -259,12 +259,12 @@ def test_dynamic(tmp_path: Path) -> None:
             assert (await get(admin, "/ready"))[0] == 200
 
             broken = cluster("b")
-            broken.lb_policy = cluster_pb2.Cluster.MAGLEV
+            broken.lb_policy = cluster_pb2.Cluster.CLUSTER_PROVIDED
             control.send(CLUSTER, "3", broken)
             request = await control.next()
             assert request.version_info == "v1"
             assert request.response_nonce == "3"
-            assert request.error_detail.message.startswith("cluster[b].lb_policy: MAGLEV is not supported")
+            assert request.error_detail.message.startswith("cluster[b].lb_policy: CLUSTER_PROVIDED is not supported")
 
             control.send(ENDPOINTS, "4", endpoints("a", 2))
             await running.update("a worker's reason")
