@@ -6,11 +6,16 @@ any along, and a file elsewhere is refused.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import NamedTuple
 
 VARIABLE = "TAGE_FILTERS"
 """Directories, separated as in PATH. The agent and its translating child inherit it."""
+
+
+_UNREAD = ContextVar("_UNREAD", default=False)
 
 
 class CodeError(Exception):
@@ -40,6 +45,21 @@ def parse(text: str) -> ClassName:
 
 def directories() -> list[str]:
     return [os.path.abspath(part) for part in os.environ.get(VARIABLE, "").split(os.pathsep) if part]
+
+
+@contextmanager
+def unread() -> Iterator[None]:
+    """Files are taken as they are named: for whoever looks at a configuration, and neither has the code nor runs it."""
+    token = _UNREAD.set(True)
+    try:
+        yield
+    finally:
+        _UNREAD.reset(token)
+
+
+def reads() -> bool:
+    """Whether files are looked for, and read."""
+    return not _UNREAD.get()
 
 
 def find(file: str, allowed: Sequence[str]) -> str:

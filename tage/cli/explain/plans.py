@@ -8,7 +8,7 @@ from pathlib import Path
 from google.protobuf import any_pb2
 
 from tage.cli.errors import CommandError
-from tage.sidecar import plan
+from tage.sidecar import filter_code, plan
 from tage.sidecar.ads_state import CLUSTER, ENDPOINTS, LISTENER, ROUTES
 from tage.sidecar.compose import ClusterRecord, EndpointsRecord, ListenerRecord, Resources, RoutesRecord, compose
 from tage.sidecar.translate import bootstrap
@@ -22,7 +22,8 @@ Sections = dict[plan.SectionKey, plan.Section]
 def of_bootstrap(file: Path) -> Sections:
     """What stands in an Envoy v3 bootstrap; not what a control plane would add. Raises `CommandError`."""
     try:
-        loaded = bootstrap.load(file)
+        with filter_code.unread():
+            loaded = bootstrap.load(file)
     except TranslateError as error:
         raise CommandError(f"{file}: {error.problems[0]}{_more(len(error.problems) - 1)}", 2) from None
     if not loaded.listeners:
@@ -42,9 +43,10 @@ def of_resources(resources: Mapping[str, Iterable[bytes]]) -> Sections:
     """What a control plane sends: by type URL, each a serialized google.protobuf.Any. Raises `CommandError` for what a
     sidecar would refuse."""
     try:
-        drafts = {
-            url: decode(url, [any_pb2.Any.FromString(each) for each in packed]) for url, packed in resources.items()
-        }
+        with filter_code.unread():
+            drafts = {
+                url: decode(url, [any_pb2.Any.FromString(each) for each in packed]) for url, packed in resources.items()
+            }
     except TranslateError as error:
         raise CommandError(
             f"a sidecar would refuse this: {error.problems[0]}{_more(len(error.problems) - 1)}"

@@ -82,6 +82,17 @@ def test_a_rule_before_it_is_applied(mesh: str, tmp_path: Path, capsys: pytest.C
     assert shares(answer(capsys, "http://reviews/", "-H", "end-user: jason", "-f", mesh)) == [V2]
 
 
+def test_a_filters_code_need_not_be_here(mesh: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    filters = write(
+        tmp_path,
+        "filters.yaml",
+        "apiVersion: tage.dev/v1alpha1\nkind: PythonFilter\nmetadata: {name: keys}\n"
+        "spec: {class: 'auth.py:ApiKey', direction: outbound}\n",
+    )
+    found = answer(capsys, "http://reviews/", "-f", mesh, "-f", filters, "--from", "web")
+    assert "class ApiKey of auth.py" in json.dumps(found["filters"])
+
+
 def test_no_such_host(mesh: str, capsys: pytest.CaptureFixture[str]) -> None:
     found = answer(capsys, "http://nobody/", "-f", mesh, code=1)
     assert found["outcome"]["status"] == 404

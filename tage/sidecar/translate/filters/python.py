@@ -118,8 +118,9 @@ def _class(value: Mapping[str, Any], at: str, problems: Problems) -> tuple[str, 
         return "", "", ""
     try:
         named = filter_code.parse(text)
-        file = filter_code.find(named.file, filter_code.directories()) if named.file else ""
-        if file:
+        file = named.file
+        if file and filter_code.reads():
+            file = filter_code.find(file, filter_code.directories())
             _read(file)
     except (filter_code.CodeError, SecretError) as error:
         problems.add(f"{at}.class", str(error))
