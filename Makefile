@@ -19,6 +19,8 @@ SOAK ?=
 CASES ?= 100000
 SEED ?= 1
 PYTEST ?=
+# Tests of processes mostly wait: several at a time, a file's one after the other.
+TEST_JOBS ?= 4
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -58,9 +60,9 @@ layers: $(VENV)/.installed-dev
 # The uncompiled run comes first, so that the last line of all is the summary of the whole suite.
 unit: $(VENV)/.installed-dev build/.compiled
 	@echo "-- pytest, the data plane uncompiled"
-	@TAGE_PURE=1 $(BIN)/python -m pytest -m "not processes or uncompiled" $(PYTEST)
+	@TAGE_PURE=1 $(BIN)/python -m pytest -n $(TEST_JOBS) --dist loadfile -m "not processes or uncompiled" $(PYTEST)
 	@echo "-- pytest, compiled"
-	@$(BIN)/python -m pytest $(PYTEST)
+	@$(BIN)/python -m pytest -n $(TEST_JOBS) --dist loadfile $(PYTEST)
 
 fuzz: $(VENV)/.installed-dev build/.compiled  ## Fuzz the parsers: make fuzz [TARGET=http1_request] [SECONDS=60]
 	@$(BIN)/python -m fuzz $(TARGET) --seconds $(SECONDS)
