@@ -52,23 +52,23 @@ def action(content: Json) -> Json:
 
 
 def _filter(content: Json) -> None:
-    cors = "type.googleapis.com/envoy.extensions.filters.http.cors.v3.Cors"
-    manager(content)["http_filters"].insert(0, {"name": "envoy.filters.http.cors", "typed_config": {"@type": cors}})
+    lua = "type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua"
+    manager(content)["http_filters"].insert(0, {"name": "envoy.filters.http.lua", "typed_config": {"@type": lua}})
 
 
 def _everything(content: Json) -> None:
     """All problems of a file are told at once."""
     content["tracing"] = {}
-    action(content)["host_rewrite_literal"] = "x"
-    content["static_resources"]["clusters"][0]["lb_policy"] = "MAGLEV"
+    action(content)["internal_redirect_policy"] = {}
+    content["static_resources"]["clusters"][0]["lb_policy"] = "CLUSTER_PROVIDED"
 
 
 @pytest.mark.parametrize(
     ("change", "problems"),
     [
         (_filter, [f"{MANAGER}.http_filters[0]"]),
-        (lambda c: action(c).update(host_rewrite_literal="x"), [f"{ROUTE}.host_rewrite_literal: not supported"]),
-        (_everything, ["tracing: not supported", f"{ROUTE}.host_rewrite_literal", f"{CLUSTER}.lb_policy: MAGLEV"]),
+        (lambda c: action(c).update(internal_redirect_policy={}), [f"{ROUTE}.internal_redirect_policy: not supported"]),
+        (_everything, ["tracing: not supported", f"{ROUTE}.internal_redirect", f"{CLUSTER}.lb_policy: CLUSTER_PROV"]),
         (lambda c: c["admin"].update(address=address("0.0.0.0", 1)), ["admin.address", "use a loopback address"]),
         (lambda c: action(c).update(cluster="nobody") or manager(c)["route_config"].pop("validate_clusters"),
          [f"{MANAGER}.route_config.virtual_hosts[0].routes[0].route: unknown cluster 'nobody'"]),

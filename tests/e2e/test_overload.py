@@ -148,5 +148,6 @@ def test_twice_as_much_as_it_can_do(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert len(ours.admitted) > 20
     with_it, without = (1000 * statistics.median(each.admitted) for each in (ours, theirs))
     print(f"{rate:.0f}/s: median {with_it:.1f} ms, {ours.served} served, {ours.shed} shed; without: {without:.1f} ms")
-    if theirs.served < 1.3 * ours.served:  # else the machine had more for the second run than for the first
+    # The machine may have more for one run than for the other, or so much for the first that little is shed.
+    if theirs.served < 1.3 * ours.served and ours.shed > ours.served / 2:
         assert with_it < 0.8 * without
