@@ -8,7 +8,7 @@ cluster changes at once; between two of them there may be requests.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
 from tage.dataplane.net.tls import ClientTls
 from tage.dataplane.streams.context import Context
@@ -69,19 +69,20 @@ class Clusters:
     async def prepare(
         self,
         sections: Sections,
+        wanted: Sequence[plan.Cluster],
+        listeners: Iterable[plan.Listener],
         changed: set[plan.SectionKey],
         tls: Mapping[str, ClientTls | None],
         between: Between,
     ) -> ClustersDraft:
-        """`tls` has that of clusters where it changed."""
+        """`wanted` and `listeners` are those of `sections`; `tls` has that of clusters where it changed."""
         draft = ClustersDraft()
-        own = OwnAddresses([each for each in sections.values() if isinstance(each, plan.Listener)])
+        own = OwnAddresses(listeners)
         moved = any(kind == "listener" for kind, _ in changed)
-        wanted = [each for each in sections.values() if isinstance(each, plan.Cluster)]
         await between()
-        draft.names = {section.name for section in wanted}
         await self._shared.clusters.prepare([section.name for section in wanted])
         for section in wanted:
+            draft.names.add(section.name)
             endpoints = sections["endpoints", section.endpoints]
             assert isinstance(endpoints, plan.Endpoints)
             settles = ("cluster", section.name) in changed

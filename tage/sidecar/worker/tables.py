@@ -10,7 +10,7 @@ A cluster that stays keeps its hosts, and a host that stays keeps its connection
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import msgspec
@@ -73,6 +73,14 @@ class Draft:
         self.clusters = ClustersDraft()
         self.client_tls: dict[str, ClientTls | None] = {}
         """By cluster, where it changed."""
+        self._kinds: dict[str, list[plan.Section]] = {}
+
+    def of(self, kind: str, _: type[S]) -> list[S]:
+        """The sections of a kind; asked once `sections` are complete."""
+        if not self._kinds:
+            for (each, _name), section in self.sections.items():
+                self._kinds.setdefault(each, []).append(section)
+        return self._kinds.get(kind, [])  # type: ignore[return-value]
 
 
 class Swap(NamedTuple):
@@ -149,7 +157,7 @@ class Tables:
             draft.changed.update(key for key in self._sections if key not in draft.sections)
         await self._check_closed(draft, pause)
         await self._prepare_buckets(draft, pause)
-        for routes in _of_kind(draft.sections, "routes", plan.Routes):
+        for routes in draft.of("routes", plan.Routes):
             if ("routes", routes.name) not in draft.changed:
                 draft.routes[routes.name] = self._routes[routes.name]
                 continue
@@ -164,7 +172,14 @@ class Tables:
         await self._prepare_filters(draft, pause)
         await self._prepare_logs(draft, pause)
         await self._prepare_tls(draft, pause)
-        draft.clusters = await self._clusters.prepare(draft.sections, draft.changed, draft.client_tls, pause.between)
+        draft.clusters = await self._clusters.prepare(
+            draft.sections,
+            draft.of("cluster", plan.Cluster),
+            draft.of("listener", plan.Listener),
+            draft.changed,
+            draft.client_tls,
+            pause.between,
+        )
         return draft
 
     async def _prepare_buckets(self, draft: Draft, pause: _Slices) -> None:
@@ -180,7 +195,7 @@ class Tables:
 
     @staticmethod
     def _prepare_tcp(draft: Draft) -> None:
-        for listener in _of_kind(draft.sections, "listener", plan.Listener):
+        for listener in draft.of("listener", plan.Listener):
             for key, chain in keyed(listener):
                 if chain.tcp is None:
                     continue
@@ -192,13 +207,13 @@ class Tables:
     async def _prepare_filters(self, draft: Draft, pause: _Slices) -> None:
         touched: set[str] = set()
         if self._python is not None or any(
-            any(in_python(listener)) for listener in _of_kind(draft.sections, "listener", plan.Listener)
+            any(in_python(listener)) for listener in draft.of("listener", plan.Listener)
         ):
             try:
                 touched = await self._in_python().prepare(draft.sections, draft.changed, pause.between)
             except ValueError as error:
                 raise PlanRefused(str(error)) from None
-        for listener in _of_kind(draft.sections, "listener", plan.Listener):
+        for listener in draft.of("listener", plan.Listener):
             if ("listener", listener.name) not in draft.changed and listener.name not in touched:
                 continue
             for key, chain in keyed(listener):
@@ -212,7 +227,7 @@ class Tables:
                     await pause.between()
 
     async def _prepare_logs(self, draft: Draft, pause: _Slices) -> None:
-        for listener in _of_kind(draft.sections, "listener", plan.Listener):
+        for listener in draft.of("listener", plan.Listener):
             if ("listener", listener.name) not in draft.changed:
                 continue
             for key, chain in keyed(listener):
@@ -224,7 +239,7 @@ class Tables:
 
     async def _prepare_tls(self, draft: Draft, pause: _Slices) -> None:
         """New contexts where settings, certificates or trust are others than before."""
-        for listener in _of_kind(draft.sections, "listener", plan.Listener):
+        for listener in draft.of("listener", plan.Listener):
             live = self._server_tls.get(listener.name, {})
             built = draft.server_tls[listener.name] = {}
             for key, chain in keyed(listener):
@@ -236,7 +251,7 @@ class Tables:
                 except TlsError as error:
                     raise PlanRefused(f"listener {listener.name!r}: filter chain {key!r}: {error}") from None
                 await pause.between()
-        for cluster in _of_kind(draft.sections, "cluster", plan.Cluster):
+        for cluster in draft.of("cluster", plan.Cluster):
             if ("cluster", cluster.name) in draft.changed or tls.needs(cluster.tls) & draft.changed:
                 try:
                     draft.client_tls[cluster.name] = (
@@ -263,12 +278,12 @@ class Tables:
 
     @staticmethod
     async def _check_closed(draft: Draft, pause: _Slices) -> None:
-        for cluster in _of_kind(draft.sections, "cluster", plan.Cluster):
+        for cluster in draft.of("cluster", plan.Cluster):
             if ("endpoints", cluster.endpoints) not in draft.sections:
                 raise PlanRefused(f"cluster {cluster.name!r}: its endpoints {cluster.endpoints!r} are not in the plan")
             _check_secrets(f"cluster {cluster.name!r}", cluster.tls, draft)
             await pause.between()
-        for listener in _of_kind(draft.sections, "listener", plan.Listener):
+        for listener in draft.of("listener", plan.Listener):
             who = f"listener {listener.name!r}"
             if not listener.all_chains():
                 raise PlanRefused(f"{who}: it has no filter chain")
@@ -288,7 +303,7 @@ class Tables:
         await self._clusters.commit(draft.clusters, draft.client_tls, pause.between)
         added, states = [], []
         used_logs: set[str] = set()
-        for listener in _of_kind(draft.sections, "listener", plan.Listener):
+        for listener in draft.of("listener", plan.Listener):
             there = self.listeners.get(listener.name)
             if there is None:
                 stats = self._stats.group(layout.LISTENER, listener.name)
@@ -309,10 +324,21 @@ class Tables:
         await self._clusters.settle(draft.clusters, pause.between)
         self._keep_buckets(draft.buckets)
         self._buckets = draft.buckets
+        # One by one, the last first: to free thousands of them takes its time too.
+        await pause.between()
+        former: list[Any] = []
+        for name, table in self._routes.items():
+            if draft.routes.get(name) is not table:
+                former += table.virtual_hosts
+                section = self._sections["routes", name]
+                assert isinstance(section, plan.Routes)
+                former += section.virtual_hosts
+        former += self._sections.values()
+        await pause.between()
         self._routes = draft.routes
         self._server_tls = draft.server_tls
-        former, self._sections = list(self._sections.values()), draft.sections
-        while former:  # one by one: to free thousands of them takes its time too
+        self._sections = draft.sections
+        while former:
             former.pop()
             await pause.between()
         self.version = draft.version
@@ -344,10 +370,6 @@ def _check_secrets(who: str, settings: plan.DownstreamTls | plan.UpstreamTls | N
     for kind, name in tls.needs(settings):
         if (kind, name) not in draft.sections:
             raise PlanRefused(f"{who}: the {kind} {name!r} is not in the plan")
-
-
-def _of_kind(sections: dict[plan.SectionKey, plan.Section], kind: str, _: type[S]) -> Iterable[S]:
-    return [section for (k, _), section in sections.items() if k == kind]  # type: ignore[misc]
 
 
 def _access_logs(chain: plan.FilterChain) -> list[plan.AccessLog]:
