@@ -324,16 +324,8 @@ class Tables:
         await self._clusters.settle(draft.clusters, pause.between)
         self._keep_buckets(draft.buckets)
         self._buckets = draft.buckets
-        # One by one, the last first: to free thousands of them takes its time too.
         await pause.between()
-        former: list[Any] = []
-        for name, table in self._routes.items():
-            if draft.routes.get(name) is not table:
-                former += table.virtual_hosts
-                section = self._sections["routes", name]
-                assert isinstance(section, plan.Routes)
-                former += section.virtual_hosts
-        former += self._sections.values()
+        former = self._former(draft)
         await pause.between()
         self._routes = draft.routes
         self._server_tls = draft.server_tls
@@ -343,6 +335,19 @@ class Tables:
             await pause.between()
         self.version = draft.version
         return Swap(added, gone, states)
+
+    def _former(self, draft: Draft) -> list[Any]:
+        """What the draft replaces, to be let go of one by one, the last first: to free thousands takes its time too.
+        Nothing else may hold them by then, so this is no part of `commit`, whose variables last until its end."""
+        former: list[Any] = []
+        for name, table in self._routes.items():
+            if draft.routes.get(name) is not table:
+                former += table.virtual_hosts
+                section = self._sections["routes", name]
+                assert isinstance(section, plan.Routes)
+                former += section.virtual_hosts
+        former += self._sections.values()
+        return former
 
     def _configure_listener(
         self, there: Listener, listener: plan.Listener, draft: Draft, used_logs: set[str]
