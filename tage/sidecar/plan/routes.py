@@ -163,3 +163,9 @@ class Routes(Section, frozen=True):
     """Header mutations are applied from the table to the route; otherwise from the route to the table."""
     ignore_port: bool = False
     """The port of an authority does not count when its virtual host is looked for."""
+
+
+class RoutesInParts(Routes, frozen=True):
+    """The same, its virtual hosts not decoded yet: a thousand at once would keep a worker from its traffic."""
+
+    virtual_hosts: list[msgspec.Raw] = []  # type: ignore[assignment]

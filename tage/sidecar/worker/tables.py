@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 import msgspec
 
@@ -42,7 +42,7 @@ from tage.sidecar.worker.shared import Shared
 if TYPE_CHECKING:
     from tage.sidecar.worker.python_filters import PythonFilters
 
-SLICE_US = 600
+SLICE_US = 400
 """How long a plan may keep traffic waiting at a time, with the step that is under way: a millisecond in all."""
 
 S = TypeVar("S", bound=plan.Section)
@@ -142,7 +142,7 @@ class Tables:
             draft.changed.add((kind, name))
         for kind, name, blob in message.upserts:
             try:
-                section = plan.decode(kind, blob)
+                section = await self._decode(kind, blob, pause)
             except KeyError:
                 raise PlanRefused(f"{kind} {name!r}: an unknown kind of section") from None
             except msgspec.DecodeError as error:
@@ -181,6 +181,16 @@ class Tables:
             pause.between,
         )
         return draft
+
+    @staticmethod
+    async def _decode(kind: str, blob: bytes, pause: _Slices) -> plan.Section:
+        steps = plan.decode_in_steps(kind, blob)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as done:
+                return cast(plan.Section, done.value)
+            await pause.between()
 
     async def _prepare_buckets(self, draft: Draft, pause: _Slices) -> None:
         """Of rate limits, for filters are made with them."""
