@@ -90,7 +90,7 @@ build/.relay: $(VENV)/.installed-dev bench/build.py bench/relay.py bench/relay.p
 
 soak: $(VENV)/.installed-dev build  ## Load while rules and endpoints change and processes are killed: no request may fail
 	@$(BIN)/python -m bench.soak $(SOAK)
-	@TAGE_GOVERNANCE=8 $(BIN)/python -m pytest tests/e2e/test_governance.py
+	@TAGE_GOVERNANCE=8 TAGE_OVERLOAD=1 $(BIN)/python -m pytest tests/e2e/test_governance.py tests/e2e/test_overload.py
 
 soak-table: build  ## The same, and write the committed table under bench/results
 	@$(BIN)/python -m bench.soak --commit $(SOAK)

@@ -211,7 +211,7 @@ def test_the_server_breaks_off(setup: Setup) -> None:
 
 
 def test_the_client_breaks_off(setup: Setup) -> None:
-    chat = setup.connect()
+    chat = setup.connect(ping_interval=2)  # the client's reading thread lets go of the socket with its next ping
     chat.send("x")
     assert chat.recv(PATIENCE) == "x"
     chat.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
