@@ -36,7 +36,7 @@ import msgspec
 
 from tage.sidecar import plan
 from tage.sidecar.cares import Answer, Cares, Family, LookupFailed
-from tage.sidecar.translate.draft import Dns, DnsName, DnsPolicy, DnsServers
+from tage.sidecar.translate.draft import Dns, DnsPolicy, DnsServers
 
 LOOKUP_TIMEOUT = 5.0
 """Seconds for one question; a name takes two at most."""
@@ -246,14 +246,14 @@ class Resolver:
     def _watches_of(self, cluster: str) -> list[Watch]:
         """In the order of its names, each once."""
         dns = self._clusters[cluster]
-        hosts = dict.fromkeys(name.host for name in dns.names)
+        hosts = dict.fromkeys(name.address for name in dns.names)
         return [self._watches[host, dns.policy] for host in hosts if (host, dns.policy) in self._watches]
 
     def _join(self, cluster: str, dns: Dns, former: Mapping[Any, Known]) -> None:
         """Gives the cluster its watches. A new one starts with what another policy's watch knows by the same question,
         so that a change of policy loses no addresses, or with what a former agent knew."""
         policy = dns.policy
-        for host in dict.fromkeys(name.host for name in dns.names if not _literal(name.host)):
+        for host in dict.fromkeys(name.address for name in dns.names if not _literal(name.address)):
             watch = self._watches.get((host, policy))
             if watch is None:
                 if policy.servers not in self._asks:
@@ -268,7 +268,7 @@ class Resolver:
             watch.clusters.add(cluster)
 
     def _remembered(self, cluster: str, dns: Dns, host: str) -> Known:
-        wanted = {(name.hostname or name.host, name.port) for name in dns.names if name.host == host}
+        wanted = {(name.hostname or name.address, name.port) for name in dns.names if name.address == host}
         former = self._former.get(cluster, ())
         found = [endpoint.address for endpoint in former if (endpoint.hostname, endpoint.port) in wanted]
         known: dict[Family, list[str]] = {"v4": [], "v6": []}
@@ -325,23 +325,11 @@ class Resolver:
             for address in self._addresses(name, dns.policy):
                 if (address, name.port) not in seen:
                     seen.add((address, name.port))
-                    check = name.checked, name.check_port, name.check_hostname
-                    hostname = name.hostname or name.host
-                    yield plan.Endpoint(
-                        address,
-                        name.port,
-                        name.weight,
-                        name.healthy,
-                        hostname,
-                        *check,
-                        degraded=name.degraded,
-                        priority=name.priority,
-                        locality=name.locality,
-                        metadata=name.metadata,
-                    )
+                    hostname = name.hostname or name.address
+                    yield msgspec.structs.replace(name, address=address, hostname=hostname)
 
-    def _addresses(self, name: DnsName, policy: DnsPolicy) -> list[str]:
-        return [name.host] if _literal(name.host) else self._watches[name.host, policy].addresses()
+    def _addresses(self, name: plan.Endpoint, policy: DnsPolicy) -> list[str]:
+        return [name.address] if _literal(name.address) else self._watches[name.address, policy].addresses()
 
 
 def _question(host: str, policy: DnsPolicy) -> tuple[str, str, DnsServers]:

@@ -27,7 +27,6 @@ from tage.sidecar.translate.draft import (
     ClusterDraft,
     DataSource,
     Dns,
-    DnsName,
     ListenerDraft,
     SecretDraft,
     Source,
@@ -449,7 +448,7 @@ def test_a_new_static_configuration() -> None:
 
 
 def test_dns() -> None:
-    a = ClusterDraft(plan.Cluster("a", "a"), dns=Dns([DnsName("host", 80)]))
+    a = ClusterDraft(plan.Cluster("a", "a"), dns=Dns([plan.Endpoint("host", 80)]))
     play = Play(subscribe=(), clusters=[a])
     assert not play.updates
     assert list(play.state.dns) == ["a"]
@@ -465,7 +464,7 @@ def test_dns() -> None:
 
 
 def test_names_that_need_not_be_waited_for() -> None:
-    a = ClusterDraft(plan.Cluster("a", "a"), dns=Dns([DnsName("host", 80)], wait=False))
+    a = ClusterDraft(plan.Cluster("a", "a"), dns=Dns([plan.Endpoint("host", 80)], wait=False))
     play = Play(subscribe=(), clusters=[a])
     play.commit()
     assert play.plan["endpoints", "a"].endpoints == []

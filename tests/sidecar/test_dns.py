@@ -10,7 +10,7 @@ from tage.sidecar import dns
 from tage.sidecar.cares import Answer, Family, LookupFailed
 from tage.sidecar.dns import MAX_TTL, MIN_DELAY, Known, Refresh, Resolver, Watch
 from tage.sidecar.plan import Endpoint, Endpoints, encode
-from tage.sidecar.translate.draft import Dns, DnsName, DnsPolicy, DnsServers
+from tage.sidecar.translate.draft import Dns, DnsPolicy, DnsServers
 
 WAIT = 10.0
 SERVERS = DnsServers(("127.0.0.1:53",))
@@ -109,7 +109,7 @@ def play(names: Names, script: Callable[[Game], Awaitable[None]]) -> None:
 
 
 def simple(*hosts: str, port: int = 80, **policy: Any) -> Dns:
-    return Dns([DnsName(host, port) for host in hosts], DnsPolicy(**policy))
+    return Dns([Endpoint(host, port) for host in hosts], DnsPolicy(**policy))
 
 
 def hosts(endpoints: Iterable[Endpoint]) -> list[str]:
@@ -270,7 +270,7 @@ def test_changes_are_told_and_the_last_good_answer_stays() -> None:
     names = Names(a=["127.0.0.1"])
 
     async def script(game: Game) -> None:
-        game.set(c=Dns([DnsName("a", 80, 2), DnsName("127.0.0.9", 81, healthy=False, hostname="nine")]))
+        game.set(c=Dns([Endpoint("a", 80, 2), Endpoint("127.0.0.9", 81, healthy=False, hostname="nine")]))
         literal = Endpoint("127.0.0.9", 81, healthy=False, hostname="nine")
         assert await game.next() == [Endpoint("127.0.0.1", 80, 2, hostname="a"), literal]
         names.failing["a"] = "SERVFAIL"
@@ -335,7 +335,7 @@ def test_a_name_that_stands_twice_is_asked_once_and_an_address_counts_once() -> 
     names = Names(a=["127.0.0.1"], b=["127.0.0.1", "127.0.0.2"])
 
     async def script(game: Game) -> None:
-        entries = [DnsName("a", 80, 5), DnsName("b", 80), DnsName("a", 81), DnsName("a", 80, 7)]
+        entries = [Endpoint("a", 80, 5), Endpoint("b", 80), Endpoint("a", 81), Endpoint("a", 80, 7)]
         game.set(c=Dns(entries, DnsPolicy("v4_only")))
         assert await game.next() == [
             Endpoint("127.0.0.1", 80, 5, hostname="a"),
@@ -394,7 +394,7 @@ def test_what_a_former_agent_found_stays_until_there_is_an_answer() -> None:
 
     async def script(game: Game) -> None:
         game.resolver.remember([encode(Endpoints("one", former)), encode(Endpoints("two", [Endpoint("127.0.0.5", 1)]))])
-        entries = [DnsName("a", 80), DnsName("b", 80, hostname="shown"), DnsName("c", 80)]
+        entries = [Endpoint("a", 80), Endpoint("b", 80, hostname="shown"), Endpoint("c", 80)]
         shared = simple("a", port=9, family="all")  # new, and the first to ask for it
         game.set(new=shared, one=Dns(entries, DnsPolicy("all")), two=simple("c", port=1))
         told = dict([await game.told.get() for _ in range(3)])

@@ -77,13 +77,7 @@ def sections(
 
 def _unresolved(clusters: Iterable[ClusterDraft]) -> dict[str, EndpointsRecord]:
     """The names of DNS clusters in place of the addresses, which only a running sidecar has."""
-    return {
-        draft.cluster.name: EndpointsRecord(
-            [plan.Endpoint(each.host, each.port, each.weight, each.healthy, each.hostname) for each in draft.dns.names]
-        )
-        for draft in clusters
-        if draft.dns is not None
-    }
+    return {draft.cluster.name: EndpointsRecord(draft.dns.names) for draft in clusters if draft.dns is not None}
 
 
 def _more(count: int) -> str:

@@ -154,14 +154,15 @@ def _control_cluster_name(message: bootstrap_pb2.Bootstrap, problems: Problems) 
 
 def _control_address(message: cluster_pb2.Cluster, path: str, problems: Problems) -> str:
     _CONTROL_CLUSTER.check(message, path, problems)
-    endpoints, _ = endpoint.names(message.load_assignment, f"{path}.load_assignment", problems)
+    at = f"{path}.load_assignment"
+    endpoints = endpoint.build(message.load_assignment, message.name, at, problems, names=True).endpoints
     if len(endpoints) != 1:
-        problems.add(f"{path}.load_assignment", f"{len(endpoints)} endpoints; a control plane needs exactly one")
+        problems.add(at, f"{len(endpoints)} endpoints; a control plane needs exactly one")
         return ""
-    host, port = endpoints[0].host, endpoints[0].port
+    host, port = endpoints[0].address, endpoints[0].port
     if host and not is_loopback(host):
         problems.add(
-            f"{path}.load_assignment.endpoints[0].lb_endpoints[0].endpoint.address.socket_address.address",
+            f"{at}.endpoints[0].lb_endpoints[0].endpoint.address.socket_address.address",
             f"'{host}': the way to the control plane has no protection yet: use a loopback address",
         )
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -115,13 +115,13 @@ def translate(message: cluster_pb2.Cluster, path: str, problems: Problems) -> Cl
         problems.add(f"{dot}eds_cluster_config", "only a cluster of type EDS may have it")
     assignment = f"{dot}load_assignment"
     if by_dns:
-        names, localities = endpoint.names(message.load_assignment, assignment, problems)
-        if policy.logical and len(names) != 1:
+        found = endpoint.build(message.load_assignment, message.name, assignment, problems, names=True)
+        if policy.logical and len(found.endpoints) != 1:
             problems.add(assignment, "must be one endpoint: all addresses of a LOGICAL_DNS cluster are one host")
         wait = not message.HasField("wait_for_warm_on_init") or message.wait_for_warm_on_init.value
         return ClusterDraft(
             cluster,
-            dns=Dns(names, policy, wait, localities.found, localities.overprovisioning),
+            dns=Dns(found.endpoints, policy, wait, found.localities, found.overprovisioning),
             secrets=list(secrets.values()),
         )
     endpoints = endpoint.build(message.load_assignment, message.name, assignment, problems)

@@ -65,23 +65,6 @@ class ListenerDraft(msgspec.Struct, frozen=True):
     secrets: list[SecretDraft] = []
 
 
-class DnsName(msgspec.Struct, frozen=True):
-    """One endpoint of a DNS cluster. `hostname` is Endpoint.hostname, else the name itself."""
-
-    host: str
-    port: int
-    weight: int = 1
-    healthy: bool = True
-    hostname: str = ""
-    checked: bool = True
-    check_port: int = 0
-    check_hostname: str = ""
-    degraded: bool = False
-    priority: int = 0
-    locality: int = 0
-    metadata: dict[str, str] = {}
-
-
 class DnsServers(msgspec.Struct, frozen=True):
     """Where names are asked. Source: envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig."""
 
@@ -114,7 +97,8 @@ class DnsPolicy(msgspec.Struct, frozen=True):
 class Dns(msgspec.Struct, frozen=True):
     """Where a DNS cluster's endpoints come from."""
 
-    names: list[DnsName]
+    names: list[plan.Endpoint]
+    """Whose addresses are host names, or IP addresses already."""
     policy: DnsPolicy = DnsPolicy()
     wait: bool = True
     """The plan waits for the first answer, good or not (Cluster.wait_for_warm_on_init)."""

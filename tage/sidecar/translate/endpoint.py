@@ -9,7 +9,6 @@ from envoy.config.core.v3 import health_check_pb2
 from envoy.config.endpoint.v3 import endpoint_components_pb2, endpoint_pb2
 
 from tage.sidecar import plan
-from tage.sidecar.translate.draft import DnsName
 from tage.sidecar.translate.problem import Problems
 from tage.sidecar.translate.shape import Only, Shape, leaf
 from tage.sidecar.translate.values import ADDRESS, HEADER_VALUE, socket_address
@@ -104,32 +103,19 @@ def translate(message: endpoint_pb2.ClusterLoadAssignment, path: str, problems: 
     return build(message, message.cluster_name, path, problems)
 
 
-def build(message: endpoint_pb2.ClusterLoadAssignment, name: str, path: str, problems: Problems) -> plan.Endpoints:
-    """The section `name`; the walk is the caller's. Addresses are IPs."""
+def build(
+    message: endpoint_pb2.ClusterLoadAssignment, name: str, path: str, problems: Problems, *, names: bool = False
+) -> plan.Endpoints:
+    """The section `name`; the walk is the caller's. Addresses are IPs, or host names too where `names` says so."""
     endpoints = []
     localities = Localities(message, path, problems)
     for where, index, endpoint in _each(message, path):
-        host, port = socket_address(endpoint.endpoint.address, f"{where}.endpoint.address", problems)
+        host, port = socket_address(endpoint.endpoint.address, f"{where}.endpoint.address", problems, names=names)
         weight, hostname = _weight(endpoint, where, problems), endpoint.endpoint.hostname
         check = _check(endpoint, where, problems)
         place = localities.place(index, endpoint)
         endpoints.append(plan.Endpoint(host, port, weight, _healthy(endpoint), hostname, *check, **place))
     return plan.Endpoints(name, endpoints, localities.found, localities.overprovisioning)
-
-
-def names(
-    message: endpoint_pb2.ClusterLoadAssignment, path: str, problems: Problems
-) -> tuple[list[DnsName], Localities]:
-    """As `build`, for host names."""
-    found = []
-    localities = Localities(message, path, problems)
-    for where, index, endpoint in _each(message, path):
-        host, port = socket_address(endpoint.endpoint.address, f"{where}.endpoint.address", problems, names=True)
-        weight, hostname = _weight(endpoint, where, problems), endpoint.endpoint.hostname
-        check = _check(endpoint, where, problems)
-        place = localities.place(index, endpoint)
-        found.append(DnsName(host, port, weight, _healthy(endpoint), hostname, *check, **place))
-    return found, localities
 
 
 def _each(

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tage.sidecar.plan import Cluster, Endpoint, Endpoints, LoadBalancing
-from tage.sidecar.translate.draft import ClusterDraft, Dns, DnsName, DnsPolicy, Source
+from tage.sidecar.translate.draft import ClusterDraft, Dns, DnsPolicy, Source
 
 from .build import ADS, address, assignment, problems, translate
 
@@ -41,7 +41,7 @@ def test_strict_dns() -> None:
         "load_assignment": assignment({"endpoint": {"address": address("host", 80)}, "load_balancing_weight": 3}),
     }
     assert translate("cluster", content) == ClusterDraft(
-        Cluster("c", "c"), dns=Dns([DnsName("host", 80, 3)], DnsPolicy("v4_only", 1000))
+        Cluster("c", "c"), dns=Dns([Endpoint("host", 80, 3)], DnsPolicy("v4_only", 1000))
     )
 
 

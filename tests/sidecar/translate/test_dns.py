@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tage.sidecar.plan import Endpoint, Endpoints
-from tage.sidecar.translate.draft import Dns, DnsName, DnsPolicy, DnsServers
+from tage.sidecar.translate.draft import Dns, DnsPolicy, DnsServers
 
 from .build import address, assignment, problems, translate
 
@@ -36,7 +36,7 @@ def dns_cluster(outer: dict[str, Any] | None = None, **fields: Any) -> dict[str,
 
 def policy(content: dict[str, Any]) -> DnsPolicy:
     draft = translate("cluster", content)
-    assert draft.dns.names == [DnsName("host", 80)]
+    assert draft.dns.names == [Endpoint("host", 80)]
     assert draft.cluster.logical == draft.dns.policy.logical
     return draft.dns.policy
 
@@ -116,7 +116,7 @@ def test_servers(fields: dict[str, Any], servers: DnsServers) -> None:
 def test_warming_and_host_names() -> None:
     named = assignment({"endpoint": {"address": address("host", 80), "hostname": "shown"}})
     content = cluster(wait_for_warm_on_init=False, load_assignment=named)
-    assert translate("cluster", content).dns == Dns([DnsName("host", 80, hostname="shown")], DnsPolicy(), wait=False)
+    assert translate("cluster", content).dns == Dns([Endpoint("host", 80, hostname="shown")], DnsPolicy(), wait=False)
     assert translate("cluster", cluster(wait_for_warm_on_init=True)).dns.wait
     static = {"name": "c", "load_assignment": assignment({"endpoint": {"address": address(), "hostname": "shown"}})}
     assert translate("cluster", static).endpoints == Endpoints("c", [Endpoint("127.0.0.1", 8080, hostname="shown")])
