@@ -17,7 +17,7 @@ cdef class DownstreamConnection(Connection):
     cdef str protocol(self)
     cdef send_interim(self, ResponseHead head)
     cdef send_response(self, ResponseHead head, HeaderEdits edits, bytes data, bint end)
-    cdef open_tunnel(self, ResponseHead head, bytes data)
+    cdef open_tunnel(self, ResponseHead head, HeaderEdits edits, bytes data)
     cdef send_data(self, bytes data, bint end)
     cdef send_error(self, object error, int status, bytes body, HeaderEdits edits)
     cdef reset_stream(self)

@@ -51,8 +51,9 @@ class DownstreamConnection(Connection):
         """`edits` None: none."""
         raise NotImplementedError
 
-    def open_tunnel(self, head, data):
-        """The answer to a request to switch protocols, which agrees, and the first of the tunnel's bytes (or None).
+    def open_tunnel(self, head, edits, data):
+        """The answer to a request to switch protocols, which agrees, and the first of the tunnel's bytes (or None);
+        `edits` are added to.
         From here on both bodies are raw, the request's goes on, and each ends when its side does."""
         raise NotImplementedError
 

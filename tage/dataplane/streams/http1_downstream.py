@@ -302,13 +302,12 @@ class Http1DownstreamConnection(DownstreamConnection):
             out.put(data)
         self._send(out.take())
 
-    def open_tunnel(self, head, data):
+    def open_tunnel(self, head, edits, data):
         out: ByteWriter = self.listener.context.writer
-        edits: HeaderEdits = HeaderEdits()
         protocol: bytes = self.stream.head.upgrade
-        edits.drop = 1 << CONTENT_LENGTH
+        edits.drop |= 1 << CONTENT_LENGTH
         if head.status == 101:
-            edits.extra = b"connection: upgrade\r\nupgrade: " + protocol + b"\r\n"
+            edits.extra += b"connection: upgrade\r\nupgrade: " + protocol + b"\r\n"
         out.clear()
         write_response(out, head, edits, False, False, False)
         if data is not None:

@@ -30,6 +30,7 @@ cdef class Routed(Outcome):
     cdef edit_answer(self, HeaderBlock block)
     cdef _apply(self, HeaderMutations mutations, HeaderEdits edits, HeaderBlock block)
     cdef _mirror(self, Route route)
+    cdef bytes preface(self, Cluster cluster)
     cdef forward(self)
     cdef fail(self, object error, str detail)
     cdef reply_with(self, object error, int status, bytes body)

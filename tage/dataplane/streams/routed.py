@@ -7,6 +7,7 @@ so that a header's value may tell what they were.
 
 import cython
 
+from tage.dataplane.net.proxy_protocol import encode
 from tage.dataplane.protocols import errors
 from tage.dataplane.protocols.edits import HeaderEdits
 from tage.dataplane.protocols.message import HeaderBlock, RequestHead
@@ -153,11 +154,17 @@ class Routed(Outcome):
             cluster = self.context.clusters.get(mirror.cluster)
             if cluster is None or not mirror.fraction.drawn(self.context.random):
                 continue
-            shadow = Shadow(self.context, cluster, route.timeout)
+            shadow = Shadow(self.context, cluster, route.timeout, self.preface(cluster))
             if shadow.start(self.head, self.edits, mirror.append_suffix, self.body, self.request_ended):
                 if self.shadows is None:
                     self.shadows = []
                 self.shadows.append(shadow)
+
+    def preface(self, cluster):
+        """What a connection to this cluster begins with: the client's addresses, or nothing."""
+        if not cluster.proxy_protocol:
+            return b""
+        return encode(cluster.proxy_protocol, self.downstream.peer_address(), self.downstream.local_address())
 
     # -- for filters ---------------------------------------------------------------------------------------------------
 

@@ -4,7 +4,8 @@ The copy is made once the head is edited, so it says what the upstream is told, 
 `-shadow` behind its host (unless the policy says not). The body follows as it comes. A mirror never holds up the
 request itself: one that does not keep up, with more than `BACKLOG` bytes waiting, is given up. It counts in its own
 cluster's statistics and limits, is tried once, and lasts as long as the route's timeout, or a minute where there is
-none, from its beginning. Source: RouteAction.RequestMirrorPolicy.
+none, from its beginning. To a listener of this sidecar it goes as seldom as the request itself may (`loops`): each
+round would mirror it again. Source: RouteAction.RequestMirrorPolicy.
 """
 
 import cython
@@ -16,6 +17,7 @@ from tage.dataplane.upstream.connection import Receiver, UpstreamConnection
 if not cython.compiled:
     # Compiled, these names come from the .pxd.
     from tage.dataplane.protocols.edits import edited_request
+    from tage.dataplane.streams.loops import MAX_HOPS, count_hop, hops_made
 
 BACKLOG = cython.declare(cython.Py_ssize_t, 65_536)
 _MINUTE = cython.declare(cython.longlong, 60_000)
@@ -37,9 +39,9 @@ def shadowed(authority):
 
 
 class Shadow(Receiver):
-    """`timeout` in ms."""
+    """`timeout` in ms. `preface`: what its connection begins with; with one it has a connection of its own."""
 
-    def __init__(self, context, cluster, timeout: cython.longlong) -> None:
+    def __init__(self, context, cluster, timeout: cython.longlong, preface: bytes = b"") -> None:
         Receiver.__init__(self)
         self.context = context
         self.cluster = cluster
@@ -47,6 +49,7 @@ class Shadow(Receiver):
         self.upstream = None
         self.head = None
         self.edits = None
+        self.preface = preface
         self.limit = timeout if timeout > 0 else _MINUTE
         self.started = 0
         self.body = None
@@ -70,6 +73,11 @@ class Shadow(Receiver):
         self.head = edited_request(head, edits, self.context.writer)
         self.edits = HeaderEdits()
         self.edits.remove(b"expect")
+        if self.host.own:
+            if hops_made(self.head) >= MAX_HOPS:
+                self.cluster.leave()
+                return False
+            count_hop(self.edits, self.head)
         if append_suffix:
             self.edits.authority = shadowed(self.head.authority)
         self.ended = end
@@ -79,12 +87,20 @@ class Shadow(Receiver):
                 self.size += len(data)
         self.cluster.stats.up(_C_TOTAL)
         self.context.wheel.arm(self, self.limit)
-        connection: UpstreamConnection = self.host.take()
-        if connection is not None:
-            self.upstream_ready(connection)
-        elif self.host.enqueue(self):
+        if not self._connect():
             self._leave()
         return not self.over and not end
+
+    def _connect(self):
+        """Whether there is, or will be, a connection."""
+        connection: UpstreamConnection
+        if self.cluster.proxy_protocol:
+            return self.host.dial(self, None, self.preface) == 0
+        connection = self.host.take()
+        if connection is None:
+            return self.host.enqueue(self) == 0
+        self.upstream_ready(connection)
+        return True
 
     def request_data(self, data, end):
         """More of the body."""
@@ -166,6 +182,7 @@ class Shadow(Receiver):
         connection: UpstreamConnection = self.upstream
         if connection is None and self.host is not None:
             self.host.forget(self)
+            self.host.undial(self)
         self._part()
         if connection is not None and connection.receiver is self:
             connection.cancel()

@@ -33,7 +33,6 @@ waits for a connection is bounded by `REPLAY_BYTES` and then the client is read 
 
 import cython
 
-from tage.dataplane.net.proxy_protocol import encode
 from tage.dataplane.protocols import errors
 from tage.dataplane.protocols.message import ResponseHead
 from tage.dataplane.routing.policy import RetryPolicy
@@ -285,10 +284,7 @@ class Stream(Routed):
     def _dial(self):
         """A connection that joins no pool: its bytes are a tunnel's, or it begins with the client's addresses and no
         other client's will do."""
-        preface: bytes = b""
-        if self.cluster.proxy_protocol:
-            source = self.downstream.peer_address()
-            preface = encode(self.cluster.proxy_protocol, source, self.downstream.local_address())
+        preface: bytes = self.preface(self.cluster)
         return self.host.dial(self, TcpUpstreamConnection if self.terminates else None, preface)
 
     def upstream_ready(self, connection):
@@ -457,7 +453,9 @@ class Stream(Routed):
         if self.record is not None and data is not None:
             self.record.bytes_sent += len(data)
         self.active()
-        self.downstream.open_tunnel(head, data)
+        if self.share is not None or self.route.response_edits is not None:
+            self.edit_answer(head.block)
+        self.downstream.open_tunnel(head, self.answer(), data)
 
     def response_data(self, data, end):
         if self.over:

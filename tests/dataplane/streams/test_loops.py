@@ -170,3 +170,22 @@ def test_a_loop_is_not_tried_again(world):
     client.send(GET)
     again.send(LOOP)
     assert client.takes() == LOOP
+
+
+# -- mirrors -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("sent", "goes"), [(None, b"1"), (b"4", b"5"), (b"9", b"10"), (b"10", None), (b"x", None)])
+def test_a_mirror_to_this_sidecar_counts_its_rounds(world, sent, goes):
+    world.add_cluster("m").hosts[0].own = True
+    world.rule(mirrors=[plan.Mirror("m")])
+    client = world.client(request(b"GET", *([b"x-tage-hops: " + sent] if sent else [])))
+    if goes is not None:
+        copy = world.accept()
+        lines = [line for line in copy.takes().split(b"\r\n") if line.startswith(b"x-tage-hops")]
+        assert lines == [b"x-tage-hops: " + goes]
+        copy.send(OK)
+    assert len(world.opening) == 1
+    world.accept().send(OK)
+    assert client.takes() == OK
+    world.check_quiet()

@@ -23,6 +23,32 @@ def source(preface):
     return parser.header.source
 
 
+def test_a_mirror_has_a_connection_of_its_own_too(world):
+    mirrors = world.add_cluster("m")
+    mirrors.proxy_protocol = 1
+    world.rule(mirrors=[plan.Mirror("m")])
+    client = world.client(GET, peer=("10.1.2.3", 40_000))
+    first, second = [dialling.dial.preface for dialling in world.dialling]
+    assert (source(first), source(second)) == (("10.1.2.3", 40_000), ("10.1.2.3", 40_000))
+    copy, server = world.dialling[0].accept(), world.dialling[0].accept()
+    assert b"host: a-shadow\r\n" in copy.takes()
+    copy.send(OK)
+    assert copy.closed
+    server.send(OK)
+    assert client.takes() == OK
+
+
+def test_a_mirror_that_is_given_up_before_it_has_a_connection(world):
+    world.add_cluster("m").proxy_protocol = 1
+    world.rule(mirrors=[plan.Mirror("m")], timeout=200)
+    client = world.client(GET)
+    world.dialling[1].accept().send(OK)
+    assert client.takes() == OK
+    world.pass_time(200)
+    assert not world.dialling
+    assert world.up("rq_active", "m") == 0
+
+
 def test_each_request_has_a_connection_of_its_own(world):
     clients = [world.client(GET, peer=("10.1.2.3", 40_000 + i)) for i in range(2)]
     prefaces = [dialling.dial.preface for dialling in world.dialling]

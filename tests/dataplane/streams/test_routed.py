@@ -114,6 +114,20 @@ def test_values_tell_of_request_and_answer(world):
     assert pick_out(answer, b"x-info") == [b"200 k c"]
 
 
+def test_the_answer_that_opens_a_tunnel_is_edited_too(world):
+    world.listener.upgrades = frozenset({b"websocket"})
+    asking = GET.replace(b"\r\n\r\n", b"\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n")
+    world.route(rule(response_headers=edits(("x-version", "v2"), remove=["server"])))
+    client = world.client(asking)
+    server = world.accept()
+    server.send(b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\nServer: s\r\n\r\n")
+    answer = client.takes()
+    assert status(answer) == 101
+    assert pick_out(answer, b"x-version") == [b"v2"]
+    assert pick_out(answer, b"upgrade") == [b"websocket"]
+    assert pick_out(answer, b"server") == []
+
+
 def test_path_and_authority_are_rewritten(world):
     sent, _ = served(
         world,
