@@ -5,7 +5,7 @@ import random
 import pytest
 
 from tage.dataplane.net.timers import Timer, TimerWheel
-from tests.dataplane.fakes import FakeLoop
+from tage.xprotocol_testing.fakes import FakeLoop
 
 SLOT_MS = 16
 

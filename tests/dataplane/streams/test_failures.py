@@ -11,7 +11,7 @@ from tage.dataplane.upstream.connection import Failure
 from tage.dataplane.upstream.endpoint import Assignment
 from tage.dataplane.upstream.limits import Limit
 from tage.sidecar import plan
-from tests.dataplane.fakes import FakeTransport
+from tage.xprotocol_testing.fakes import FakeTransport
 from tests.dataplane.streams.world import GET, OK, POST, UNAVAILABLE
 
 CHUNKED_POST = b"POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n"

@@ -12,7 +12,7 @@ from tage.dataplane.streams.http1_upstream import Http1UpstreamConnection
 from tage.dataplane.streams.stream import Stream
 from tage.dataplane.upstream.host import Host
 from tage.sidecar import plan
-from tests.dataplane.fakes import FakeTransport
+from tage.xprotocol_testing.fakes import FakeTransport
 from tests.dataplane.streams.test_failures import CHUNKED_POST
 from tests.dataplane.streams.world import GET, OK, POST, UNAVAILABLE
 

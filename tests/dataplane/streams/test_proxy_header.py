@@ -7,7 +7,7 @@ import pytest
 from tage.dataplane.net.proxy_protocol import ProxyHeaderParser
 from tage.dataplane.net.verdict import Verdict
 from tage.sidecar import plan
-from tests.dataplane.fakes import FakeTransport
+from tage.xprotocol_testing.fakes import FakeTransport
 from tests.dataplane.streams.world import GET, OK
 
 

@@ -18,7 +18,7 @@ from tage.dataplane.routing.tcp import TcpRoute
 from tage.dataplane.streams.tcp_downstream import TcpDownstreamConnection
 from tage.dataplane.telemetry import layout
 from tage.dataplane.upstream.connection import Failure
-from tests.dataplane.fakes import FakeTransport
+from tage.xprotocol_testing.fakes import FakeTransport
 from tests.dataplane.streams.test_access_log import log
 from tests.dataplane.streams.world import Dialling, End, World
 
@@ -39,7 +39,7 @@ class TcpWorld(World):
         names = list(clusters) or ["c"]
         self.listener.tcp = TcpRoute(names, weights or [1] * len(names), **fields)
 
-    def _downstream(self) -> Any:
+    def downstream(self) -> Any:
         return TcpDownstreamConnection(self.listener)
 
     def dialled(self) -> Dialling:

@@ -14,7 +14,7 @@ from tage.dataplane.upstream.balancing.settings import Settings
 from tage.dataplane.upstream.cluster import Cluster
 from tage.dataplane.upstream.endpoint import Assignment
 from tage.dataplane.upstream.limits import Limit
-from tests.dataplane.fakes import FakeLoop, FakeTransport
+from tage.xprotocol_testing.fakes import FakeLoop, FakeTransport
 
 
 @pytest.fixture

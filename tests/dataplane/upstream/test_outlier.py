@@ -12,7 +12,7 @@ from tage.dataplane.upstream.health.state import ClusterCell, HostCell
 from tage.dataplane.upstream.outlier import HostMonitor, Outliers
 from tage.dataplane.upstream.shared import SharedFile
 from tage.sidecar.plan import OutlierDetection
-from tests.dataplane.fakes import FakeLoop
+from tage.xprotocol_testing.fakes import FakeLoop
 
 NO_ANSWER = 0
 

@@ -20,7 +20,7 @@ from tage.dataplane.upstream.shared import SharedFile
 from tage.sidecar import plan
 from tage.sidecar.worker import health
 from tage.sidecar.worker.tables import Tables
-from tests.dataplane.fakes import FakeLoop
+from tage.xprotocol_testing.fakes import FakeLoop
 
 OUTLIERS = plan.OutlierDetection(consecutive_5xx=2, max_ejection_percent=100, base_ejection_time=5_000, interval=1_000)
 CHECK = plan.HealthCheck(plan.TcpCheck(), 1_000, 20, 1, 1, 20, 20, 20, no_traffic_interval=20)

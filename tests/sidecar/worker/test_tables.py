@@ -16,7 +16,7 @@ from tage.dataplane.telemetry.store import StatStore
 from tage.sidecar import plan
 from tage.sidecar.worker import tables
 from tage.sidecar.worker.tables import PlanRefused, Tables
-from tests.dataplane.fakes import FakeLoop
+from tage.xprotocol_testing.fakes import FakeLoop
 
 ANY = plan.RouteMatch(plan.StringMatch("prefix", "/"))
 

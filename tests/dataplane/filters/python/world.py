@@ -12,7 +12,7 @@ from tage.dataplane.filters.python.watchdog import Watch
 from tage.dataplane.net.timers import TimerWheel
 from tage.dataplane.telemetry import reader
 from tage.dataplane.telemetry.store import StatStore
-from tests.dataplane.fakes import FakeLoop
+from tage.xprotocol_testing.fakes import FakeLoop
 
 
 class Reports:

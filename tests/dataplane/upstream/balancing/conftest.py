@@ -14,7 +14,7 @@ from tage.dataplane.telemetry.store import StatStore
 from tage.dataplane.upstream.balancing.settings import Settings
 from tage.dataplane.upstream.cluster import Cluster
 from tage.dataplane.upstream.endpoint import Assignment, Endpoint, Locality
-from tests.dataplane.fakes import FakeLoop
+from tage.xprotocol_testing.fakes import FakeLoop
 
 
 class Balanced:

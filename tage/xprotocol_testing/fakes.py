@@ -18,7 +18,7 @@ class FakeLoop:
         self.ms = 1_000_000
         self.calls = []
         self.order = 0
-        self.soon = deque()
+        self.soon: deque[Any] = deque()
 
     def clock(self):
         return self.ms * 1000
