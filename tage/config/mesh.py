@@ -21,8 +21,13 @@ class MeshService(Spec, frozen=True):
     name: str
     port: int = 80
     protocol: str = "http"
+    """http, a protocol of remote calls that Tage brings, or x-NAME (`tage.config.protocols`)."""
     instances: list[MeshInstance] = []
+    interfaces: list[str] = []
+    """What callers of remote calls name it by; besides, they may use its own names."""
 
 
 class Mesh(Spec, frozen=True):
     services: list[MeshService]
+    protocols: list[str] = []
+    """Files (or directories of them) with the classes of protocols of one's own, from where the mesh file is."""

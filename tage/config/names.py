@@ -13,6 +13,8 @@ _LABEL = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?")
 _LABEL_VALUE = re.compile(r"(?:[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
 _HOST_LABEL = re.compile(r"[A-Za-z0-9_](?:[-A-Za-z0-9_]{0,61}[A-Za-z0-9_])?")
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_INTERFACE = re.compile(r"[A-Za-z0-9_$][-A-Za-z0-9_$.:]{0,252}")
+_VERSIONED = re.compile(r"[A-Za-z0-9_$][-A-Za-z0-9_$.]*:[0-9]+(?:\.[0-9]+)+(?::[-A-Za-z0-9_$.]+)?")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -34,8 +36,20 @@ def dns_subdomain(name: str) -> str:
     return f"'{name}' is not a DNS name: lower-case letters, digits, '-' and '.' inside, at most 253 characters"
 
 
+def interface(name: str) -> str:
+    """A service as callers of remote calls name it; case counts."""
+    if not name:
+        return "must not be empty"
+    if _INTERFACE.fullmatch(name):
+        return ""
+    if "*" in name:
+        return f"'{name}': a wildcard is not allowed here; name each interface"
+    return f"'{name}' is not an interface: letters, digits, '.', '_', '$', '-' and ':' inside, at most 253 characters"
+
+
 def host(name: str, wildcard: bool = False) -> str:
-    """A host as a virtual service names it; case is free, for interfaces of RPC protocols are hosts too."""
+    """A host as a virtual service names it; case is free, for interfaces of RPC protocols are hosts too, with a version
+    (`com.example.Stock:1.0`) or without."""
     if not name:
         return "must not be empty"
     if name == "*" or name.startswith("*."):
@@ -45,6 +59,8 @@ def host(name: str, wildcard: bool = False) -> str:
             return ""
     rest = name.removeprefix("*.")
     if len(rest) <= 253 and all(_HOST_LABEL.fullmatch(part) for part in rest.split(".")):
+        return ""
+    if _VERSIONED.fullmatch(name) or ("$" in name and not interface(name)):
         return ""
     if "://" in name or "/" in name:
         return f"'{name}' is not a host; leave out scheme and path"

@@ -38,6 +38,7 @@ from tage.pilot.generate import (
     listeners,
     python_filters,
     routes,
+    rpc,
 )
 from tage.registry.model import Service
 
@@ -153,22 +154,39 @@ View = dict[str, ResourceSet]
 
 
 class Own:
-    """A sidecar's own layers. They depend on nothing but the node and, the listeners, on the HTTP filters that its
-    routes ask something of, the filters in Python that it is to have and the rate limits of its service."""
+    """A sidecar's own layers. They depend on nothing but the node, what its application speaks and, the listeners, on
+    the HTTP filters that its routes ask something of, the filters in Python that it is to have and the rate limits of
+    its service."""
 
     def __init__(self, node: Node) -> None:
         self._node = node
-        self.clusters = Layer(Packed.of(message) for message in clusters.inbound(node))
-        self._listeners: dict[tuple[str, ...], Layer] = {}
-        self._more: tuple[tuple[Resource, ...], ...] = ()
+        self._clusters: dict[str, Layer] = {}
+        self._listeners: dict[tuple[rpc.Outbound, ...], Layer] = {}
+        self._more: tuple[object, ...] = ()
 
-    def listeners(self, asked: tuple[str, ...], python: tuple[Resource, ...], limits: tuple[Resource, ...]) -> Layer:
-        if (python, limits) != self._more:
-            self._more, self._listeners = (python, limits), {}
+    def clusters(self, protocol: str) -> Layer:
+        """`protocol`: what the application speaks."""
+        known = self._clusters.get(protocol)
+        if known is None:
+            known = Layer(Packed.of(message) for message in clusters.inbound(self._node, protocol))
+            self._clusters = {protocol: known}
+        return known
+
+    def listeners(
+        self,
+        asked: tuple[rpc.Outbound, ...],
+        python: tuple[Resource, ...],
+        limits: tuple[Resource, ...],
+        protocol: str,
+    ) -> Layer:
+        """`asked`: what is asked of HTTP filters, by protocol, HTTP's first."""
+        if (python, limits, protocol) != self._more:
+            self._more, self._listeners = (python, limits, protocol), {}
         known = self._listeners.get(asked)
         if known is None:
-            known = Layer(Packed.of(message) for message in listeners.listeners(self._node, asked, python, limits))
-            self._listeners[asked] = known
+            http, *calls = asked
+            made = listeners.listeners(self._node, http.asked, python, limits, calls, protocol)
+            known = self._listeners[asked] = Layer(Packed.of(message) for message in made)
         return known
 
 
@@ -188,18 +206,19 @@ class World:
         self._current = {}
 
     def view(self, node: Node, own: Own) -> View:
-        caller = self.snapshot.caller(node)
+        caller, protocol = self.snapshot.caller(node), self.snapshot.protocol_of(node)
         shared = self._current.get(caller)
         if shared is None:
             shared = self._current[caller] = _Shared(self.snapshot, caller, self._before(caller))
         return {
-            CLUSTER: ResourceSet(shared.layers[CLUSTER], own.clusters),
+            CLUSTER: ResourceSet(shared.layers[CLUSTER], own.clusters(protocol)),
             ENDPOINT: ResourceSet(shared.layers[ENDPOINT]),
             LISTENER: ResourceSet(
                 own=own.listeners(
                     shared.asked_filters,
                     python_filters.selected(self.snapshot.python_filters, node),
                     self.snapshot.limits_of(node),
+                    protocol,
                 )
             ),
             ROUTE: ResourceSet(shared.layers[ROUTE]),
@@ -232,18 +251,26 @@ class _Shared:
         assignments: list[Packed] = []
         for service in snapshot.services:
             rule = snapshot.rule(service, caller)
-            inputs: object = (_identity(service), rule)
-            outbound += self._make(CLUSTER, service.fqdn, inputs, partial(clusters.outbound, service, rule)).resources
+            inputs: object = (_identity(service), rule, caller.rpc)
+            build = partial(clusters.outbound, service, rule, caller)
+            outbound += self._make(CLUSTER, service.fqdn, inputs, build).resources
             build = partial(endpoints.assignments, service, rule, caller)
             assignments += self._make(ENDPOINT, service.fqdn, (service, rule, caller), build).resources
         rules = (snapshot.virtual_services, snapshot.route_rules, snapshot.rate_limits)
         routing = (tuple(map(_identity, snapshot.services)), rules, caller)
-        config = self._make(ROUTE, "", routing, lambda: [routes.outbound(snapshot, caller)])
-        self.asked_filters = config.asked_filters
+        configs = {
+            protocol: self._make(ROUTE, protocol, routing, partial(_routes, snapshot, caller, protocol))
+            for protocol in routes.protocols(snapshot, caller)
+        }
+        self.asked_filters = tuple(rpc.Outbound(of, config.asked_filters) for of, config in configs.items())
         self._made_before = {}
         self.layers: dict[str, Layer] = {
             type_url: _same_or_new(before.layers[type_url] if before is not None else None, resources)
-            for type_url, resources in ((CLUSTER, outbound), (ENDPOINT, assignments), (ROUTE, config.resources))
+            for type_url, resources in (
+                (CLUSTER, outbound),
+                (ENDPOINT, assignments),
+                (ROUTE, [each for config in configs.values() for each in config.resources]),
+            )
         }
 
     def _make(self, kind: str, name: str, inputs: object, build: Callable[[], Iterable[Message]]) -> _Made:
@@ -257,9 +284,13 @@ class _Shared:
         return known
 
 
-def _identity(service: Service) -> tuple[str, str, int]:
+def _routes(snapshot: Snapshot, caller: Caller, protocol: str) -> list[Message]:
+    return [routes.outbound(snapshot, caller, protocol)]
+
+
+def _identity(service: Service) -> tuple[object, ...]:
     """What clusters and routes depend on: all but the instances."""
-    return (service.name, service.namespace, service.port)
+    return (service.name, service.namespace, service.port, service.protocol, service.interfaces)
 
 
 def _same_or_new(old: Layer | None, resources: Iterable[Packed]) -> Layer:

@@ -1,4 +1,5 @@
-"""A registry in a YAML or JSON file, watched: `services: [{name, namespace, port, protocol, instances: [...]}]`.
+"""A registry in a YAML or JSON file, watched: `services: [{name, namespace, port, protocol, interfaces,
+instances: [...]}]`.
 
 `tage up` writes one; it also serves hosts that have no registry. Whoever writes it should replace it by a rename. The
 file is looked at every 100 ms (one `stat`); when it turns bad or goes away, the last good snapshot stays in force and
@@ -15,13 +16,13 @@ from pathlib import Path
 
 import msgspec
 
-from tage.config import document, files, names
+from tage.config import document, files, names, protocols
 from tage.config.convert import Converter
 from tage.config.document import format_path, line_of
 from tage.config.errors import ConfigError, Problem
 from tage.config.load import decode
 from tage.config.store import Subscribers
-from tage.config.validate import Finding, labels, protocol
+from tage.config.validate import Finding, interfaces, labels
 from tage.registry.model import Instance, Service
 
 log = logging.getLogger(__name__)
@@ -138,7 +139,7 @@ def _findings(services: Sequence[Service]) -> Iterator[Finding]:
             ("name", names.dns_label(service.name)),
             ("namespace", names.dns_label(service.namespace)),
             ("port", names.port(service.port)),
-            ("protocol", protocol(service.protocol)),
+            ("protocol", protocols.wrong(service.protocol)),
         ):
             if wrong:
                 yield (*here, field), wrong
@@ -149,6 +150,7 @@ def _findings(services: Sequence[Service]) -> Iterator[Finding]:
             instance_names.add(instance.name)
             for path, message in _instance(instance):
                 yield (*here, "instances", number, *path), message
+    yield from interfaces((service.protocol, service.interfaces) for service in services)
 
 
 def _instance(instance: Instance) -> Iterator[Finding]:

@@ -27,13 +27,15 @@ class Instance(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_f
 
 
 class Service(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
-    """Source: Kubernetes' Service, as Istio sees it. `port` is what callers name, whatever the instances listen on."""
+    """Source: Kubernetes' Service, as Istio sees it. `port` is what callers name, whatever the instances listen on.
+    `interfaces` are what callers of remote calls name it by, besides its own names."""
 
     name: str
     namespace: str = "default"
     port: int = 80
     protocol: str = "http"
     instances: tuple[Instance, ...] = ()
+    interfaces: tuple[str, ...] = ()
 
     @property
     def fqdn(self) -> str:

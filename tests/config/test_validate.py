@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from tage.config import names
 from tage.config.document import format_path
 from tage.config.mesh import Mesh, MeshInstance, MeshService
 from tage.config.model import Metadata, Resource
@@ -168,11 +169,51 @@ def test_meshes() -> None:
     ]  # fmt: skip
 
 
+KNOWN = "use http, bolt, dubbo, dubbo-thrift, thrift, hsf or x-NAME"
+
+
 def test_protocols() -> None:
-    for protocol in ("grpc", "x-mine", "tcp"):
+    for protocol in ("http", "bolt", "dubbo", "dubbo-thrift", "thrift", "hsf", "x-mine", "x-a1-b"):
+        assert findings(Mesh([MeshService("a", protocol=protocol)])) == []
+    for protocol in ("grpc", "http2"):
         assert findings(Mesh([MeshService("a", protocol=protocol)])) == [
-            f"spec.services[0].protocol: protocol '{protocol}' is not carried yet; use http"
+            f"spec.services[0].protocol: protocol '{protocol}' is not carried yet; {KNOWN}"
         ]
-    assert findings(Mesh([MeshService("a", protocol="HTTP")])) == [
-        "spec.services[0].protocol: protocol 'HTTP' is not known; use http"
+    for protocol in ("HTTP", "x-", "x-Mine", "x--a", "mine", ""):
+        assert findings(Mesh([MeshService("a", protocol=protocol)])) == [
+            f"spec.services[0].protocol: protocol '{protocol}' is not known; {KNOWN}"
+        ]
+
+
+def test_interfaces() -> None:
+    good = ["com.example.Stock", "Stock", "com.example.Outer$Inner", "com.example.Stock:1.0:blue"]
+    assert findings(Mesh([MeshService("a", protocol="bolt", interfaces=good)])) == []
+    bad = ["com.*", "a b", "", "com.example.Stock"]
+    mesh = Mesh([
+        MeshService("a", protocol="bolt", interfaces=good),
+        MeshService("b", protocol="x-mine", interfaces=bad),
+        MeshService("c", interfaces=["com.example.Other"]),
+    ])  # fmt: skip
+    assert findings(mesh) == [
+        "spec.services[1].interfaces[0]: 'com.*': a wildcard is not allowed here; name each interface",
+        "spec.services[1].interfaces[1]: 'a b' is not an interface: letters, digits, '.', '_', '$', '-' and ':' "
+        "inside, at most 253 characters",
+        "spec.services[1].interfaces[2]: must not be empty",
+        "spec.services[1].interfaces[3]: 'com.example.Stock' is named twice; an interface is of one service",
+        "spec.services[2].interfaces: are of remote calls; a service of protocol http has host names only",
     ]
+
+
+def test_files_of_protocols() -> None:
+    services = [MeshService("a")]
+    assert findings(Mesh(services, ["a.py", "more"])) == []
+    assert findings(Mesh(services, ["a.py", " ", "a.py"])) == [
+        "spec.protocols[1]: ' ' is not the name of a file",
+        "spec.protocols[2]: 'a.py' is named twice",
+    ]
+
+
+def test_interfaces_are_hosts_of_rules() -> None:
+    for host in ("com.example.Stock", "com.example.Stock:1.0", "com.example.Outer$Inner"):
+        assert names.host(host) == ""
+    assert names.host("reviews:80") == "'reviews:80' is not a host; leave out the port"

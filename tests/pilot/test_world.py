@@ -143,3 +143,33 @@ def test_routes_are_made_anew_for_a_destination_rule_only_where_one_hashes():
     old = view(world, snapshot())
     assert ROUTE not in changes(view(world, snapshot(SUBSETS)), old)
     assert changes(view(world, snapshot(hashing)), old)[ROUTE] == {"http_proxy"}
+
+
+def test_a_service_that_takes_to_another_protocol() -> None:
+    """Its cluster, the routes of both protocols and the listeners change; what an Envoy has, the routes alone."""
+    world, own = World(), Own(NODE)
+    envoy = dataclasses.replace(NODE, generator="envoy")
+    of_envoy = Own(envoy)
+    spoken = {}
+    for protocol in ("http", "bolt", "x-ledger"):
+        services = (reviews_of(protocol), RATINGS)
+        world.update(snapshot(SUBSETS, services=services))
+        spoken[protocol] = (world.view(NODE, own), world.view(envoy, of_envoy))
+    (http, envoy_http), (bolt, envoy_bolt), (ledger, envoy_ledger) = spoken.values()
+    clusters = {f"outbound|80||{REVIEWS.fqdn}", f"outbound|80|v1|{REVIEWS.fqdn}", f"outbound|80|v2|{REVIEWS.fqdn}"}
+    assert changes(bolt, http) == {
+        CLUSTER: clusters | {"inbound|8080||"},
+        LISTENER: {"http_proxy", "bolt_proxy", "virtualInbound"},
+        ROUTE: {"http_proxy", "bolt_proxy"},
+    }
+    assert changes(ledger, bolt) == {
+        CLUSTER: clusters | {"inbound|8080||"},
+        LISTENER: {"http_proxy", "bolt_proxy", "x-ledger_proxy", "virtualInbound"},
+        ROUTE: {"bolt_proxy", "x-ledger_proxy"},
+    }
+    assert changes(envoy_bolt, envoy_http) == {LISTENER: {"virtualInbound"}, ROUTE: {"http_proxy"}}
+    assert changes(envoy_ledger, envoy_bolt) == {}
+
+
+def reviews_of(protocol: str) -> Service:
+    return Service("reviews", protocol=protocol, instances=REVIEWS.instances)

@@ -25,13 +25,13 @@ from tage.config.rate_limit import RateLimit
 from tage.config.validate import values
 from tage.config.validate.destination_rule import destination_rule
 from tage.config.validate.finding import Finding, Findings, nested
-from tage.config.validate.mesh import mesh, protocol
+from tage.config.validate.mesh import interfaces, mesh
 from tage.config.validate.python_filter import python_filter
 from tage.config.validate.rate_limit import rate_limit
 from tage.config.validate.values import labels
 from tage.config.validate.virtual_service import virtual_service
 
-__all__ = ["Finding", "Findings", "labels", "protocol", "validate"]
+__all__ = ["Finding", "Findings", "interfaces", "labels", "validate"]
 
 
 def validate(resource: Resource) -> list[Finding]:

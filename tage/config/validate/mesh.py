@@ -2,27 +2,14 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Iterable, Iterator
 
-from tage.config import names
+from tage.config import names, protocols
 from tage.config.mesh import Mesh, MeshInstance
-from tage.config.validate.finding import Findings, named, nested
+from tage.config.validate.finding import Finding, Findings, named, nested
 from tage.config.validate.values import labels
 
-RUNNABLE_PROTOCOLS = ("http",)
-_PLANNED_PROTOCOLS = ("http2", "grpc", "tcp", "bolt", "dubbo")
-
 MAX_REPLICAS = 64
-
-
-def protocol(name: str) -> str:
-    """What is wrong with a service's protocol, in the manner of `tage.config.names`."""
-    if name in RUNNABLE_PROTOCOLS:
-        return ""
-    runnable = ", ".join(RUNNABLE_PROTOCOLS)
-    if name in _PLANNED_PROTOCOLS or re.fullmatch("x-[a-z0-9-]+", name):
-        return f"protocol '{name}' is not carried yet; use {runnable}"
-    return f"protocol '{name}' is not known; use {runnable}"
 
 
 def mesh(spec: Mesh) -> Findings:
@@ -36,9 +23,33 @@ def mesh(spec: Mesh) -> Findings:
             yield (*here, "name"), f"service '{service.name}' is defined twice"
         seen.add(service.name)
         yield from named((*here, "port"), names.port(service.port))
-        yield from named((*here, "protocol"), protocol(service.protocol))
+        yield from named((*here, "protocol"), protocols.wrong(service.protocol))
         for number, instance in enumerate(service.instances):
             yield from nested("services", nested(index, nested("instances", nested(number, _instance(instance)))))
+
+    yield from interfaces((service.protocol, service.interfaces) for service in spec.services)
+    for index, file in enumerate(spec.protocols):
+        if not file.strip() or "\0" in file:
+            yield ("protocols", index), f"{file!r} is not the name of a file"
+        if file in spec.protocols[:index]:
+            yield ("protocols", index), f"'{file}' is named twice"
+
+
+def interfaces(services: Iterable[tuple[str, Iterable[str]]]) -> Iterator[Finding]:
+    """Of all services, each with its protocol: an interface is of one service."""
+    seen: set[str] = set()
+    for index, (protocol, own) in enumerate(services):
+        for number, interface in enumerate(own):
+            here = ("services", index, "interfaces", number)
+            yield from named(here, names.interface(interface))
+            if interface in seen:
+                yield here, f"'{interface}' is named twice; an interface is of one service"
+            seen.add(interface)
+        if protocol == protocols.HTTP and own:
+            yield (
+                ("services", index, "interfaces"),
+                "are of remote calls; a service of protocol http has host names only",
+            )
 
 
 def _instance(instance: MeshInstance) -> Findings:

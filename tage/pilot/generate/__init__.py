@@ -6,20 +6,23 @@
 ``clusters``    services and DestinationRules -> clusters, by ``traffic_policy`` and ``load_balancing``
 ``endpoints``   instances and subsets -> load assignments, by ``localities``
 ``routes``      services and VirtualServices -> route configurations
-``listeners``   the two listeners of a sidecar; in them stand ``filters``, ``rate_limits`` and ``python_filters``
+``listeners``   the listeners of a sidecar; in them stand ``filters``, ``rate_limits`` and ``python_filters``
+``rpc``         what protocols of remote calls have beside HTTP's; ``rpc_rules``: rules that mean nothing for them
 
-What is generated is standard Envoy, the same for Tage's sidecar and for Envoy itself, but for filters in Python, which
-only Tage's gets. Equal input gives equal output in
-equal order, so that `tage.pilot.world` can tell by the bytes whether anything changed.
+What is generated is standard Envoy, the same for Tage's sidecar and for Envoy itself, but for filters in Python and
+protocols of remote calls, which only Tage's gets. Equal input gives equal output in equal order, so that
+`tage.pilot.world` can tell by the bytes whether anything changed.
 """
 
 from __future__ import annotations
 
 from google.protobuf.message import Message
 
+from tage.config.protocols import HTTP
 from tage.pilot.generate import clusters, endpoints, filters, listeners, python_filters, routes
 from tage.pilot.generate.names import CLUSTER, ENDPOINT, LISTENER, ROUTE, TYPES
 from tage.pilot.generate.node import Caller, Node
+from tage.pilot.generate.rpc import Outbound
 from tage.pilot.generate.snapshot import Snapshot
 
 __all__ = ["CLUSTER", "ENDPOINT", "LISTENER", "ROUTE", "TYPES", "Caller", "Node", "Snapshot", "generate"]
@@ -27,24 +30,27 @@ __all__ = ["CLUSTER", "ENDPOINT", "LISTENER", "ROUTE", "TYPES", "Caller", "Node"
 
 def generate(snapshot: Snapshot, node: Node) -> dict[str, list[Message]]:
     """All resources of `node` by type URL, in the order in which they are to be sent."""
-    caller = snapshot.caller(node)
+    caller, protocol = snapshot.caller(node), snapshot.protocol_of(node)
     outbound: list[Message] = []
     assignments: list[Message] = []
     for service in snapshot.services:
         rule = snapshot.rule(service, caller)
-        outbound.extend(clusters.outbound(service, rule))
+        outbound.extend(clusters.outbound(service, rule, caller))
         assignments.extend(endpoints.assignments(service, rule, caller))
-    config = routes.outbound(snapshot, caller)
+    made = {of: routes.outbound(snapshot, caller, of) for of in routes.protocols(snapshot, caller)}
+    asked = {of: filters.asked(config) for of, config in made.items()}
     return {
-        CLUSTER: outbound + list(clusters.inbound(node)),
+        CLUSTER: outbound + list(clusters.inbound(node, protocol)),
         ENDPOINT: assignments,
         LISTENER: list(
             listeners.listeners(
                 node,
-                filters.asked(config),
+                asked.pop(HTTP),
                 python_filters.selected(snapshot.python_filters, node),
                 snapshot.limits_of(node),
+                [Outbound(*each) for each in asked.items()],
+                protocol,
             )
         ),
-        ROUTE: [config],
+        ROUTE: list(made.values()),
     }

@@ -49,6 +49,8 @@ class Place:
     caller: Caller
     port: int
     namespace: str
+    rpc: bool = False
+    """Of remote calls."""
 
     def cluster(self, destination: Destination) -> str:
         return self.snapshot.cluster(destination, self.namespace, self.port)
@@ -66,12 +68,12 @@ def apply(http: HTTPRoute, route: route_components_pb2.Route, place: Place) -> N
         _direct_response(http.direct_response, route.direct_response)
     else:
         _forward(http, route, authority, place)
-    filters.apply(http, route)
+    filters.apply(http, route, place.rpc)
 
 
-def forward_to(cluster: str, hash: ConsistentHashLB | None) -> route_components_pb2.RouteAction:
+def forward_to(cluster: str, hash: ConsistentHashLB | None, rpc: bool = False) -> route_components_pb2.RouteAction:
     """The action for a service of which no rule says anything."""
-    action = RouteAction(cluster=cluster, timeout=Duration(), retry_policy=retry.policy(None, hash is not None))
+    action = RouteAction(cluster=cluster, timeout=Duration(), retry_policy=retry.policy(None, hash is not None, rpc))
     if hash is not None:
         action.hash_policy.append(hashing.policy(hash))
     return action
@@ -102,7 +104,7 @@ def _forward(http: HTTPRoute, route: route_components_pb2.Route, authority: str,
                 weighted.host_rewrite_literal = own
     if authority:
         action.host_rewrite_literal = authority
-    policy = retry.policy(http.retries, hashed=len(shares) == 1 and bool(action.hash_policy))
+    policy = retry.policy(http.retries, hashed=len(shares) == 1 and bool(action.hash_policy), rpc=place.rpc)
     if policy is not None:
         action.retry_policy.CopyFrom(policy)
 

@@ -11,25 +11,30 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.struct_pb2 import Struct
 
 from tage.config.networking import Subset
-from tage.pilot.generate import names, traffic_policy
-from tage.pilot.generate.node import Node
+from tage.config.protocols import HTTP
+from tage.pilot.generate import names, rpc, traffic_policy
+from tage.pilot.generate.node import Caller, Node
 from tage.pilot.generate.rules import Rule
 from tage.registry.model import Service
 
 Cluster = cluster_pb2.Cluster
 
+NOBODY = Caller()
+
 CONNECT_TIMEOUT = Duration(seconds=10)
 """Istio's MeshConfig.connectTimeout."""
 
 
-def outbound(service: Service, rule: Rule) -> Iterator[cluster_pb2.Cluster]:
+def outbound(service: Service, rule: Rule, caller: Caller = NOBODY) -> Iterator[cluster_pb2.Cluster]:
     """One cluster for the service and one for each subset of it."""
-    yield _outbound(service, rule, None)
-    for subset in rule.subsets:
-        yield _outbound(service, rule, subset)
+    for subset in (None, *rule.subsets):
+        cluster = _outbound(service, rule, subset)
+        if caller.rpc:
+            rpc.speaks(cluster, service.protocol)
+        yield cluster
 
 
-def inbound(node: Node) -> Iterator[cluster_pb2.Cluster]:
+def inbound(node: Node, protocol: str = HTTP) -> Iterator[cluster_pb2.Cluster]:
     """The application beside the sidecar, if there is one."""
     if not node.has_inbound:
         return
@@ -56,6 +61,8 @@ def inbound(node: Node) -> Iterator[cluster_pb2.Cluster]:
         metadata=_metadata(host, node.service, node.namespace),
     )
     cluster.circuit_breakers.thresholds.append(traffic_policy.unlimited())
+    if node.is_tage:
+        rpc.speaks(cluster, protocol)
     yield cluster
 
 

@@ -43,10 +43,11 @@ def chain(asked: Iterable[str]) -> list[hcm_pb2.HttpFilter]:
     return made
 
 
-def apply(http: HTTPRoute, route: route_components_pb2.Route) -> None:
+def apply(http: HTTPRoute, route: route_components_pb2.Route, rpc: bool = False) -> None:
+    """`rpc`: of remote calls, which no browser makes."""
     if http.fault is not None:
         route.typed_per_filter_config[FAULT].Pack(_fault(http.fault), deterministic=True)
-    if http.cors_policy is not None:
+    if http.cors_policy is not None and not rpc:
         route.typed_per_filter_config[CORS].Pack(_cors(http.cors_policy), deterministic=True)
 
 

@@ -1,4 +1,8 @@
-"""The two listeners of a sidecar: `http_proxy`, which applications send to, and `virtualInbound`, which callers reach.
+"""The listeners of a sidecar: `http_proxy`, which applications send to, and `virtualInbound`, which callers reach.
+
+Where the mesh has protocols of remote calls, `http_proxy` takes those as well that a connection's first bytes tell; and
+each has a listener of its own, on its named port. An Envoy beside an instance has neither; what reaches its instance by
+such a protocol it hands on unread.
 
 Which one a listener is stands in `traffic_direction`; nothing may depend on its name.
 """
@@ -12,13 +16,16 @@ from envoy.config.listener.v3 import listener_components_pb2, listener_pb2
 from envoy.config.route.v3 import route_components_pb2, route_pb2
 from envoy.extensions.filters.http.router.v3 import router_pb2
 from envoy.extensions.filters.network.http_connection_manager.v3 import http_connection_manager_pb2 as hcm_pb2
+from envoy.extensions.filters.network.tcp_proxy.v3 import tcp_proxy_pb2
 from google.protobuf.any_pb2 import Any
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 from google.protobuf.wrappers_pb2 import BoolValue
 
+from tage.config import protocols
 from tage.config.model import Resource
-from tage.pilot.generate import filters, names, python_filters, rate_limits
+from tage.config.protocols import HTTP
+from tage.pilot.generate import filters, names, python_filters, rate_limits, rpc
 from tage.pilot.generate.clusters import socket_address
 from tage.pilot.generate.node import Node
 
@@ -28,43 +35,82 @@ def listeners(
     asked: Iterable[str] = (),
     python: Sequence[Resource] = (),
     limits: Iterable[Resource] = (),
+    calls: Sequence[rpc.Outbound] = (),
+    protocol: str = HTTP,
 ) -> Iterator[listener_pb2.Listener]:
     """`asked`: the HTTP filters that the outbound routes ask something of (`filters.asked`); `python`: the
     PythonFilters that the node is to have (`python_filters.selected`); `limits`: the inbound RateLimits of its
-    service."""
-    yield _listener(
-        names.OUTBOUND_LISTENER,
-        node.address,
-        node.outbound_port,
-        base_pb2.OUTBOUND,
-        hcm_pb2.HttpConnectionManager(
-            stat_prefix="outbound_http_proxy",
-            rds=hcm_pb2.Rds(
-                config_source=config_source_pb2.ConfigSource(
-                    ads=config_source_pb2.AggregatedConfigSource(), resource_api_version=config_source_pb2.V3
-                ),
-                route_config_name=names.OUTBOUND_ROUTES,
-            ),
-            use_remote_address=BoolValue(value=True),
-            http_filters=[*filters.chain(asked), *python_filters.chain(python, "outbound")],
-        ),
+    service; `calls`: the mesh's protocols of remote calls; `protocol`: the application's own."""
+    chains = [_rpc_chain(each, python) for each in calls]
+    for each, chain in zip(calls, chains, strict=True):
+        chain.filter_chain_match.application_protocols.append(rpc.application_protocol(each.protocol))
+    http = hcm_pb2.HttpConnectionManager(
+        stat_prefix="outbound_http_proxy",
+        rds=_rds(names.OUTBOUND_ROUTES),
+        use_remote_address=BoolValue(value=True),
+        http_filters=[*filters.chain(asked), *python_filters.chain(python, "outbound")],
     )
+    shared = _listener(node, names.OUTBOUND_LISTENER, node.outbound_port, [*chains, _http_chain(http)])
+    if calls:
+        shared.listener_filters.append(rpc.inspector(each.protocol for each in calls))
+    yield shared
+    ports = protocols.named_ports((each.protocol for each in calls), node.outbound_port)
+    for each in calls:
+        yield _listener(node, names.rpc_proxy(each.protocol), ports[each.protocol], [_rpc_chain(each, python)])
     if node.has_inbound:
-        yield _listener(
-            names.INBOUND_LISTENER,
-            node.address,
-            node.inbound_port,
-            base_pb2.INBOUND,
-            hcm_pb2.HttpConnectionManager(
-                stat_prefix=f"inbound_{node.inbound_port}",
-                route_config=_inbound_routes(node.app_port),
-                use_remote_address=BoolValue(value=False),
-                http_filters=[*rate_limits.inbound(limits), *python_filters.chain(python, "inbound")],
-            ),
-        )
+        chain = _inbound_chain(node, python, limits, protocol)
+        yield _listener(node, names.INBOUND_LISTENER, node.inbound_port, [chain], base_pb2.INBOUND)
 
 
-def _inbound_routes(port: int) -> route_pb2.RouteConfiguration:
+def _inbound_chain(
+    node: Node, python: Sequence[Resource], limits: Iterable[Resource], protocol: str
+) -> listener_components_pb2.FilterChain:
+    if protocol != HTTP and not node.is_tage:
+        cluster = names.inbound_cluster(node.app_port)
+        proxy = tcp_proxy_pb2.TcpProxy(stat_prefix=f"inbound_{node.inbound_port}", cluster=cluster)
+        return _chain(_filter("envoy.filters.network.tcp_proxy", proxy))
+    manager = hcm_pb2.HttpConnectionManager(
+        stat_prefix=f"inbound_{node.inbound_port}",
+        route_config=_inbound_routes(node.app_port, protocol),
+        http_filters=[*rate_limits.inbound(limits), *python_filters.chain(python, "inbound")],
+    )
+    if protocol != HTTP:
+        return _chain(rpc.codec(protocol), _routed(manager))
+    manager.use_remote_address.value = False
+    return _http_chain(manager)
+
+
+def _rpc_chain(call: rpc.Outbound, python: Sequence[Resource]) -> listener_components_pb2.FilterChain:
+    name = names.rpc_proxy(call.protocol)
+    manager = hcm_pb2.HttpConnectionManager(
+        stat_prefix=f"outbound_{name}",
+        rds=_rds(name),
+        http_filters=[*filters.chain(call.asked), *python_filters.chain(python, "outbound")],
+    )
+    return _chain(rpc.codec(call.protocol), _routed(manager))
+
+
+def _http_chain(manager: hcm_pb2.HttpConnectionManager) -> listener_components_pb2.FilterChain:
+    manager.upgrade_configs.add(upgrade_type="websocket")
+    return _chain(_routed(manager))
+
+
+def _routed(manager: hcm_pb2.HttpConnectionManager) -> listener_components_pb2.Filter:
+    """With the last of its HTTP filters."""
+    manager.http_filters.add(name="envoy.filters.http.router", typed_config=_packed(router_pb2.Router()))
+    return _filter("envoy.filters.network.http_connection_manager", manager)
+
+
+def _rds(name: str) -> hcm_pb2.Rds:
+    return hcm_pb2.Rds(
+        config_source=config_source_pb2.ConfigSource(
+            ads=config_source_pb2.AggregatedConfigSource(), resource_api_version=config_source_pb2.V3
+        ),
+        route_config_name=name,
+    )
+
+
+def _inbound_routes(port: int, protocol: str) -> route_pb2.RouteConfiguration:
     """Everything goes to the application. The caller's sidecar has set timeout and retries; here are none."""
     cluster = names.inbound_cluster(port)
     route = route_components_pb2.Route(
@@ -72,29 +118,28 @@ def _inbound_routes(port: int) -> route_pb2.RouteConfiguration:
         match=route_components_pb2.RouteMatch(prefix="/"),
         route=route_components_pb2.RouteAction(cluster=cluster, timeout=Duration()),
     )
-    host = route_components_pb2.VirtualHost(name=f"inbound|http|{port}", domains=["*"], routes=[route])
+    host = route_components_pb2.VirtualHost(name=f"inbound|{protocol}|{port}", domains=["*"], routes=[route])
     return route_pb2.RouteConfiguration(name=cluster, virtual_hosts=[host])
 
 
 def _listener(
+    node: Node,
     name: str,
-    address: str,
     port: int,
-    direction: base_pb2.TrafficDirection.ValueType,
-    manager: hcm_pb2.HttpConnectionManager,
+    chains: Iterable[listener_components_pb2.FilterChain],
+    direction: base_pb2.TrafficDirection.ValueType = base_pb2.OUTBOUND,
 ) -> listener_pb2.Listener:
-    manager.upgrade_configs.add(upgrade_type="websocket")
-    manager.http_filters.add(name="envoy.filters.http.router", typed_config=_packed(router_pb2.Router()))
-    chain = listener_components_pb2.FilterChain(
-        filters=[
-            listener_components_pb2.Filter(
-                name="envoy.filters.network.http_connection_manager", typed_config=_packed(manager)
-            )
-        ]
-    )
     return listener_pb2.Listener(
-        name=name, address=socket_address(address, port), traffic_direction=direction, filter_chains=[chain]
+        name=name, address=socket_address(node.address, port), traffic_direction=direction, filter_chains=chains
     )
+
+
+def _chain(*network_filters: listener_components_pb2.Filter) -> listener_components_pb2.FilterChain:
+    return listener_components_pb2.FilterChain(filters=network_filters)
+
+
+def _filter(name: str, config: Message) -> listener_components_pb2.Filter:
+    return listener_components_pb2.Filter(name=name, typed_config=_packed(config))
 
 
 def _packed(message: Message) -> Any:

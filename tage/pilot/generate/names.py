@@ -30,6 +30,11 @@ def outbound_cluster(port: int, subset: str, fqdn: str) -> str:
     return f"outbound|{port}|{subset}|{fqdn}"
 
 
+def rpc_proxy(protocol: str) -> str:
+    """The outbound listener of a protocol of remote calls, and its routes."""
+    return f"{protocol}_proxy"
+
+
 def inbound_cluster(port: int) -> str:
     return f"inbound|{port}||"
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from envoy.config.core.v3 import base_pb2
 from google.protobuf.json_format import MessageToDict
 
+GENERATOR = "tage"
+
 
 @dataclass(frozen=True)
 class Caller:
@@ -17,6 +19,8 @@ class Caller:
     namespace: str = "default"
     labels: tuple[tuple[str, str], ...] = ()
     locality: str = ""
+    rpc: bool = False
+    """Whether it takes protocols of remote calls, and there are any."""
 
     def has(self, selector: Mapping[str, str]) -> bool:
         return not selector or selector.items() <= dict(self.labels).items()
@@ -26,7 +30,8 @@ class Caller:
 class Node:
     """What a sidecar's configuration depends on besides the mesh's. `app_port` 0: no application behind it, hence no
     inbound listener. `locality` is region/zone/subzone, as far as it is known. `generator` is "tage" for Tage's own
-    sidecar; any other node is taken for an Envoy. Both are sent the same resources."""
+    sidecar; any other node is taken for an Envoy. Both are sent the same resources, but for filters in Python and
+    protocols of remote calls."""
 
     id: str
     cluster: str = ""
@@ -40,6 +45,10 @@ class Node:
     app_port: int = 0
     labels: dict[str, str] = field(default_factory=dict)
     locality: str = ""
+
+    @property
+    def is_tage(self) -> bool:
+        return self.generator == GENERATOR
 
     @property
     def has_inbound(self) -> bool:

@@ -14,12 +14,11 @@ from tage.config.python_filter import PythonFilter
 from tage.pilot.generate.node import Node
 
 TYPE_URL = "type.googleapis.com/tage.filters.http.Python"
-GENERATOR = "tage"
 
 
 def selected(resources: Iterable[Resource], node: Node) -> tuple[Resource, ...]:
     """Those that the node is to have, in the order in which a request meets them."""
-    if node.generator != GENERATOR:
+    if not node.is_tage:
         return ()
     found = [resource for resource in resources if _selects(resource, node)]
     return tuple(sorted(found, key=lambda resource: (-_spec(resource).priority, resource.metadata.name)))

@@ -15,6 +15,9 @@ RetryPolicy = route_components_pb2.RetryPolicy
 ON = ("connect-failure", "refused-stream", "unavailable", "cancelled", "retriable-status-codes")
 STATUSES = (503,)
 ATTEMPTS = 2
+RPC_ON = ("connect-failure", "refused-stream", "unavailable")
+"""Of remote calls that say nothing of conditions: never what may have been carried out, for none is known to be
+idempotent."""
 HOST_SELECTION_ATTEMPTS = 5
 """How often another host is looked for than those that failed."""
 
@@ -23,12 +26,14 @@ _OTHER_HOST = RetryPolicy.RetryHostPredicate(name="envoy.retry_host_predicates.p
 _OTHER_HOST.typed_config.Pack(previous_hosts_pb2.PreviousHostsPredicate())
 
 
-def policy(retries: HTTPRetry | None, hashed: bool = False) -> route_components_pb2.RetryPolicy | None:
+def policy(
+    retries: HTTPRetry | None, hashed: bool = False, rpc: bool = False
+) -> route_components_pb2.RetryPolicy | None:
     """None: no retries. `hashed`: the load balancer has one host for each request, and a retry does not look for
-    another unless it is told to."""
+    another unless it is told to. `rpc`: of remote calls."""
     if retries is not None and retries.attempts <= 0:
         return None
-    on, statuses = _conditions(retries)
+    on, statuses = _conditions(retries, rpc)
     made = RetryPolicy(
         retry_on=",".join(on),
         num_retries=UInt32Value(value=retries.attempts if retries is not None else ATTEMPTS),
@@ -46,10 +51,10 @@ def policy(retries: HTTPRetry | None, hashed: bool = False) -> route_components_
     return made
 
 
-def _conditions(retries: HTTPRetry | None) -> tuple[list[str], list[int]]:
+def _conditions(retries: HTTPRetry | None, rpc: bool) -> tuple[list[str], list[int]]:
     """`retryOn` may name status codes, which Envoy takes in a field of their own."""
     if retries is None or not retries.retry_on:
-        return list(ON), list(STATUSES)
+        return (list(RPC_ON), []) if rpc else (list(ON), list(STATUSES))
     terms = [term for part in retries.retry_on.split(",") if (term := part.strip())]
     statuses = [int(term) for term in terms if term.isdigit()]
     on = [term for term in terms if not term.isdigit()]

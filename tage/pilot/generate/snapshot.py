@@ -11,10 +11,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import cast
 
+from tage.config import protocols
 from tage.config.model import Resource
 from tage.config.networking import Destination, DestinationRule, TrafficPolicy, VirtualService
 from tage.config.rate_limit import RateLimit
-from tage.pilot.generate import delegates, localities, names
+from tage.pilot.generate import delegates, localities, names, rpc_rules
 from tage.pilot.generate.node import Caller, Node
 from tage.pilot.generate.rules import Rule, Rules, covers, matching, wildcards
 from tage.registry.model import Service
@@ -37,33 +38,45 @@ class Snapshot:
         self.rate_limits = tuple(sorted(rate_limits, key=lambda r: r.key))
         self._destination_rules = tuple(sorted(destination_rules, key=lambda r: r.key))
         self._by_host = {service.fqdn: service for service in self.services}
+        self.protocols = protocols.in_order(service.protocol for service in self.services)
+        """Those of remote calls."""
+        self._owners = {interface: service for service in self.services for interface in service.interfaces}
         self._aliases = {alias: s.fqdn for s in self.services for alias in s.short_names[1:-1]}
         warnings: list[str] = []
         routed = list(delegates.merged(self.virtual_services, self.resolve, warnings))
         self._routing = self._index_routing(routed, warnings)
         self._routing_wildcards = wildcards(self._routing)
-        self._rules = Rules(self._destination_rules, self.resolve)
+        self._rules = Rules(self._destination_rules, self.owner)
         hashing = any(_hashes(cast(DestinationRule, resource.spec)) for resource in self._destination_rules)
         self.route_rules = self._destination_rules if hashing else ()
         """The DestinationRules that routes may depend on: none, as long as no load balancer hashes."""
         self._asked_labels = frozenset(_asked_labels(routed, self._destination_rules))
         self._has_localities = any(i.locality for service in self.services for i in service.instances)
         warnings.extend(self._dangling())
+        warnings.extend(rpc_rules.warnings(self, routed, self._destination_rules))
         self.warnings = tuple(dict.fromkeys(warnings))
 
     def caller(self, node: Node) -> Caller:
         """Of the node, what anything here asks for."""
         labels = localities.labels(node.labels, node.locality)
         asked = tuple(sorted(item for item in labels.items() if item[0] in self._asked_labels))
-        return Caller(node.namespace, asked, node.locality if self._has_localities else "")
+        rpc = node.is_tage and bool(self.protocols)
+        return Caller(node.namespace, asked, node.locality if self._has_localities else "", rpc)
 
     def resolve(self, host: str, namespace: str) -> str:
-        """The full name of what a resource in `namespace` calls `host`. Beyond Istio, `reviews.default` and
-        `reviews.default.svc` are understood as well where such a service exists."""
+        """The full name of what a resource in `namespace` calls `host`; an interface is its own. Beyond Istio,
+        `reviews.default` and `reviews.default.svc` are understood as well where such a service exists."""
+        if host in self._owners:
+            return host
         full = names.qualified(host, namespace)
         lower = full.lower()
         # Hosts that are no service keep their case: interfaces of RPC protocols are hosts too.
         return self._aliases.get(lower) or (lower if lower in self._by_host else full)
+
+    def owner(self, host: str, namespace: str) -> str:
+        """As `resolve`; of an interface, the service that it is of."""
+        service = self._owners.get(host)
+        return service.fqdn if service is not None else self.resolve(host, namespace)
 
     def service(self, fqdn: str) -> Service | None:
         return self._by_host.get(fqdn)
@@ -77,13 +90,17 @@ class Snapshot:
                 return found
         return None
 
+    def routing_of(self, interface: str, namespace: str) -> Resource | None:
+        """The VirtualService that names this interface, for callers in `namespace`."""
+        return next((r for r in self._routing.get(interface, ()) if _visible(r, namespace)), None)
+
     def limits(self, fqdn: str, direction: str) -> tuple[Resource, ...]:
         """The RateLimits of a service."""
         return tuple(
             resource
             for resource in self.rate_limits
             if (spec := cast(RateLimit, resource.spec)).direction == direction
-            and self.resolve(spec.host, resource.metadata.namespace) == fqdn
+            and self.owner(spec.host, resource.metadata.namespace) == fqdn
         )
 
     def limits_of(self, node: Node) -> tuple[Resource, ...]:
@@ -92,6 +109,11 @@ class Snapshot:
             return ()
         return self.limits(self.resolve(node.service, node.namespace), "inbound")
 
+    def protocol_of(self, node: Node) -> str:
+        """What the application behind the node speaks."""
+        service = self._by_host.get(self.resolve(node.service, node.namespace)) if node.has_inbound else None
+        return service.protocol if service is not None else protocols.HTTP
+
     def rule(self, service: Service, caller: Caller) -> Rule:
         return self._rules.of(service, caller)
 
@@ -99,7 +121,7 @@ class Snapshot:
         """Hosts of VirtualServices that are no service (nor a wildcard over services), with their VirtualService."""
         for host, resources in self._routing.items():
             resource = next((r for r in resources if _visible(r, namespace)), None)
-            if resource is None or host in self._by_host:
+            if resource is None or host in self._by_host or host in self._owners:
                 continue
             covered = (fqdn for fqdn in self._by_host if "*" in host and covers(host, fqdn))
             if not any(self.routing(fqdn, namespace) is resource for fqdn in covered):
@@ -107,7 +129,7 @@ class Snapshot:
 
     def target(self, destination: Destination, namespace: str) -> tuple[str, Service | None]:
         """The full name of a destination that a resource in `namespace` names, and the service if it is one."""
-        fqdn = self.resolve(destination.host, namespace)
+        fqdn = self.owner(destination.host, namespace)
         return fqdn, self._by_host.get(fqdn)
 
     def cluster(self, destination: Destination, namespace: str, port: int) -> str:
