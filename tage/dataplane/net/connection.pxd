@@ -21,6 +21,7 @@ cdef class Connection(Timer):
     cpdef abort(self)
     cpdef reset(self)
     cpdef write_eof(self)
+    cpdef flush(self)
     cpdef opened(self)
     cpdef received(self, bytes data)
     cpdef bint ended(self)

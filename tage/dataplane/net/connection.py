@@ -160,6 +160,9 @@ class Connection(Timer):
             self._local = address if isinstance(address, tuple) else None
         return self._local
 
+    def flush(self):
+        """Of those that put off what they write (`Reactor.put_off`): now."""
+
     # -- what subclasses say -------------------------------------------------------------------------------------------
 
     def opened(self):

@@ -3,6 +3,7 @@ cimport cython
 from tage.dataplane cimport native
 from tage.dataplane.native cimport EpollEvents
 from tage.dataplane.net.connection cimport Connection
+from tage.dataplane.net.flushes cimport Flushes
 from tage.dataplane.net.overload cimport Overload
 from tage.dataplane.net.transport cimport Transport
 
@@ -18,6 +19,7 @@ cdef class Reactor:
     cdef object view
     cdef list _dead
     cdef readonly Overload overload
+    cdef readonly Flushes flushes
     cdef int _probe
     cdef long long _probe_sent
     cdef long long _probe_next

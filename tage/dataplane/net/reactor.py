@@ -5,7 +5,8 @@ into one buffer and its bytes go to its connection by a C call; what a connectio
 What the kernel does not take waits in the transport, bounded by who writes (`HIGH_WATER`, `pause_writing`).
 docs/decisions/0001 has the measurement.
 
-Behind the ready sockets stands a probe now and then, whose wait is everybody's (`net/overload.py`).
+What connections put off (`flushes`) goes out at the end of each batch. Behind the ready sockets stands a probe now and
+then, whose wait is everybody's (`net/overload.py`).
 
 Events are level-triggered and a socket is read once an event: who has more to say is asked again in the next batch, so
 that nobody starves the others; after `_ROUNDS` batches the loop has its turn. Connections hear of their end in a later
@@ -22,6 +23,7 @@ import cython
 
 from tage.dataplane.native import EpollEvents
 from tage.dataplane.net.connection import Connection
+from tage.dataplane.net.flushes import Flushes
 from tage.dataplane.net.overload import Overload
 from tage.dataplane.net.transport import NO_LINGER, Transport
 
@@ -55,6 +57,7 @@ class Reactor:
         self.view = memoryview(self._buffer)
         self._dead = []
         self.overload = Overload()
+        self.flushes = Flushes()
         self._probe = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._probe_sent = 0
         self._probe_next = 0
@@ -81,6 +84,7 @@ class Reactor:
         longest: cython.longlong = 0
         if self.overload.share and self._probe_sent == 0:
             self.overload.silent(now - self._turned)
+        self.flushes.holding = True
         while rounds < _ROUNDS:
             rounds += 1
             count = self._events.wait(self._descriptor)
@@ -94,10 +98,12 @@ class Reactor:
                     self._probed()
             if count == 0:
                 break
+            self.flushes.flush(self._loop)
             now = native.now_us()
             if now - since > longest:
                 longest = now - since
             since = now
+        self.flushes.holding = False
         self._turned = now
         if self._probe_sent == 0 and now >= self._probe_next:
             self._send_probe(now, longest)

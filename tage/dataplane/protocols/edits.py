@@ -138,7 +138,10 @@ def write_headers(out, block, drop, names=None):
 def edited_request(head, edits, out):
     """A head of its own that is as `edits` would have it go out, framing and hop-by-hop headers included: what routes
     are to be matched with anew. `out` is lent."""
-    result: RequestHead = RequestHead()
+    result: RequestHead = head.edited(edits, out)
+    if result is not None:
+        return result
+    result = RequestHead()
     result.method = head.method if edits.method is None else edits.method
     result.path = head.path if edits.path is None else edits.path
     result.authority = head.authority if edits.authority is None else edits.authority
@@ -155,7 +158,10 @@ def edited_request(head, edits, out):
 
 def copied_response(head, out):
     """A head that stays as it is when its connection reads on. `out` is lent."""
-    result: ResponseHead = ResponseHead()
+    result: ResponseHead = head.copied(out)
+    if result is not None:
+        return result
+    result = ResponseHead()
     result.status = head.status
     result.body_length = head.body_length
     out.clear()

@@ -25,6 +25,10 @@ NO_CLUSTER = ProxyError(
     "NC", 503, "no cluster: the route leads to a cluster that is not configured",
     "cluster_not_found",
 )
+OTHER_PROTOCOL = ProxyError(
+    "NC", 503, "no cluster: the route leads to a cluster of another protocol",
+    "cluster_of_another_protocol",
+)
 NO_HEALTHY_HOST = ProxyError("UH", 503, "no healthy upstream", "no_healthy_upstream")
 CONNECT_FAILURE = ProxyError("UF", 503, "upstream connection failure", _RESET + "{connection_failure}")
 CONNECT_TIMEOUT = ProxyError(

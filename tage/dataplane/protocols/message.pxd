@@ -1,6 +1,7 @@
 cimport cython
 
 from tage.dataplane cimport native
+from tage.dataplane.protocols.writer cimport ByteWriter
 
 cpdef enum HeaderKind:
     PLAIN = 0
@@ -50,6 +51,11 @@ cdef class RequestHead:
     cdef public long long body_length
     cdef public bint expects_continue
     cdef public bytes upgrade
+    cdef public long long timeout
+    cdef public bint one_way
+    cdef public bint exclusive
+    cdef complete(self)
+    cdef RequestHead edited(self, object edits, ByteWriter out)
     cpdef bytes header(self, bytes name)
     cpdef bytes path_only(self)
 
@@ -57,6 +63,8 @@ cdef class ResponseHead:
     cdef public int status
     cdef public long long body_length
     cdef readonly HeaderBlock block
+    cdef complete(self)
+    cdef ResponseHead copied(self, ByteWriter out)
     cpdef bytes header(self, bytes name)
 
 cdef int HOP_BY_HOP

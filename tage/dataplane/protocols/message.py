@@ -176,7 +176,10 @@ class HeaderBlock:
 class RequestHead:
     """`path` includes the query; of CONNECT it is the target. `authority` is the target's authority, else the Host
     header, as it came. `body_length` is bytes, 0 without a body, -1 when only the end will tell. `upgrade` is None but
-    where the client asks for another protocol on this connection: what Upgrade says, or CONNECT for that method."""
+    where the client asks for another protocol on this connection: what Upgrade says, or CONNECT for that method.
+
+    `timeout` is how long the client waits, ms, 0: it does not say. `one_way`: it waits for no answer. `exclusive`: the
+    request is too large to share a connection with others."""
 
     def __init__(self) -> None:
         self.method = b""
@@ -187,6 +190,15 @@ class RequestHead:
         self.body_length = 0
         self.expects_continue = False
         self.upgrade = None
+        self.timeout = 0
+        self.one_way = False
+        self.exclusive = False
+
+    def complete(self):
+        """Sees to it that all headers are in the block: some codecs read them only where somebody asks."""
+
+    def edited(self, edits, out):
+        """A head of its own as `edits` would have it go out; None: its headers are all there is to it."""
 
     def header(self, name):
         """Pseudo-headers by `:name`, else the header's value; None when absent. `name` in lower case."""
@@ -216,6 +228,12 @@ class ResponseHead:
         self.status = 0
         self.body_length = 0
         self.block = HeaderBlock()
+
+    def complete(self):
+        """As of a request's."""
+
+    def copied(self, out):
+        """A head that stays when its connection reads on; None: its headers are all there is to it."""
 
     def header(self, name):
         return self.block.get(name)

@@ -27,6 +27,7 @@ cdef class RetryPolicy:
     cdef public long long backoff_base
     cdef public long long backoff_max
     cpdef bint applies(self, RequestHead head) except -1
+    cdef bint looks_into(self, int status)
     cpdef bint retries_status(self, int status) except -1
     cpdef bint retries(self, ResponseHead head) except -1
     cpdef bint retries_reset(self, bint connected, bint sent) except -1

@@ -92,6 +92,10 @@ class RetryPolicy:
                     return bool(self.on & RATE_LIMITED)
         return again
 
+    def looks_into(self, status):
+        """Whether `retries` asks for the headers of an answer with this status."""
+        return status >= 400 or bool(self.on & (HEADERS | RATE_LIMITED | STATUS_CODES))
+
     def retries_status(self, status):
         """Whether an answer with this status is tried again, whatever its headers."""
         if status < 400:

@@ -1,6 +1,7 @@
 cimport cython
 
 from tage.dataplane.native cimport Random
+from tage.dataplane.net.flushes cimport Flushes
 from tage.dataplane.net.overload cimport Overload
 from tage.dataplane.net.timers cimport TimerWheel
 from tage.dataplane.protocols.writer cimport ByteWriter
@@ -17,6 +18,8 @@ cdef class Context:
     cdef public ByteWriter writer
     cdef public dict clusters
     cdef public Overload overload
+    cdef public Flushes flushes
+    cdef public object methods
     cdef public bint draining
     cdef public long long drain_time
 
@@ -44,4 +47,5 @@ cdef class ListenerState:
     cdef public frozenset upgrades
     cdef public bint enable_trailers
     cdef public bint sheds
+    cdef public str carries
     cpdef write_logs(self, Record record)

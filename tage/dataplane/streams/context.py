@@ -1,6 +1,7 @@
 """What the streams of a worker share."""
 
 from tage.dataplane.native import Random
+from tage.dataplane.net.flushes import Flushes
 from tage.dataplane.net.overload import Overload
 from tage.dataplane.net.timers import TimerWheel
 from tage.dataplane.protocols.writer import ByteWriter
@@ -9,6 +10,7 @@ from tage.dataplane.telemetry.access_log.log import AccessLog
 
 class Context:
     """One a worker. `clusters` maps names to `Cluster`; a new plan replaces the dict, streams under way keep theirs.
+    `methods` counts requests by service and method (`telemetry.methods`), where protocols tell them.
     `drain_time` (ms): of a removed listener's connections that cannot be told to end (Envoy's --drain-time-s)."""
 
     def __init__(self, wheel: TimerWheel) -> None:
@@ -17,6 +19,8 @@ class Context:
         self.writer = ByteWriter()
         self.clusters = {}
         self.overload = Overload()
+        self.flushes = Flushes()
+        self.methods = None
         self.draining = False
         self.drain_time = 600_000
 
@@ -27,7 +31,8 @@ class ListenerState:
     `tcp` is there where bytes are relayed as they are, and nothing of HTTP counts then; `access_logs` is None where
     there are none. `upgrades` are the protocols, in lower case, to which requests may switch where their route does not
     say otherwise. With `enable_trailers` those of requests are kept and those of answers sent.
-    `sheds`: its requests may be refused when the worker is overloaded.
+    `sheds`: its requests may be refused when the worker is overloaded. `carries` is the name of the x-protocol that is
+    spoken, None: HTTP.
     A `max_connection_duration` holds for connections that come after it."""
 
     def __init__(self, context: Context, name: str, stats) -> None:
@@ -53,6 +58,7 @@ class ListenerState:
         self.upgrades = frozenset()
         self.enable_trailers = False
         self.sheds = True
+        self.carries = None
 
     def write_logs(self, record):
         """To each of `access_logs`, of which there is at least one."""

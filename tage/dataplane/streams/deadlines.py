@@ -1,7 +1,7 @@
 """A stream's time: one timer, at the earliest of its deadlines.
 
     whole stream   the route's limit or the listener's, from the request's head to the answer's end
-    route          its timeout, from the request's end to the answer's end
+    route          its timeout, or the client's own if that is less, from the request's end to the answer's end
     try            from the request's end, or the try's begin if that is later, to the answer's head
     idle           without a byte in either direction, of a stream and of a try; looked at when the timer is due, not
                    moved at each byte
@@ -58,8 +58,11 @@ class Deadlines(Exchange):
 
     def start_clock(self):
         """The request is complete, and on its way."""
-        if self.route.timeout:
-            self.route_deadline = self.last_activity + self.route.timeout
+        limit: cython.longlong = self.route.timeout
+        if self.head.timeout and (limit == 0 or self.head.timeout < limit):
+            limit = self.head.timeout
+        if limit:
+            self.route_deadline = self.last_activity + limit
 
     def start_try_clock(self, now):
         policy: RetryPolicy = self.route.retry

@@ -6,6 +6,7 @@ from tage.dataplane.protocols.edits cimport HeaderEdits
 from tage.dataplane.protocols.message cimport RequestHead, ResponseHead
 from tage.dataplane.streams.context cimport ListenerState
 from tage.dataplane.streams.record cimport StreamRecord
+from tage.dataplane.upstream.connection cimport Receiver
 
 cdef class DownstreamConnection(Connection):
     cdef public ListenerState listener
@@ -15,15 +16,15 @@ cdef class DownstreamConnection(Connection):
     cdef too_old(self)
     cdef StreamRecord record(self)
     cdef str protocol(self)
-    cdef send_interim(self, ResponseHead head)
-    cdef send_response(self, ResponseHead head, HeaderEdits edits, bytes data, bint end)
-    cdef open_tunnel(self, ResponseHead head, HeaderEdits edits, bytes data)
-    cdef send_data(self, bytes data, bint end)
-    cdef send_error(self, object error, int status, bytes body, HeaderEdits edits)
-    cdef reset_stream(self)
-    cdef stream_ended(self)
-    cdef hold(self)
-    cdef proceed(self)
+    cdef send_interim(self, Receiver stream, ResponseHead head)
+    cdef send_response(self, Receiver stream, ResponseHead head, HeaderEdits edits, bytes data, bint end)
+    cdef open_tunnel(self, Receiver stream, ResponseHead head, HeaderEdits edits, bytes data)
+    cdef send_data(self, Receiver stream, bytes data, bint end)
+    cdef send_error(self, Receiver stream, object error, int status, bytes body, HeaderEdits edits)
+    cdef reset_stream(self, Receiver stream)
+    cdef stream_ended(self, Receiver stream)
+    cdef hold(self, Receiver stream)
+    cdef proceed(self, Receiver stream)
 
 @cython.final
 cdef class MaxDuration(Timer):

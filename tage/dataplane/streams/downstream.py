@@ -43,42 +43,42 @@ class DownstreamConnection(Connection):
         """Of the present request, as `%PROTOCOL%` has it."""
         raise NotImplementedError
 
-    def send_interim(self, head):
+    def send_interim(self, stream, head):
         """A 1xx answer."""
         raise NotImplementedError
 
-    def send_response(self, head, edits, data, end):
+    def send_response(self, stream, head, edits, data, end):
         """`edits` None: none."""
         raise NotImplementedError
 
-    def open_tunnel(self, head, edits, data):
+    def open_tunnel(self, stream, head, edits, data):
         """The answer to a request to switch protocols, which agrees, and the first of the tunnel's bytes (or None);
         `edits` are added to.
         From here on both bodies are raw, the request's goes on, and each ends when its side does."""
         raise NotImplementedError
 
-    def send_data(self, data, end):
+    def send_data(self, stream, data, end):
         """More of the answer's body."""
         raise NotImplementedError
 
-    def send_error(self, error, status, body, edits):
+    def send_error(self, stream, error, status, body, edits):
         """A whole answer of our own, in the protocol's form; `edits` (None: none) add to its headers. Answers how many
         bytes of body it has."""
         raise NotImplementedError
 
-    def reset_stream(self):
+    def reset_stream(self, stream):
         """An answer that was begun cannot be completed: the client must not take it for a whole one."""
         raise NotImplementedError
 
-    def stream_ended(self):
+    def stream_ended(self, stream):
         """The stream is over, one way or another; after this it is not heard from again."""
         raise NotImplementedError
 
-    def hold(self):
+    def hold(self, stream):
         """Read no more of the request for now."""
         raise NotImplementedError
 
-    def proceed(self):
+    def proceed(self, stream):
         """Read on."""
         raise NotImplementedError
 

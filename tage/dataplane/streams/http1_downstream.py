@@ -239,7 +239,7 @@ class Http1DownstreamConnection(DownstreamConnection):
             stream.downstream_failed(errors.MALFORMED, stream.status)
             return
         self._request_ended = False
-        sent = self.send_error(errors.MALFORMED, error.status, error.reason.encode(), None)
+        sent = self.send_error(stream, errors.MALFORMED, error.status, error.reason.encode(), None)
         if stream is not None:
             stream.downstream_failed(errors.MALFORMED, error.status)
         else:
@@ -268,7 +268,7 @@ class Http1DownstreamConnection(DownstreamConnection):
         self.listener.stats.add(_TX_BYTES, len(data))
         self.write(data)
 
-    def send_interim(self, head):
+    def send_interim(self, stream, head):
         if self.decoder.head.version_10:
             return  # RFC 9110, 15.2
         out: ByteWriter = self.listener.context.writer
@@ -276,7 +276,7 @@ class Http1DownstreamConnection(DownstreamConnection):
         write_response(out, head, _NO_EDITS, False, False, False)
         self._send(out.take())
 
-    def send_response(self, head, edits, data, end):
+    def send_response(self, stream, head, edits, data, end):
         out: ByteWriter = self.listener.context.writer
         old: cython.bint = self.decoder.head.version_10
         self._chunked = head.body_length < 0 and not old
@@ -302,7 +302,7 @@ class Http1DownstreamConnection(DownstreamConnection):
             out.put(data)
         self._send(out.take())
 
-    def open_tunnel(self, head, edits, data):
+    def open_tunnel(self, stream, head, edits, data):
         out: ByteWriter = self.listener.context.writer
         protocol: bytes = self.stream.head.upgrade
         edits.drop |= 1 << CONTENT_LENGTH
@@ -321,7 +321,7 @@ class Http1DownstreamConnection(DownstreamConnection):
         self.resume_reading()
         self._advance()
 
-    def send_data(self, data, end):
+    def send_data(self, stream, data, end):
         out: ByteWriter
         if self._chunked:
             out = self.listener.context.writer
@@ -339,7 +339,7 @@ class Http1DownstreamConnection(DownstreamConnection):
     def _write_end(self, out):
         write_last_chunk(out, self.stream.response_trailers if self.listener.enable_trailers else None)
 
-    def send_error(self, error, status, body, edits):
+    def send_error(self, stream, error, status, body, edits):
         headers = [(b"server", self.listener.server_name), *error.headers]
         to_head: cython.bint = False
         if self.stream is not None or self.decoder.begun:
@@ -352,14 +352,14 @@ class Http1DownstreamConnection(DownstreamConnection):
         self._send(local_response(status, body, tuple(headers), edits, close=self._close_after, to_head=to_head))
         return 0 if to_head or status < 200 or status == 204 else len(body)
 
-    def reset_stream(self):
+    def reset_stream(self, stream):
         self._close_after = True
         if self._tunnel:
             self.reset()  # what came must not pass for all there was
         else:
             self.abort()
 
-    def stream_ended(self):
+    def stream_ended(self, stream):
         self.stream = None
         self._held = False
         if self.closing:
@@ -395,11 +395,11 @@ class Http1DownstreamConnection(DownstreamConnection):
     def close(self):
         self.close_flushing(self.listener.context.wheel)
 
-    def hold(self):
+    def hold(self, stream):
         self._held = True
         self.pause_reading()
 
-    def proceed(self):
+    def proceed(self, stream):
         if self._held:
             self._held = False
             self.resume_reading()
@@ -427,7 +427,8 @@ class Http1DownstreamConnection(DownstreamConnection):
             self.listener.stats.up(_HEAD_TIMEOUT)
             self._request_ended = False
             error = errors.HEAD_TIMEOUT
-            self._count_refused(error, error.status, self.send_error(error, error.status, error.reason.encode(), None))
+            sent = self.send_error(None, error, error.status, error.reason.encode(), None)
+            self._count_refused(error, error.status, sent)
             self._finish_writing()
         elif self._draining:
             self.close()

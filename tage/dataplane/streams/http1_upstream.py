@@ -76,7 +76,7 @@ class Http1UpstreamConnection(UpstreamConnection):
         self.cluster.stats.add(_TX_BYTES, out.size)
         self.write(out.take())
 
-    def send_data(self, data, end):
+    def send_data(self, receiver, data, end):
         self._request_ended = end
         if self._chunked:
             self.writer.clear()
@@ -102,7 +102,7 @@ class Http1UpstreamConnection(UpstreamConnection):
             trailers = receiver.request_trailers
         write_last_chunk(out, trailers)
 
-    def cancel(self):
+    def cancel(self, receiver):
         self.receiver = None
         if self._tunnel:
             self.reset()  # what came must not pass for all there was

@@ -90,6 +90,8 @@ class Outcome(Deadlines):
         if self.route is not None and self.route.stats is not None:
             self.route.stats.record(took)
             self.route.stats.up_class(_R_1XX, self.status)
+        if self.context.methods is not None and self.listener.carries is not None and self.head.path:
+            self.context.methods.count(self.head.path, self.status, took)
         if self.record is not None:
             self.log(took)
 

@@ -74,6 +74,9 @@ class Routed(Outcome):
         if self.cluster is None:
             self.fail(errors.NO_CLUSTER, "")
             return
+        if self.listener.carries != self.cluster.carries:
+            self.fail(errors.OTHER_PROTOCOL, "")
+            return
         if not self.cluster.admit():
             self.fail(errors.OVERFLOW, "")
             return
@@ -101,7 +104,10 @@ class Routed(Outcome):
         self.forward()
 
     def edit(self):
-        """What every request that goes on gets."""
+        """What every request that goes on gets; where it is not HTTP, nothing."""
+        if self.listener.carries is not None:
+            self.edits = HeaderEdits.__new__(HeaderEdits) if cython.compiled else HeaderEdits()
+            return
         self.edits = request_edits(self.listener, self.head, self.peer)
         if self.forwards != UNLIMITED:
             limit_forwards(self.edits, self.forwards - 1)
@@ -152,10 +158,14 @@ class Routed(Outcome):
         shadow: Shadow
         for mirror in route.mirrors:
             cluster = self.context.clusters.get(mirror.cluster)
-            if cluster is None or not mirror.fraction.drawn(self.context.random):
+            if cluster is None or cluster.carries != self.listener.carries:
+                continue
+            if not mirror.fraction.drawn(self.context.random):
                 continue
             shadow = Shadow(self.context, cluster, route.timeout, self.preface(cluster))
-            if shadow.start(self.head, self.edits, mirror.append_suffix, self.body, self.request_ended):
+            # Elsewhere than in HTTP the authority is the service that is called.
+            suffix: cython.bint = mirror.append_suffix and self.listener.carries is None
+            if shadow.start(self.head, self.edits, suffix, self.body, self.request_ended):
                 if self.shadows is None:
                     self.shadows = []
                 self.shadows.append(shadow)

@@ -113,7 +113,7 @@ class Shadow(Receiver):
                 self.abandon()
                 return
         if self.upstream is not None:
-            self.upstream.send_data(data, end)
+            self.upstream.send_data(self, data, end)
         elif data is not None:
             if self.body is None:
                 self.body = []
@@ -184,5 +184,5 @@ class Shadow(Receiver):
             self.host.forget(self)
             self.host.undial(self)
         self._part()
-        if connection is not None and connection.receiver is self:
-            connection.cancel()
+        if connection is not None and connection.carries(self):
+            connection.cancel(self)

@@ -134,6 +134,8 @@ class Stream(Routed):
         self.request_ended = end
         if self.context.overload.share and self._sheds():
             return
+        if self.record is not None or self.listener.filters is not None:
+            head.complete()
         if len(head.method) > 4:
             self.forwards = forwards_left(head)
             if self.forwards != UNLIMITED and not self._goes_on(self.forwards):
@@ -195,13 +197,13 @@ class Stream(Routed):
         if self.upstream is not None:
             if self.replayable and data is not None:
                 self._keep(data)
-            self.upstream.send_data(data, end)
+            self.upstream.send_data(self, data, end)
         else:
             if data is not None:
                 self._keep(data)
             if self.body_size > REPLAY_BYTES and not end:
                 self.held = True
-                self.downstream.hold()
+                self.downstream.hold(self)
         if end:
             self._ended_request()
 
@@ -236,12 +238,12 @@ class Stream(Routed):
 
     def downstream_congested(self):
         # While the end of the answer is written, its connection is in the pool, or carries another's already.
-        if self.upstream is not None and self.upstream.receiver is self:
-            self.upstream.pause_reading()
+        if self.upstream is not None and self.upstream.carries(self):
+            self.upstream.hold(self)
 
     def downstream_drained(self):
-        if self.upstream is not None and self.upstream.receiver is self and self.held_answer is None:
-            self.upstream.resume_reading()
+        if self.upstream is not None and self.upstream.carries(self) and self.held_answer is None:
+            self.upstream.proceed(self)
 
     # -- one try -------------------------------------------------------------------------------------------------------
 
@@ -264,7 +266,8 @@ class Stream(Routed):
             count_hop(self.edits, self.head)
         self.tries += 1
         self.cluster.stats.up(_C_TOTAL)
-        if self.cluster.proxy_protocol or self.terminates:
+        alone: cython.bint = self.cluster.proxy_protocol != 0 or self.terminates or self.head.exclusive
+        if alone:
             failure = self._dial()
         else:
             if not fresh:
@@ -278,12 +281,12 @@ class Stream(Routed):
             self._dispatch(connection)
         else:
             self.waiting = True
-        if self.cluster.preconnects and not self.cluster.proxy_protocol and not self.terminates:
+        if self.cluster.preconnects and not alone:
             self.cluster.preconnect(self.host, self.context.random)
 
     def _dial(self):
         """A connection that joins no pool: its bytes are a tunnel's, or it begins with the client's addresses and no
-        other client's will do."""
+        other client's will do, or the request would hold up those of others."""
         preface: bytes = self.preface(self.cluster)
         return self.host.dial(self, TcpUpstreamConnection if self.terminates else None, preface)
 
@@ -325,7 +328,7 @@ class Stream(Routed):
         if self.request_ended:
             self.start_try_clock(self.try_started // 1000)
         if self.downstream.write_paused:
-            connection.pause_reading()
+            connection.hold(self)
         if self.record is not None:
             self.record.upstream_local = connection.local_address()
             if self.cluster.logical:  # the host's address may have moved since the connection was opened
@@ -333,7 +336,7 @@ class Stream(Routed):
         connection.send_request(self, self.head, self.edits, data, self.request_ended)
         if self.held and not connection.write_paused:
             self.held = False
-            self.downstream.proceed()
+            self.downstream.proceed(self)
 
     def _keep(self, data):
         """Of the body, for a first or further try."""
@@ -362,7 +365,7 @@ class Stream(Routed):
 
     def interim(self, head):
         self.active()
-        self.downstream.send_interim(head)
+        self.downstream.send_interim(self, head)
 
     def response(self, head, data, end):
         policy: RetryPolicy = self.route.retry
@@ -372,6 +375,8 @@ class Stream(Routed):
         if self.head.upgrade is not None and self._agrees(status):
             self._open_tunnel(head, data)
             return
+        if self.filters is not None or self.record is not None or (policy is not None and policy.looks_into(status)):
+            head.complete()
         if policy is not None and policy.retries(head) and not self._looped(status) and self._may_retry():
             self.cluster.stats.up_class(_C_1XX, status)
             self.cluster.stats.record(self.context.wheel.now_us() - self.try_started)
@@ -391,6 +396,7 @@ class Stream(Routed):
             self.active()
         self.record_answer(head)
         if self.share is not None or self.route.response_edits is not None:
+            head.complete()
             self.edit_answer(head.block)
         if self.filters is not None and not self._let_through(head, data, end):
             return
@@ -400,7 +406,7 @@ class Stream(Routed):
         self.responded = True
         if self.record is not None and data is not None:
             self.record.bytes_sent += len(data)
-        self.downstream.send_response(head, self.answer_edits, data, end)
+        self.downstream.send_response(self, head, self.answer_edits, data, end)
         if end and not self.over:
             self._finish()
 
@@ -414,7 +420,7 @@ class Stream(Routed):
             self.held_answer = [] if data is None else [data]
             self.held_end = end
             if not end:
-                self.upstream.pause_reading()
+                self.upstream.hold(self)
         return verdict == CONTINUE
 
     def answered(self):
@@ -429,7 +435,7 @@ class Stream(Routed):
         held = self.held_answer
         self.held_answer = None
         if not self.held_end and not self.downstream.write_paused:
-            self.upstream.resume_reading()
+            self.upstream.proceed(self)
         self._send_answer(head, b"".join(held) or None, self.held_end)
 
     def _looped(self, status):
@@ -455,7 +461,7 @@ class Stream(Routed):
         self.active()
         if self.share is not None or self.route.response_edits is not None:
             self.edit_answer(head.block)
-        self.downstream.open_tunnel(head, self.answer(), data)
+        self.downstream.open_tunnel(self, head, self.answer(), data)
 
     def response_data(self, data, end):
         if self.over:
@@ -469,7 +475,7 @@ class Stream(Routed):
             self.record.bytes_sent += len(data)
         if not end:
             self.active()
-        self.downstream.send_data(data, end)
+        self.downstream.send_data(self, data, end)
         if end and not self.over:
             self._finish()
 
@@ -517,12 +523,12 @@ class Stream(Routed):
     def upstream_congested(self):
         if not self.request_ended:
             self.held = True
-            self.downstream.hold()
+            self.downstream.hold(self)
 
     def upstream_drained(self):
         if self.held:
             self.held = False
-            self.downstream.proceed()
+            self.downstream.proceed(self)
 
     def _report(self, status, failure):
         """How the try ended, to outlier detection (`outlier.HostMonitor.result`)."""
@@ -534,6 +540,7 @@ class Stream(Routed):
     def _may_retry(self):
         if self.responded or not self.replayable or self.tries > self.route.retry.attempts:
             return False
+        self.head.complete()
         if not self.retrying and self.route.retry.applies(self.head):
             self.retrying = self.cluster.admit_retry()
         return self.retrying
@@ -618,8 +625,8 @@ class Stream(Routed):
             self.host.undial(self)
         if connection is not None:
             self._part()
-            if connection.receiver is self:
-                connection.cancel()
+            if connection.carries(self):
+                connection.cancel(self)
 
     def fail(self, error, detail):
         if self.record is not None and detail and error.flag == "UF":
@@ -628,7 +635,7 @@ class Stream(Routed):
             self.flag(error.flag)
             if self.record is not None:
                 self.record.details = error.details.replace("before_response", "after_response")
-            self.downstream.reset_stream()
+            self.downstream.reset_stream(self)
             if not self.over:
                 self._complete(False)
             return
@@ -649,7 +656,7 @@ class Stream(Routed):
     def _send_local(self, error, status, body):
         self.flag(error.flag)
         self.status = status
-        sent = self.downstream.send_error(error, status, body, self.answer_edits)
+        sent = self.downstream.send_error(self, error, status, body, self.answer_edits)
         if self.record is not None:
             self.record.details = error.details
             self.record.bytes_sent = sent
@@ -673,4 +680,4 @@ class Stream(Routed):
         self.body = None
         self.held_answer = None
         self.downstream = None
-        downstream.stream_ended()
+        downstream.stream_ended(self)

@@ -41,10 +41,10 @@ class TcpUpstreamConnection(UpstreamConnection):
         answer.body_length = -1
         self.receiver = receiver
         self.requests += 1
-        self.send_data(data, end)
+        self.send_data(receiver, data, end)
         receiver.response(answer, None, False)
 
-    def send_data(self, data, end):
+    def send_data(self, receiver, data, end):
         if data:
             self.cluster.stats.add(_TX_BYTES, len(data))
             self.write(data)
@@ -56,7 +56,7 @@ class TcpUpstreamConnection(UpstreamConnection):
             else:
                 self.write_eof()
 
-    def cancel(self):
+    def cancel(self, receiver):
         self.receiver = None
         self.reset()
 

@@ -28,6 +28,8 @@ cdef class ClusterInfo:
     cdef public long long max_requests_per_connection
     cdef public bint enable_trailers
     cdef public bint logical
+    cdef public str carries
+    cdef public Py_ssize_t concurrency
     cdef bint admit(self)
     cdef leave(self)
     cdef bint admit_retry(self)

@@ -57,6 +57,10 @@ class ClusterInfo:
         self.max_requests_per_connection = 0
         self.enable_trailers = False
         self.logical = False
+        self.carries = None
+        """The name of the x-protocol that its hosts speak; None: HTTP."""
+        self.concurrency = 1
+        """How many requests a connection carries at a time."""
 
     def set_retry_budget(self, percent: cython.double, min_concurrency: cython.Py_ssize_t) -> None:
         """Retries are limited by how many requests are under way, not by `max_retries`. Negative: by `max_retries`."""

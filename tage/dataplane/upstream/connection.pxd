@@ -14,6 +14,7 @@ cpdef enum Failure:
 cdef class Receiver(Timer):
     cdef bytes request_trailers
     cdef bytes response_trailers
+    cdef unsigned long long upstream_id
     cdef upstream_ready(self, UpstreamConnection connection)
     cdef upstream_failed(self, int failure, str reason)
     cdef interim(self, ResponseHead head)
@@ -27,6 +28,13 @@ cdef class UpstreamConnection(Connection):
     cdef Receiver receiver
     cdef public long long requests
     cdef bint received_any
+    cdef Py_ssize_t slots
+    cdef bint alone
+    cdef bint pooled
     cdef send_request(self, Receiver receiver, RequestHead head, HeaderEdits edits, bytes data, bint end)
-    cdef send_data(self, bytes data, bint end)
-    cdef cancel(self)
+    cdef send_data(self, Receiver receiver, bytes data, bint end)
+    cdef cancel(self, Receiver receiver)
+    cdef bint carries(self, Receiver receiver)
+    cdef hold(self, Receiver receiver)
+    cdef proceed(self, Receiver receiver)
+    cdef retire(self)

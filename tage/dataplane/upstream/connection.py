@@ -18,7 +18,8 @@ if not cython.compiled:
 
 
 class Receiver(Timer):
-    """One try of a request, as its upstream connection sees it. `reset` ends it, and so does `end`.
+    """One try of a request, as its upstream connection sees it. `reset` ends it, and so does `end`. `upstream_id` is
+    the connection's: under which id it knows the request.
 
     Whoever asks and answers in HTTP has `request_trailers`, set before the request's end, and `response_trailers`,
     which the connection sets before the answer's end: whole lines, or None. A side that cannot send them drops them."""
@@ -54,22 +55,41 @@ class Receiver(Timer):
 
 
 class UpstreamConnection(Connection):
-    """One connection of a pool. `receiver` is whose answer it carries; `requests` counts what it was given,
-    `received_any` whether a byte of the current answer has come."""
+    """One connection of a pool. `requests` counts what it was given, `slots` how many more it takes now, beside those
+    under way. Where it carries one at a time, `receiver` is whose answer that is, and `received_any` whether a byte of
+    it has come. `alone`: it was dialled for one receiver and is in no pool; `pooled`: its host gives it to who asks."""
 
     def __init__(self) -> None:
         Connection.__init__(self)
         self.receiver = None
         self.requests = 0
         self.received_any = False
+        self.slots = 1
+        self.alone = False
+        self.pooled = False
 
     def send_request(self, receiver, head, edits, data, end):
         raise NotImplementedError
 
-    def send_data(self, data, end):
+    def send_data(self, receiver, data, end):
         """More of the request's body."""
         raise NotImplementedError
 
-    def cancel(self):
-        """The answer is not wanted any more; the connection does not go back to its pool."""
+    def cancel(self, receiver):
+        """The answer is not wanted any more. A connection that carries one at a time does not go back to its pool."""
         raise NotImplementedError
+
+    def carries(self, receiver):
+        """Whether the answer is still to come here, or to be completed."""
+        return self.receiver is receiver
+
+    def hold(self, receiver):
+        """The answer is not to come faster than it is taken: no more of it for now. One that others share goes on."""
+        self.pause_reading()
+
+    def proceed(self, receiver):
+        self.resume_reading()
+
+    def retire(self):
+        """Its host is gone: it ends when what is under way is complete. Only for one that is in a pool."""
+        self.close()

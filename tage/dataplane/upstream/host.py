@@ -104,9 +104,15 @@ class Host:
         """A free connection, or None."""
         connection: UpstreamConnection
         while self._idle:
-            connection = self._idle.pop()
-            if not connection.closing:
-                return connection
+            connection = self._idle[len(self._idle) - 1]
+            if connection.closing or connection.slots <= 0:
+                self._idle.pop()  # it is offered again when it has room
+                connection.pooled = False
+                continue
+            if connection.slots == 1:
+                self._idle.pop()
+                connection.pooled = False
+            return connection
         return None
 
     def enqueue(self, receiver):
@@ -136,7 +142,7 @@ class Host:
     def _open(self):
         """A connection, if more wait than will be served by those that are being opened, and the limits allow it."""
         cluster: ClusterInfo = self.cluster
-        if self.connecting >= len(self._waiting):
+        if self.connecting * cluster.concurrency >= len(self._waiting):
             return
         if not cluster.counts.below(CONNECTIONS, cluster.max_connections):
             # Those that wait get a connection when one is released, or open one when one is lost. With none of their
@@ -194,15 +200,20 @@ class Host:
         self._open()
 
     def _offer(self, connection):
-        """A connection is free: the first that waits gets it, else the stack."""
+        """A connection has room: those that wait get it first, the stack then."""
         receiver: Receiver
-        if self._waiting:
+        while self._waiting and connection.slots > 0 and not connection.closing:
             receiver = self._waiting.popleft()
             self._waited()
             receiver.upstream_ready(connection)
-        elif self.retired:
-            connection.close()
-        else:
+            if connection.receiver is not None:
+                return  # it takes one at a time
+        if connection.closing:
+            return
+        if self.retired:
+            connection.retire()
+        elif connection.slots > 0 and not connection.pooled:
+            connection.pooled = True
             self._idle.append(connection)
 
     def dial(self, receiver, make, preface=b""):
@@ -230,6 +241,7 @@ class Host:
         """A connection that was dialled is open, or has been."""
         receiver: Receiver = dial.receiver
         del self.cluster.dials[receiver]
+        connection.alone = True
         if connection.open and not connection.closing:
             receiver.upstream_ready(connection)
         else:
@@ -256,7 +268,8 @@ class Host:
 
     def lost(self, connection):
         """It is closed."""
-        if connection in self._idle:
+        if connection.pooled:
+            connection.pooled = False
             self._idle.remove(connection)
         self._closed()
         self._open()
@@ -274,7 +287,8 @@ class Host:
         idle: list = self._idle
         self._idle = []
         for connection in idle:
-            connection.close()
+            connection.pooled = False
+            connection.retire()
 
     def idle_connections(self) -> int:
         return len(self._idle)

@@ -37,6 +37,7 @@ class Worker:
         self._context = Context(TimerWheel(loop.call_later))
         self._reactor = Reactor(loop)
         self._context.overload = self._reactor.overload
+        self._context.flushes = self._reactor.flushes
         self._tables = Tables(self._context, stats, loop, self._reactor, shared)
         self._accepting: dict[str, AcceptingSocket] = {}
         self._leaving: list[ListenerState] = []
