@@ -13,6 +13,7 @@ import fcntl
 import os
 import shutil
 import stat
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
@@ -24,7 +25,7 @@ CONTROL_VARIABLE = "TAGE_CONTROL"
 
 class RunningMesh(msgspec.Struct, frozen=True, omit_defaults=True):
     """`control` and `xds` are HOST:PORT of the control plane's HTTP API and of its xDS server, `client` is that of the
-    proxy through which people call the mesh."""
+    proxy through which people call the mesh, `clients` those for protocols of remote calls, by protocol."""
 
     name: str
     pid: int
@@ -33,6 +34,7 @@ class RunningMesh(msgspec.Struct, frozen=True, omit_defaults=True):
     client: str = ""
     started: int = 0
     """Start time of `pid` in clock ticks since boot (/proc/PID/stat), which tells a reused pid; 0: not known."""
+    clients: dict[str, str] = {}
 
 
 def directory() -> Path:
@@ -122,9 +124,11 @@ class RunDirectory:
             else:
                 left.unlink()
 
-    def register(self, control: str, xds: str, client: str = "") -> RunningMesh:
+    def register(
+        self, control: str, xds: str, client: str = "", clients: Mapping[str, str] | None = None
+    ) -> RunningMesh:
         """Let the other commands find this mesh."""
-        mesh = RunningMesh(self.name, os.getpid(), control, xds, client, start_time(os.getpid()))
+        mesh = RunningMesh(self.name, os.getpid(), control, xds, client, start_time(os.getpid()), dict(clients or {}))
         write_atomically(self._base / f"{self.name}.json", msgspec.json.encode(mesh))
         return mesh
 

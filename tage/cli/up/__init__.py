@@ -28,7 +28,7 @@ from tage.cli.runtime import RunDirectory
 from tage.cli.up.addresses import HTTP_PORT, OUTBOUND_PORT, XDS_PORT, allocate
 from tage.cli.up.console import Console
 from tage.cli.up.mesh import MeshRunner
-from tage.cli.up.plan import CLIENT, check, count_instances, plan
+from tage.cli.up.plan import CLIENT, check, count_instances, named_ports, plan
 from tage.cli.up.programs import TagePrograms
 from tage.config import load
 from tage.config.document import Node, compose, format_path, line_of
@@ -95,12 +95,13 @@ async def _run(
     mesh = resource.spec
     assert isinstance(mesh, Mesh)
     name, namespace = resource.metadata.name, resource.metadata.namespace
-    addresses = allocate(name, count_instances(mesh) + 1)
+    addresses = allocate(name, count_instances(mesh) + 1, more=named_ports(mesh).values())
     planned = plan(name, namespace, mesh, addresses, os.environ)
     run.register(
         control=f"{addresses.control}:{HTTP_PORT}",
         xds=f"{addresses.control}:{XDS_PORT}",
         client=f"{planned.client}:{OUTBOUND_PORT}",
+        clients={protocol: f"{planned.client}:{port}" for protocol, port in planned.ports.items()},
     )
 
     names = [CLIENT, *(instance.name for instance in planned.instances)]
@@ -109,7 +110,7 @@ async def _run(
         planned,
         mesh_file,
         run,
-        TagePrograms(),
+        TagePrograms([mesh_file.parent / file for file in mesh.protocols]),
         console,
         os.environ,
         ready_timeout=ready_timeout,

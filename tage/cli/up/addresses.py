@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
 from tage.cli.errors import CommandError
@@ -41,8 +41,11 @@ class Addresses:
     app_port: int = APP_PORTS[0]
 
 
-def allocate(name: str, count: int, taken: Callable[[str, int], bool] | None = None) -> Addresses:
-    """Addresses for the control plane and `count` sidecars on which none of our ports is taken.
+def allocate(
+    name: str, count: int, taken: Callable[[str, int], bool] | None = None, more: Collection[int] = ()
+) -> Addresses:
+    """Addresses for the control plane and `count` sidecars on which none of our ports is taken, nor of `more` on the
+    sidecars'.
 
     `taken` says whether something listens on (address, port). Raises `CommandError` naming the port that is in use.
     """
@@ -53,7 +56,7 @@ def allocate(name: str, count: int, taken: Callable[[str, int], bool] | None = N
     for candidate in range(CANDIDATES):
         blocks = [(first + candidate * width + offset) % _BLOCKS for offset in range(width)]
         control, instances = _address(blocks[0], 1), tuple(_hosts(blocks, count))
-        conflict = next((pair for pair in _needed(control, instances) if taken(*pair)), None)
+        conflict = next((pair for pair in _needed(control, instances, more) if taken(*pair)), None)
         if conflict is None:
             for port in APP_PORTS:
                 conflict = next(((address, port) for address in instances if taken(address, port)), None)
@@ -92,9 +95,9 @@ def _hosts(blocks: list[int], count: int) -> Iterator[str]:
         yield _address(blocks[index // _HOSTS], 2 + index % _HOSTS)
 
 
-def _needed(control: str, instances: tuple[str, ...]) -> Iterator[tuple[str, int]]:
+def _needed(control: str, instances: tuple[str, ...], more: Collection[int]) -> Iterator[tuple[str, int]]:
     for port in CONTROL_PORTS:
         yield control, port
     for address in instances:
-        for port in SIDECAR_PORTS:
+        for port in (*SIDECAR_PORTS, *more):
             yield address, port

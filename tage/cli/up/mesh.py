@@ -214,10 +214,13 @@ class MeshRunner:
         mesh = self._mesh
         proxy = f"http://{mesh.client}:{OUTBOUND_PORT}"
         service = next((service.name for service in mesh.services if service.protocol == "http"), "SERVICE")
+        ports = ", ".join(f"{protocol} {mesh.client}:{port}" for protocol, port in mesh.ports.items())
+        calls = f"  remote calls      {ports}\n" if ports else ""
         self._console.say(
             f"{mesh.name} is ready: {_count(len(mesh.services), 'service')}, "
             f"{_count(len(mesh.instances), 'instance')}, {seconds:.1f} s\n"
             f"  call a service    curl -x {proxy} http://{service}/   (or: export http_proxy={proxy})\n"
+            f"{calls}"
             f"  control plane     {mesh.control}:{HTTP_PORT}   (tage status, tage get, tage apply -f FILE)\n"
             f"  stop              Ctrl-C"
         )

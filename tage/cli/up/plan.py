@@ -9,16 +9,18 @@ import shlex
 import shutil
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tage.cli.up.addresses import INBOUND_PORT, OUTBOUND_PORT, Addresses
+from tage.config import protocols
 from tage.config.mesh import Mesh, MeshInstance
 from tage.registry.model import Instance, Service
 from tage.sidecar.filter_code import VARIABLE as FILTERS
 
-RESERVED = ("HOST", "PORT", "TAGE_SIDECAR")
-"""Environment variables that only `tage up` sets: it has to know where the application listens."""
+RESERVED = ("HOST", "PORT")
+"""Environment variables that only `tage up` sets: it has to know where the application listens. So are those that begin
+with TAGE_SIDECAR."""
 
 FieldPath = tuple[str | int, ...]
 
@@ -67,6 +69,8 @@ class PlannedMesh:
     instances: tuple[PlannedInstance, ...]
     control: str
     client: str
+    ports: Mapping[str, int] = field(default_factory=dict)
+    """Protocols of remote calls, and the port of every sidecar that takes each."""
 
     def registry(self, ready: Mapping[str, bool]) -> tuple[Service, ...]:
         """The services with their instances; an instance is ready when `ready` says so by its name."""
@@ -76,6 +80,7 @@ class PlannedMesh:
                 namespace=service.namespace,
                 port=service.port,
                 protocol=service.protocol,
+                interfaces=service.interfaces,
                 instances=tuple(
                     instance.entry(ready.get(instance.name, False))
                     for instance in self.instances
@@ -90,6 +95,11 @@ def count_instances(mesh: Mesh) -> int:
     return sum(max(0, instance.replicas) for service in mesh.services for instance in service.instances)
 
 
+def named_ports(mesh: Mesh) -> dict[str, int]:
+    """The protocols of remote calls that there are, and the port of every sidecar that takes each."""
+    return protocols.named_ports((service.protocol for service in mesh.services), OUTBOUND_PORT)
+
+
 def plan(name: str, namespace: str, mesh: Mesh, addresses: Addresses, environ: Mapping[str, str]) -> PlannedMesh:
     """`environ` is what applications inherit. `addresses` has one for the client entry and each instance.
 
@@ -97,6 +107,7 @@ def plan(name: str, namespace: str, mesh: Mesh, addresses: Addresses, environ: M
     planned: list[PlannedInstance] = []
     numbers: dict[str, int] = {}  # Of the whole mesh: service a-b version c and service a version b-c are both a-b-c.
     client, *free = addresses.instances
+    ports = named_ports(mesh)
     for service in mesh.services:
         for instance in service.instances:
             base = f"{service.name}-{instance.version}" if instance.version else service.name
@@ -113,21 +124,32 @@ def plan(name: str, namespace: str, mesh: Mesh, addresses: Addresses, environ: M
                         version=instance.version,
                         labels=_labels(service.name, instance),
                         argv=_argv(instance.command, address, addresses.app_port),
-                        env=application_environment(environ, address, addresses.app_port, instance.env),
+                        env=application_environment(environ, address, addresses.app_port, instance.env, ports),
                         locality=instance.locality,
                     )
                 )
     services = tuple(
-        Service(name=service.name, namespace=namespace, port=service.port, protocol=service.protocol)
+        Service(
+            name=service.name,
+            namespace=namespace,
+            port=service.port,
+            protocol=service.protocol,
+            interfaces=tuple(service.interfaces),
+        )
         for service in mesh.services
     )
-    return PlannedMesh(name, namespace, services, tuple(planned), addresses.control, client)
+    return PlannedMesh(name, namespace, services, tuple(planned), addresses.control, client, ports)
 
 
 def check(mesh: Mesh, directory: Path, environ: Mapping[str, str]) -> list[tuple[FieldPath, str]]:
-    """What would keep an instance from being started here: (field path, what is wrong) each. `directory` is the mesh
-    file's: commands run there."""
-    return [
+    """What would keep an instance or its sidecar from being started here: (field path, what is wrong) each. `directory`
+    is the mesh file's: commands run there."""
+    found: list[tuple[FieldPath, str]] = [
+        (("spec", "protocols", index), f"{directory / file}: no such file or directory")
+        for index, file in enumerate(mesh.protocols)
+        if not (directory / file).exists()
+    ]
+    return found + [
         (("spec", "services", number, "instances", index, *path), message)
         for number, service in enumerate(mesh.services)
         for index, instance in enumerate(service.instances)
@@ -136,9 +158,14 @@ def check(mesh: Mesh, directory: Path, environ: Mapping[str, str]) -> list[tuple
 
 
 def application_environment(
-    environ: Mapping[str, str], address: str, port: int, own: Mapping[str, str]
+    environ: Mapping[str, str],
+    address: str,
+    port: int,
+    own: Mapping[str, str],
+    ports: Mapping[str, int] | None = None,
 ) -> dict[str, str]:
-    """The environment of an application: the user's, the lightweight client's, the instance's own `env` on top.
+    """The environment of an application: the user's, the lightweight client's, the instance's own `env` on top. `ports`
+    are those of the sidecar for protocols of remote calls.
 
     Only the lower-case `http_proxy` is set, and an upper-case one that the user may have is taken out: CGI hands a
     request's `Proxy:` header to programs as HTTP_PROXY (CVE-2016-5385), so curl never reads it, while Go would prefer
@@ -153,6 +180,7 @@ def application_environment(
         http_proxy=f"http://{sidecar}",
         no_proxy="127.0.0.1,localhost",
     )
+    env.update({protocols.variable(each): f"{address}:{number}" for each, number in (ports or {}).items()})
     # Whole lines as they are written: output goes through a pipe, where Python would keep 8 KiB back.
     env.setdefault("PYTHONUNBUFFERED", "1")
     _prefer_our_python(env)
@@ -195,8 +223,8 @@ def _argv(command: str, host: str, port: int) -> tuple[str, ...]:
 def _check_instance(
     instance: MeshInstance, directory: Path, environ: Mapping[str, str]
 ) -> Iterator[tuple[FieldPath, str]]:
-    for name in RESERVED:
-        if name in instance.env:
+    for name in instance.env:
+        if name in RESERVED or name.startswith("TAGE_SIDECAR"):
             yield ("env", name), "`tage up` sets this one; remove it"
     try:
         words = shlex.split(instance.command)

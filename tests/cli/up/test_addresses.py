@@ -41,6 +41,14 @@ def test_a_block_with_a_taken_port_is_passed_over() -> None:
     assert not {first.control, *first.instances} & {second.control, *second.instances}
 
 
+def test_more_ports_of_sidecars_are_looked_at_too() -> None:
+    first = allocate("bookshop", 3, free)
+    taken = {(first.control, 15102), (first.instances[2], 15101)}
+    assert allocate("bookshop", 3, lambda *at: at in taken) == first
+    assert allocate("bookshop", 3, lambda *at: at in taken, [15102]) == first, "the control plane has none of them"
+    assert allocate("bookshop", 3, lambda *at: at in taken, [15101]) != first
+
+
 def test_a_port_taken_on_all_addresses_is_named() -> None:
     with pytest.raises(CommandError, match=r"port 15010 in use on every loopback address tried \(127\."):
         allocate("bookshop", 3, lambda address, port: port == XDS_PORT)

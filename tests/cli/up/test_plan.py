@@ -108,3 +108,44 @@ def test_check_names_the_field(tmp_path: Path) -> None:
         ((*at, 5, "command"), "no program '' that can be run"),
         ((*at, 6, "env", "PORT"), "`tage up` sets this one; remove it"),
     ]
+
+
+def test_remote_calls_have_ports_that_applications_are_told_of() -> None:
+    mesh = planned(
+        MeshService("a", instances=[MeshInstance("x", env={"STARS": "1"})]),
+        MeshService("b", protocol="bolt", interfaces=["com.example.B"]),
+        MeshService("c", protocol="x-ledger"),
+    )
+    assert list(mesh.ports) == ["bolt", "x-ledger"]
+    assert mesh.ports["bolt"] == 15101
+    env = mesh.instances[0].env
+    assert env["TAGE_SIDECAR"] == "127.1.0.3:15001"
+    assert env["TAGE_SIDECAR_BOLT"] == "127.1.0.3:15101"
+    assert env["TAGE_SIDECAR_X_LEDGER"] == f"127.1.0.3:{mesh.ports['x-ledger']}"
+    _, of_bolt, _ = mesh.registry({})
+    assert (of_bolt.protocol, of_bolt.interfaces) == ("bolt", ("com.example.B",))
+    assert planned(MeshService("a")).ports == {}
+
+
+def test_sidecars_are_given_the_files_of_protocols(tmp_path: Path) -> None:
+    programs = TagePrograms([tmp_path / "ledger.py", tmp_path / "more"])
+    (instance,) = planned(MeshService("a", instances=[MeshInstance("x")])).instances
+    for argv in (
+        programs.sidecar(instance, "127.0.0.1:1", tmp_path),
+        programs.client("default", "127.0.0.1", "127.0.0.1:1", tmp_path),
+    ):
+        given = [argv[at + 1] for at, word in enumerate(argv) if word == "--protocols"]
+        assert given == [str(tmp_path / "ledger.py"), str(tmp_path / "more")]
+
+
+def test_check_looks_for_the_files_of_protocols(tmp_path: Path) -> None:
+    (tmp_path / "ledger.py").touch()
+    instance = MeshInstance("python", env={"TAGE_SIDECAR_BOLT": "127.0.0.1:1"})
+    mesh = Mesh([MeshService("a", instances=[instance])], ["ledger.py", "more"])
+    assert check(mesh, tmp_path, os.environ) == [
+        (("spec", "protocols", 1), f"{tmp_path / 'more'}: no such file or directory"),
+        (
+            ("spec", "services", 0, "instances", 0, "env", "TAGE_SIDECAR_BOLT"),
+            "`tage up` sets this one; remove it",
+        ),
+    ]
