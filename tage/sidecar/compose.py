@@ -5,8 +5,8 @@ comparing references, not encoding everything again.
 
 A cluster has its own endpoints section, by its own name: two clusters may ask for the same EDS resource, and one of
 another kind may have that resource's name. Route configurations keep their name; where two listeners bring different
-ones by one name, or use one with different idle timeouts, the later listener's is called ``<name>@<listener>``; so for
-two filter chains of one listener.
+ones by one name, or use one with different idle timeouts, or one of them for RPC, the later listener's is called
+``<name>@<listener>``; so for two filter chains of one listener.
 """
 
 from __future__ import annotations
@@ -66,13 +66,14 @@ class RoutesRecord:
     def __init__(self, routes: plan.Routes) -> None:
         self.routes = routes
         self.clusters = clusters_of(routes)
-        self._key: tuple[str, int] | None = None
+        self._key: tuple[str, int, bool] | None = None
         self._blob = b""
 
-    def blob(self, name: str, stream_idle_timeout: int) -> bytes:
-        key = (name, stream_idle_timeout)
+    def blob(self, name: str, stream_idle_timeout: int, exact: bool) -> bytes:
+        key = (name, stream_idle_timeout, exact)
         if self._key != key:
-            routes = msgspec.structs.replace(resolve_idle_timeout(self.routes, stream_idle_timeout), name=name)
+            routes = resolve_idle_timeout(self.routes, stream_idle_timeout)
+            routes = msgspec.structs.replace(routes, name=name, exact=exact)
             self._key, self._blob = key, plan.encode(routes)
         return self._blob
 
@@ -192,7 +193,7 @@ def compose(resources: Resources) -> Composition:
 def _add_listeners(resources: Resources, result: Composition) -> set[str]:
     """The clusters that the listeners lead to."""
     named: set[str] = set()
-    taken: dict[str, tuple[int, int]] = {}
+    taken: dict[str, tuple[int, int, bool]] = {}
     for name, listener in resources.listeners.items():
         chains = [
             (chain, inline or _rds(draft.rds, resources, result), draft.stream_idle_timeout)
@@ -206,15 +207,18 @@ def _add_listeners(resources: Resources, result: Composition) -> set[str]:
             if chain.tcp is not None:
                 named.update(cluster.name for cluster in chain.tcp.clusters)
             if chain.http is not None and routes is not None:
-                names[-1] = _routes_name(chain.http.routes, name, (id(routes), idle_timeout), taken)
+                exact = chain.http.x_protocol is not None
+                names[-1] = _routes_name(chain.http.routes, name, (id(routes), idle_timeout, exact), taken)
                 named |= routes.clusters
-                result.sections["routes", names[-1]] = routes.blob(names[-1], idle_timeout)
+                result.sections["routes", names[-1]] = routes.blob(names[-1], idle_timeout, exact)
         result.sections["listener", name] = listener.blob(names)
         _add_secrets(listener.secrets, resources, result)
     return named
 
 
-def _routes_name(wanted: str, listener: str, key: tuple[int, int], taken: dict[str, tuple[int, int]]) -> str:
+def _routes_name(
+    wanted: str, listener: str, key: tuple[int, int, bool], taken: dict[str, tuple[int, int, bool]]
+) -> str:
     name, more = wanted, 1
     while taken.setdefault(name, key) != key:
         name = f"{wanted}@{listener}" if more == 1 else f"{wanted}@{listener}#{more}"

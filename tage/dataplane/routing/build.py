@@ -38,6 +38,7 @@ def build_in_steps(
 ) -> Iterator[None]:
     """As `build`, one rule a step, so that a worker can carry traffic in between."""
     result.ignore_port = routes.ignore_port
+    result.exact = routes.exact
     where = f"routes {routes.name!r}"
     try:
         levels = Levels(routes)
@@ -142,7 +143,30 @@ def build_route(rule: Any, levels: Levels | None = None) -> Route:
     route.connect = rule.match.connect
     route.terminates = rule.connect_terminates
     route.upgrades = {name.encode(): enabled for name, enabled in rule.upgrades.items()}
+    route.needs_headers = _needs_headers(route, rule)
     return route
+
+
+_NAMES = (b":method", b":authority", b":path", b":scheme", b"host")
+"""What is known of a request before its headers are."""
+
+
+def _needs_headers(route: Route, rule: Any) -> bool:
+    """What a protocol that reads headers only where somebody asks has to know of it."""
+    named = [route.cluster_header, route.host_rewrite_header, *(header.name for header in route.headers)]
+    changes = [route.request_edits, route.response_edits, route.prefix_rewrite, route.regex_rewrite, route.host_rewrite]
+    for share in filter(None, route.shares or ()):
+        changes += [share.request_edits, share.response_edits, share.host_rewrite]
+    named += [policy.name.encode() for policy in rule.hash_policies if policy.kind == "header"]
+    changes += [policy for policy in rule.hash_policies if policy.kind == "cookie"]
+    if route.retry is not None:
+        named += [header.name for header in (*route.retry.headers, *route.retry.request_headers)]
+    return (
+        any(name and name not in _NAMES for name in named)
+        or any(changes)
+        or route.host_rewrite_path is not None
+        or route.append_forwarded_host
+    )
 
 
 def _lead(route: Route, rule: Any) -> None:

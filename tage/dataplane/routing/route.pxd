@@ -70,6 +70,7 @@ cdef class Route(Destination):
     cdef public bint terminates
     cdef public dict upgrades
     cdef public StatGroup stats
+    cdef public bint needs_headers
     cpdef bint matches(self, RequestHead head) except -1
     cdef bint _conditions(self, RequestHead head) except -1
     cpdef Py_ssize_t matched(self, bytes path)

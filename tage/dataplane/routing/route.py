@@ -63,6 +63,7 @@ class Route(Destination):
     protocols, in lower case, whether a request may switch to them; of others the listener does.
     `request_edits` and `response_edits` are those of the table, the virtual host and the route, in their order; answers
     that are made here get the latter too. `filters`: settings by filter, where any differs from the listener's.
+    `needs_headers`: more of a request than its method, authority and path is looked at, or anything of it is changed.
     """
 
     def __init__(self, path: StringMatcher, name: str = "") -> None:
@@ -98,6 +99,7 @@ class Route(Destination):
         self.terminates = False
         self.upgrades = {}
         self.stats = None
+        self.needs_headers = False
         self._begins = not path.ignore_case and path.kind == PREFIX and b"?" not in path.value
 
     # -- matching ------------------------------------------------------------------------------------------------------

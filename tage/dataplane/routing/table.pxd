@@ -9,6 +9,7 @@ cdef class VirtualHost:
     cdef public str name
     cdef public list routes
     cdef public Route secure
+    cdef public bint needs_headers
     cdef PathIndex _index
     cdef list _plain
     cdef list _connect
@@ -18,6 +19,8 @@ cdef class VirtualHost:
 cdef class RouteTable:
     cdef public str name
     cdef public bint ignore_port
+    cdef public bint exact
+    cdef public bint needs_headers
     cdef dict _exact
     cdef dict _suffixes
     cdef dict _prefixes

@@ -24,7 +24,8 @@ def index_of(routes: list) -> PathIndex:
 
 class VirtualHost:
     """`secure` (a route, or None): requests that came without TLS meet it and no other (VirtualHost.require_tls);
-    whether they did is what x-forwarded-proto says, without it the connection."""
+    whether they did is what x-forwarded-proto says, without it the connection. `needs_headers`: any of its routes does
+    (`Route.needs_headers`)."""
 
     def __init__(
         self, name: str, routes: list, secure: Route | None = None, index: PathIndex | None = None
@@ -33,6 +34,7 @@ class VirtualHost:
         self.name = name
         self.routes = routes
         self.secure = secure
+        self.needs_headers = any(route.needs_headers for route in routes)
         self._plain = [route for route in routes if not route.connect]
         self._connect = [route for route in routes if route.connect]
         self._index = None
@@ -57,11 +59,14 @@ class VirtualHost:
 
 class RouteTable:
     """`add` while building; afterwards only `find` and `route`. `ignore_port`: a port in the authority does not count
-    (RouteConfiguration.ignore_port_in_host_matching)."""
+    (RouteConfiguration.ignore_port_in_host_matching). `exact`: authorities are services of an RPC protocol, whose case
+    counts, and which have no port. `needs_headers`: any of its virtual hosts does."""
 
-    def __init__(self, name: str, ignore_port: cython.bint = False) -> None:
+    def __init__(self, name: str, ignore_port: cython.bint = False, exact: cython.bint = False) -> None:
         self.name = name
         self.ignore_port = ignore_port
+        self.exact = exact
+        self.needs_headers = False
         self._exact = {}
         self._suffixes = {}
         self._prefixes = {}
@@ -73,8 +78,9 @@ class RouteTable:
     def add(self, virtual_host: VirtualHost, domains: list) -> None:
         """Raises ValueError for a domain that is malformed or taken."""
         self.virtual_hosts.append(virtual_host)
+        self.needs_headers = self.needs_headers or virtual_host.needs_headers
         for domain in domains:
-            key = domain.lower().encode()
+            key = (domain if self.exact else domain.lower()).encode()
             inner = key[1 : len(key) - 1]
             if not key or b"*" in inner or (len(key) > 1 and key.startswith(b"*") and key.endswith(b"*")):
                 raise ValueError(f"virtual host {virtual_host.name!r}: {domain!r} is not a domain")
@@ -97,13 +103,14 @@ class RouteTable:
     def find(self, authority):
         """The virtual host of a request's authority (with its port, if it has one), or None."""
         found: VirtualHost
-        if self.ignore_port:
+        if self.ignore_port and not self.exact:
             authority = without_port(authority)
         found = self._exact.get(authority)
         if found is not None:
             return found
-        authority = authority.lower()
-        found = self._exact.get(authority)
+        if not self.exact:
+            authority = authority.lower()
+            found = self._exact.get(authority)
         if found is None and (self._suffix_sizes or self._prefix_sizes):
             found = self._wild(authority)
         return self._default if found is None else found
@@ -126,8 +133,11 @@ class RouteTable:
         return None
 
     def domain_of(self, authority: bytes) -> str:
-        """The domain by which `find` finds its virtual host, in lower case; "" where there is none."""
-        lower = (without_port(authority) if self.ignore_port else authority).lower()
+        """The domain by which `find` finds its virtual host, in lower case where case does not count; "" where there is
+        none."""
+        lower = authority
+        if not self.exact:
+            lower = (without_port(authority) if self.ignore_port else authority).lower()
         if lower in self._exact:
             return lower.decode()
         for size in self._suffix_sizes:

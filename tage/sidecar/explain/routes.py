@@ -82,7 +82,7 @@ def _rule(index: int, rule: plan.Route, tried: Tried, matched: bool, draw: bool)
 
 def _virtual_host(section: plan.Routes, authority: bytes) -> tuple[plan.VirtualHost | None, str]:
     """And the domain of it that matches, as it is configured."""
-    table = RouteTable(section.name, section.ignore_port)
+    table = RouteTable(section.name, section.ignore_port, section.exact)
     given: dict[int, plan.VirtualHost] = {}
     for host in section.virtual_hosts:
         built = VirtualHost(host.name, [])
@@ -92,7 +92,7 @@ def _virtual_host(section: plan.Routes, authority: bytes) -> tuple[plan.VirtualH
     if found is None:
         return None, ""
     host, domain = given[id(found)], table.domain_of(authority)
-    return host, next((each for each in host.domains if each.lower() == domain), domain)
+    return host, next((each for each in host.domains if domain in (each, each.lower())), domain)
 
 
 def _how(domain: str) -> str:

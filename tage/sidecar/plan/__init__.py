@@ -43,6 +43,7 @@ from tage.sidecar.plan.clusters import (
     SubsetSelector,
     TcpCheck,
     TcpKeepalive,
+    XProtocolUpstream,
 )
 from tage.sidecar.plan.endpoints import Endpoint, Endpoints, Locality
 from tage.sidecar.plan.filters import (
@@ -61,7 +62,16 @@ from tage.sidecar.plan.filters import (
     RateLimitDescriptor,
     TokenBucket,
 )
-from tage.sidecar.plan.listeners import AccessLog, ChainMatch, FilterChain, Http, Listener, ProxyProtocol, Tcp
+from tage.sidecar.plan.listeners import (
+    AccessLog,
+    ChainMatch,
+    FilterChain,
+    Http,
+    Listener,
+    ProxyProtocol,
+    Tcp,
+    XProtocol,
+)
 from tage.sidecar.plan.messages import (
     Abort,
     AnyMessage,
@@ -75,6 +85,7 @@ from tage.sidecar.plan.messages import (
     Update,
     WorkerState,
 )
+from tage.sidecar.plan.protocols import ProtocolCode
 from tage.sidecar.plan.routes import (
     DirectResponse,
     HashPolicy,
@@ -134,6 +145,7 @@ __all__ = [
     "Overload",
     "Prepare",
     "Prepared",
+    "ProtocolCode",
     "ProxyProtocol",
     "PythonFilter",
     "PythonFilterRoute",
@@ -166,6 +178,8 @@ __all__ = [
     "VirtualHost",
     "WeightedCluster",
     "WorkerState",
+    "XProtocol",
+    "XProtocolUpstream",
     "decode",
     "decode_in_steps",
     "encode",
@@ -177,6 +191,7 @@ KINDS: dict[str, type[Section]] = {
     "certificate": Certificate,
     "trust": Trust,
     "filter_code": FilterCode,
+    "protocol": ProtocolCode,
     "endpoints": Endpoints,
     "cluster": Cluster,
     "routes": Routes,

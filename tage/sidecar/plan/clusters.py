@@ -149,6 +149,20 @@ class LoadBalancing(msgspec.Struct, frozen=True, omit_defaults=True):
     subsets: Subsets | None = None
 
 
+class XProtocolUpstream(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What is spoken with the hosts. Source: tage.upstreams.v1alpha1.XProtocol, docs/x-protocol.md."""
+
+    protocol: str
+    """Its name, see `XProtocol.protocol`."""
+    mode: Literal["", "multiplexed", "ping_pong", "ordered", "pinned"] = ""
+    """How requests share connections; empty: as the protocol says."""
+    max_requests: int = 1024
+    """Of a connection, under way at a time."""
+    heartbeat_interval: int = -1
+    """Of an idle connection; 0: none are sent, -1: as the protocol says."""
+    max_frame_bytes: int = 16 * 1024 * 1024
+
+
 class Cluster(Section, frozen=True):
     """Source: envoy.config.cluster.v3.Cluster."""
 
@@ -182,6 +196,8 @@ class Cluster(Section, frozen=True):
     proxy_protocol: Literal[0, 1, 2] = 0
     """The version of the PROXY protocol with whose header each connection begins; 0: with none.
     Source: envoy.extensions.transport_sockets.proxy_protocol.v3."""
+    x_protocol: XProtocolUpstream | None = None
+    """None: HTTP/1.1, or the bytes of a TCP proxy."""
     alt_stat_name: str = ""
     labels: dict[str, str] = {}
     """Istio's standard metric labels: destination_service, destination_service_name, destination_version, ..."""

@@ -24,6 +24,19 @@ class AccessLog(msgspec.Struct, frozen=True, omit_defaults=True):
     omit_empty: bool = False
 
 
+class XProtocol(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The codec in front of a connection manager: what it routes are requests of an RPC protocol.
+    Source: tage.network.v1alpha1.XProtocol, docs/x-protocol.md."""
+
+    protocol: str
+    """Its name: built in, of an installed package, or of a file (`ProtocolCode`)."""
+    depth: Literal["frame", "names", "headers"] = "names"
+    """How much of a request is read at least. frame: nothing; its service and method are empty then."""
+    max_frame_bytes: int = 16 * 1024 * 1024
+    max_requests: int = 1024
+    """Of a connection, under way at a time; more are not read before one has its answer."""
+
+
 class Http(msgspec.Struct, frozen=True, omit_defaults=True):
     """Source: envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager."""
 
@@ -58,6 +71,8 @@ class Http(msgspec.Struct, frozen=True, omit_defaults=True):
     """From a request's head to the end of its answer, tunnels included."""
     delayed_close_timeout: int = 1_000
     """How long a client that may still be sending is heard out after its last answer; 0: not at all."""
+    x_protocol: XProtocol | None = None
+    """None: HTTP/1.1."""
 
 
 class Tcp(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -123,6 +138,9 @@ class Listener(Section, frozen=True):
     """Look for a ClientHello, its server name and protocols (the tls_inspector listener filter)."""
     inspect_http: bool = False
     """Look for HTTP in plain connections (http_inspector)."""
+    inspect_protocols: list[str] = []
+    """Look for these RPC protocols in plain connections, in this order, after TLS and HTTP.
+    Source: tage.listener.v1alpha1.XProtocolInspector."""
     inspect_timeout: int = 15_000
     """listener_filters_timeout: for a connection's first bytes."""
     sheds: bool = True

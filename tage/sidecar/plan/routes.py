@@ -163,6 +163,9 @@ class Routes(Section, frozen=True):
     """Header mutations are applied from the table to the route; otherwise from the route to the table."""
     ignore_port: bool = False
     """The port of an authority does not count when its virtual host is looked for."""
+    exact: bool = False
+    """Authorities are services of an RPC protocol: their case counts, and they have no port. Given by the filter chain
+    (`Http.x_protocol`), not by the resource."""
 
 
 class RoutesInParts(Routes, frozen=True):

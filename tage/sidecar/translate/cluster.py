@@ -7,10 +7,20 @@ from envoy.extensions.clusters.dns.v3 import dns_cluster_pb2
 from envoy.extensions.upstreams.http.v3 import http_protocol_options_pb2
 
 from tage.sidecar import plan
-from tage.sidecar.translate import balancing, dns, endpoint, health_check, outlier, pool, tls
+from tage.sidecar.translate import (
+    balancing,
+    dns,
+    endpoint,
+    health_check,
+    outlier,
+    pool,
+    tls,
+    typed_struct,
+    x_protocol,
+)
 from tage.sidecar.translate.draft import ClusterDraft, Dns, DnsPolicy, SecretDraft
 from tage.sidecar.translate.problem import Problems
-from tage.sidecar.translate.shape import AnyOf, Extension, Only, Shape, leaf, unpack
+from tage.sidecar.translate.shape import AnyOf, Extension, Only, Shape, leaf, type_name, unpack
 from tage.sidecar.translate.values import ADS, ads_source, milliseconds
 
 _HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
@@ -56,7 +66,10 @@ CLUSTER = Shape(
         **health_check.FIELDS,
         "common_http_protocol_options": _COMMON_HTTP,
         "http_protocol_options": _HTTP1,
-        "typed_extension_protocol_options": AnyOf((http_protocol_options_pb2.HttpProtocolOptions, HTTP_OPTIONS)),
+        "typed_extension_protocol_options": AnyOf(
+            (http_protocol_options_pb2.HttpProtocolOptions, HTTP_OPTIONS),
+            *((kind, typed_struct.shape(kind)) for kind in typed_struct.KINDS),
+        ),
         **dns.FIELDS,  # of a cluster whose type is another they change nothing, as in Envoy
         "wait_for_warm_on_init": leaf,
         "transport_socket": tls.UPSTREAM_SOCKET,
@@ -100,6 +113,7 @@ def translate(message: cluster_pb2.Cluster, path: str, problems: Problems) -> Cl
         outlier_detection=outlier.translate(message, f"{dot}outlier_detection", problems),
         health_check=health_check.translate(message, f"{dot}health_checks", problems),
         proxy_protocol=proxy_protocol,
+        x_protocol=_x_protocol(message, dot, problems),
         alt_stat_name=message.alt_stat_name,
         labels=_labels(message),
         **pool.fields(message, dot, problems),
@@ -139,6 +153,8 @@ def _http_options(message: cluster_pb2.Cluster, dot: str, problems: Problems) ->
     max_requests = message.max_requests_per_connection.value
     trailers = message.http_protocol_options.enable_trailers
     for key, value in message.typed_extension_protocol_options.items():
+        if key == x_protocol.OPTIONS:
+            continue
         if key != _HTTP_OPTIONS:
             problems.add(f'{dot}typed_extension_protocol_options["{key}"]', "not supported")
             continue
@@ -170,6 +186,20 @@ def _http_options(message: cluster_pb2.Cluster, dot: str, problems: Problems) ->
         at = f"{where}.max_connection_duration"
         max_duration = milliseconds(common.max_connection_duration, at, problems, zero=False)
     return idle_timeout, max_duration, max_requests, trailers
+
+
+def _x_protocol(message: cluster_pb2.Cluster, dot: str, problems: Problems) -> plan.XProtocolUpstream | None:
+    options = message.typed_extension_protocol_options
+    if x_protocol.OPTIONS not in options:
+        return None
+    path = f'{dot}typed_extension_protocol_options["{x_protocol.OPTIONS}"]'
+    value = options[x_protocol.OPTIONS]
+    kind = typed_struct.NAMES.get(type_name(value))
+    if kind is None:
+        problems.add(path, f"holds a '{type_name(value)}', expected a '{typed_struct.KINDS[0].DESCRIPTOR.full_name}'")
+        return None
+    config = unpack(value, kind, path, problems)
+    return x_protocol.upstream(config, path, problems) if config is not None else None
 
 
 def _labels(message: cluster_pb2.Cluster) -> dict[str, str]:

@@ -81,10 +81,10 @@ CONNECTION_MANAGER = Shape(
 
 
 def translate(
-    manager: Any, listener: str, path: str, problems: Problems, *, static: bool
+    manager: Any, listener: str, path: str, problems: Problems, *, static: bool, exact: bool = False
 ) -> tuple[plan.Http, ChainDraft]:
     """`static`: from a bootstrap, where inline routes may name known clusters only unless validate_clusters is false.
-    Routes without a name get that of the listener."""
+    Routes without a name get that of the listener. `exact`: their domains are services of an RPC protocol."""
     if not manager.http_filters or type_name(manager.http_filters[-1].typed_config) != _ROUTER.message:
         problems.add(f"{path}.http_filters", "the last one must be envoy.filters.http.router")
     elif sum(type_name(each.typed_config) == _ROUTER.message for each in manager.http_filters) > 1:
@@ -100,7 +100,7 @@ def translate(
         rds = ads_source(manager.rds.config_source, manager.rds.route_config_name, f"{at}.config_source", problems)
     elif kind == "route_config":
         at, config = f"{path}.route_config", manager.route_config
-        routes = route.build(config, config.name or listener, at, problems)
+        routes = route.build(config, config.name or listener, at, problems, exact=exact)
         validate = static and (not config.HasField("validate_clusters") or config.validate_clusters.value)
         if not static and config.validate_clusters.value:
             problems.add(f"{at}.validate_clusters", "true is not supported for routes that come over xDS (only false)")

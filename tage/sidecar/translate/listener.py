@@ -16,7 +16,7 @@ from envoy.extensions.filters.network.tcp_proxy.v3 import tcp_proxy_pb2
 from google.protobuf.message import Message
 
 from tage.sidecar import plan
-from tage.sidecar.translate import http, tcp_proxy, tls
+from tage.sidecar.translate import http, tcp_proxy, tls, typed_struct, x_protocol
 from tage.sidecar.translate.draft import ChainDraft, ListenerDraft, SecretDraft
 from tage.sidecar.translate.filters import python
 from tage.sidecar.translate.problem import Problems
@@ -43,10 +43,11 @@ _FILTER = Extension(
     Shape("envoy.config.listener.v3.Filter", ("name", "typed_config")),
     (http_connection_manager_pb2.HttpConnectionManager, http.CONNECTION_MANAGER),
     (tcp_proxy_pb2.TcpProxy, tcp_proxy.TCP_PROXY),
+    *((kind, typed_struct.shape(kind)) for kind in typed_struct.KINDS),
 )
 _FILTERS: dict[str, type[Message]] = {
     kind.DESCRIPTOR.full_name: kind
-    for kind in (http_connection_manager_pb2.HttpConnectionManager, tcp_proxy_pb2.TcpProxy)
+    for kind in (http_connection_manager_pb2.HttpConnectionManager, tcp_proxy_pb2.TcpProxy, *typed_struct.KINDS)
 }
 _FILTER_CHAIN = Shape(
     "envoy.config.listener.v3.FilterChain",
@@ -63,7 +64,7 @@ _FILTER_CHAIN = Shape(
 _INSPECTORS: dict[str, type[Message]] = {
     kind.DESCRIPTOR.full_name: kind
     for kind in (tls_inspector_pb2.TlsInspector, http_inspector_pb2.HttpInspector, proxy_protocol_pb2.ProxyProtocol)
-}
+} | typed_struct.NAMES
 _LISTENER_FILTER = Extension(
     "listener filter",
     Shape("envoy.config.listener.v3.ListenerFilter", ("name", "typed_config")),
@@ -84,6 +85,7 @@ _LISTENER_FILTER = Extension(
             harmless={"stat_prefix": "names statistics; Tage counts each listener under its own name"},
         ),
     ),
+    *((kind, typed_struct.shape(kind)) for kind in typed_struct.KINDS),
 )
 LISTENER = Shape(
     "envoy.config.listener.v3.Listener",
@@ -168,21 +170,31 @@ def _inspection(
 ) -> dict[str, Any]:
     """What is looked for in the first bytes. As in Envoy, a match that needs the TLS inspector brings it along."""
     given = {}
+    protocols: list[str] | None = None
     for i, each in enumerate(message.listener_filters):
         kind = _INSPECTORS.get(type_name(each.typed_config))
-        if kind is not None:
-            given[kind] = unpack(each.typed_config, kind, f"{dot}listener_filters[{i}].typed_config", problems)
+        at = f"{dot}listener_filters[{i}]"
+        if kind is None:
+            continue
+        config = unpack(each.typed_config, kind, f"{at}.typed_config", problems)
+        if kind not in typed_struct.KINDS:
+            given[kind] = config
+        elif protocols is not None:
+            problems.add(at, "another listener filter looks for protocols already; name them all in one")
+        elif config is not None:
+            protocols = x_protocol.inspected(config, f"{at}.typed_config", problems)
     proxy = given.get(proxy_protocol_pb2.ProxyProtocol)
     matches = [chain.match for chain in chains if chain.match is not None]
     needs_tls = any(each.server_names or each.transport_protocol or each.application_protocols for each in matches)
-    needs_http = any(each.application_protocols for each in matches)
+    asks = any(each.application_protocols for each in matches)
     timeout = 15_000
     if message.HasField("listener_filters_timeout"):
         timeout = milliseconds(message.listener_filters_timeout, f"{dot}listener_filters_timeout", problems)
     return {
         "proxy_protocol": plan.ProxyProtocol(proxy.allow_requests_without_proxy_protocol) if proxy else None,
         "inspect_tls": needs_tls or tls_inspector_pb2.TlsInspector in given,
-        "inspect_http": needs_http and http_inspector_pb2.HttpInspector in given,
+        "inspect_http": asks and http_inspector_pb2.HttpInspector in given,
+        "inspect_protocols": protocols if asks and protocols else [],
         "inspect_timeout": timeout,
         "continue_on_timeout": message.continue_on_listener_filters_timeout,
     }
@@ -208,19 +220,42 @@ def _chain(
         tls=tls.downstream(message.transport_socket, f"{path}.transport_socket", problems, secrets),
         handshake_timeout=handshake_timeout,
     )
-    at = f"{path}.filters"
-    if len(message.filters) != 1:
+    found, draft = _filters(message, listener, f"{path}.filters", problems, static=static)
+    return msgspec.structs.replace(chain, **found), draft
+
+
+def _filters(
+    message: listener_components_pb2.FilterChain, listener: str, path: str, problems: Problems, *, static: bool
+) -> tuple[dict[str, Any], ChainDraft]:
+    """What is done with a connection: `http` or `tcp` of a chain."""
+    codec = None
+    filters = list(enumerate(message.filters))
+    if filters and type_name(filters[0][1].typed_config) in typed_struct.NAMES:
+        _, first = filters.pop(0)
+        at = f"{path}[0].typed_config"
+        config = unpack(first.typed_config, _FILTERS[type_name(first.typed_config)], at, problems)
+        codec = x_protocol.downstream(config, at, problems) if config is not None else None
+        if len(filters) != 1 or type_name(filters[0][1].typed_config) != http.HCM:
+            problems.add(path, "behind an x_protocol stands exactly one filter, an HTTP connection manager")
+            return {}, ChainDraft()
+    elif len(filters) != 1:
         what = "exactly one, an HTTP connection manager or a TCP proxy, is supported"
-        problems.add(at, f"{len(message.filters)} of them; {what}")
-    kind = _FILTERS.get(type_name(message.filters[0].typed_config)) if message.filters else None
-    at = f"{at}[0].typed_config"
-    config = unpack(message.filters[0].typed_config, kind, at, problems) if kind is not None else None
+        problems.add(path, f"{len(filters)} of them; {what}")
+    kind = _FILTERS.get(type_name(filters[0][1].typed_config)) if filters else None
+    if kind is None or kind in typed_struct.KINDS:
+        return {}, ChainDraft()
+    index, last = filters[0]
+    at = f"{path}[{index}].typed_config"
+    config = unpack(last.typed_config, kind, at, problems)
     if config is None:
-        return chain, ChainDraft()
+        return {}, ChainDraft()
     if kind is tcp_proxy_pb2.TcpProxy:
-        return msgspec.structs.replace(chain, tcp=tcp_proxy.translate(config, at, problems)), ChainDraft()
-    found, draft = http.translate(config, listener, at, problems, static=static)
-    return msgspec.structs.replace(chain, http=found), draft
+        return {"tcp": tcp_proxy.translate(config, at, problems)}, ChainDraft()
+    found, draft = http.translate(config, listener, at, problems, static=static, exact=codec is not None)
+    if codec is not None:
+        x_protocol.check_manager(config, at, problems)
+        found = msgspec.structs.replace(found, x_protocol=codec)
+    return {"http": found}, draft
 
 
 def _match(message: listener_components_pb2.FilterChainMatch, path: str, problems: Problems) -> plan.ChainMatch | None:

@@ -86,8 +86,10 @@ def translate(message: route_pb2.RouteConfiguration, path: str, problems: Proble
     return build(message, message.name, path, problems)
 
 
-def build(message: route_pb2.RouteConfiguration, name: str, path: str, problems: Problems) -> plan.Routes:
-    """The section `name`; the walk is the caller's."""
+def build(
+    message: route_pb2.RouteConfiguration, name: str, path: str, problems: Problems, *, exact: bool = False
+) -> plan.Routes:
+    """The section `name`; the walk is the caller's. `exact`: the case of domains counts."""
     dot = f"{path}." if path else ""
     limit = 4096
     if message.HasField("max_direct_response_body_size_bytes"):
@@ -108,7 +110,7 @@ def build(message: route_pb2.RouteConfiguration, name: str, path: str, problems:
         elif host.name in names:
             problems.add(f"{at}.name", f"'{host.name}' is taken by another virtual host")
         names.add(host.name)
-        _check_domains(host.domains, domains, at, problems)
+        _check_domains(host.domains, domains, at, problems, exact=exact)
         hosts.append(_virtual_host(host, outer, at, problems))
     return plan.Routes(
         name,
@@ -120,18 +122,19 @@ def build(message: route_pb2.RouteConfiguration, name: str, path: str, problems:
     )
 
 
-def _check_domains(domains: Any, taken: set[str], path: str, problems: Problems) -> None:
+def _check_domains(domains: Any, taken: set[str], path: str, problems: Problems, *, exact: bool) -> None:
     if not domains:
         problems.add(f"{path}.domains", "is missing")
     for i, domain in enumerate(domains):
         at = f"{path}.domains[{i}]"
+        key = domain if exact else domain.lower()
         if not domain:
             problems.add(at, "is empty")
         elif "*" in domain[1:-1] or (len(domain) > 1 and domain[0] == domain[-1] == "*"):
             problems.add(at, f"'{domain}': a * may stand at the beginning or at the end")
-        elif domain.lower() in taken:
+        elif key in taken:
             problems.add(at, f"'{domain}' is a domain of another virtual host, or stands twice")
-        taken.add(domain.lower())
+        taken.add(key)
 
 
 def _virtual_host(

@@ -9,7 +9,7 @@ from tage.sidecar.explain.findings import Line
 from tage.sidecar.explain.policies.balancing import load_balancing
 from tage.sidecar.explain.policies.health import health_check, outliers
 from tage.sidecar.explain.policies.tls import parameters
-from tage.sidecar.explain.words import Topic, clauses, count, duration, lines, listed, percent, quoted
+from tage.sidecar.explain.words import Topic, clauses, count, duration, lines, listed, percent, quoted, size
 
 UNLIMITED = 2**32 - 1
 """A circuit breaker's threshold that is none."""
@@ -78,7 +78,31 @@ def _upstream_tls(cluster: plan.Cluster) -> str:
     )
 
 
+_MODES = {
+    "": "connections shared as the protocol says",
+    "multiplexed": "requests share connections",
+    "ping_pong": "one request of a connection at a time",
+    "ordered": "requests share connections, answered in order",
+    "pinned": "each client has a connection of its own",
+}
+
+
+def _protocol(cluster: plan.Cluster) -> str:
+    given = cluster.x_protocol
+    if given is None:
+        return ""
+    heartbeats = f"heartbeats after {duration(given.heartbeat_interval)} idle" if given.heartbeat_interval > 0 else ""
+    return clauses(
+        given.protocol,
+        _MODES[given.mode],
+        f"{count(given.max_requests, 'request')} of a connection at a time",
+        heartbeats if given.heartbeat_interval else "no heartbeats",
+        f"frames up to {size(given.max_frame_bytes)}",
+    )
+
+
 CLUSTER: Sequence[Topic] = (
+    Topic("protocol", ("x_protocol",), _protocol),
     Topic(
         "circuit breakers",
         ("max_connections", "max_pending", "max_requests", "max_retries", "retry_budget"),

@@ -12,6 +12,7 @@ from tage.sidecar.explain.words import Topic, clauses, count, duration, limit, l
 
 def _inspection(listener: plan.Listener) -> str:
     looks = [name for name, on in (("TLS", listener.inspect_tls), ("HTTP", listener.inspect_http)) if on]
+    looks += listener.inspect_protocols
     if not looks and listener.inspect_timeout == 15_000 and not listener.continue_on_timeout:
         return ""
     otherwise = "taken as it is" if listener.continue_on_timeout else "closed"
@@ -30,7 +31,11 @@ def _proxy_protocol(listener: plan.Listener) -> str:
 LISTENER: Sequence[Topic] = (
     Topic("PROXY header", ("proxy_protocol",), _proxy_protocol),
     Topic("overload", ("sheds",), lambda li: "" if li.sheds else "requests are never refused for it"),
-    Topic("first bytes", ("inspect_tls", "inspect_http", "inspect_timeout", "continue_on_timeout"), _inspection),
+    Topic(
+        "first bytes",
+        ("inspect_tls", "inspect_http", "inspect_protocols", "inspect_timeout", "continue_on_timeout"),
+        _inspection,
+    ),
 )
 LISTENER_ELSEWHERE = {"name", "address", "port", "direction", "chains", "default_chain"}
 
@@ -105,7 +110,23 @@ def _log(log: plan.AccessLog) -> str:
     return f"{log.path} ({form}{fields}{', without what is empty' if log.omit_empty else ''})"
 
 
+_DEPTHS = {"frame": "nothing of a request is read", "names": "", "headers": "all headers of requests are read"}
+
+
+def _protocol(http: plan.Http) -> str:
+    given = http.x_protocol
+    if given is None:
+        return ""
+    return clauses(
+        given.protocol,
+        _DEPTHS[given.depth],
+        f"frames up to {size(given.max_frame_bytes)}",
+        f"{count(given.max_requests, 'request')} of a connection at a time",
+    )
+
+
 HTTP: Sequence[Topic] = (
+    Topic("protocol", ("x_protocol",), _protocol),
     Topic("forwarding", ("append_x_forwarded_for", "generate_request_id"), _forwarding),
     Topic("upgrades", ("upgrades",), lambda h: listed(h.upgrades)),
     Topic(

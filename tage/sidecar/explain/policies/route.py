@@ -227,7 +227,11 @@ TABLE: Sequence[Topic] = (
         ("most_specific_wins",),
         lambda t: "from the table to the rule, which has the last word" if t.most_specific_wins else "",
     ),
-    Topic("host", ("ignore_port",), lambda t: "compared without its port" if t.ignore_port else ""),
+    Topic(
+        "host",
+        ("ignore_port", "exact"),
+        lambda t: "compared with its case" if t.exact else "compared without its port" if t.ignore_port else "",
+    ),
 )
 TABLE_ELSEWHERE = {"name", "virtual_hosts"}
 
