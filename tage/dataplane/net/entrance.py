@@ -1,6 +1,6 @@
 """What the connections of a listening socket meet, and their way from `accept` to their filter chain.
 
-    accept --> PROXY header? --> ClientHello? --> HTTP? --> chain --> [TLS handshake] --> connection
+    accept --> PROXY header? --> ClientHello? --> HTTP, RPC? --> chain --> [TLS handshake] --> connection
                taken off         peeked at        peeked at
 
 The first bytes are looked at with MSG_PEEK before a transport exists, and stay where they are; only a PROXY header is
@@ -16,10 +16,10 @@ from __future__ import annotations
 import asyncio
 import select
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from tage.dataplane.net import detect
+from tage.dataplane.net import inspection
 from tage.dataplane.net.chains import EVERYTHING, Chain, Facts
 from tage.dataplane.net.chains import select as select_chain
 from tage.dataplane.net.client_hello import ClientHelloParser
@@ -57,11 +57,13 @@ class Entrance:
         allow_without_proxy: bool = False,
         inspect_tls: bool = False,
         inspect_http: bool = False,
+        inspect_protocols: Sequence[inspection.Candidate] = (),
         timeout: int = 15_000,
         continue_on_timeout: bool = False,
         refused: Callable[[Facts, Violation], None] | None = None,
     ) -> None:
-        """`refused` is told of connections that get no chain, for the access log."""
+        """`inspect_protocols` are looked for in plain connections, in this order, after HTTP. `refused` is told of
+        connections that get no chain, for the access log."""
         self.chains = chains
         self.default = default
         self.stats = stats
@@ -69,6 +71,7 @@ class Entrance:
         self.allow_without_proxy = allow_without_proxy
         self.inspect_tls = inspect_tls or any(chain.tls is not None for chain in self.all_chains())
         self.inspect_http = inspect_http
+        self.inspect_protocols = inspect_protocols
         self.timeout = timeout
         self.continue_on_timeout = continue_on_timeout
         self.refused = refused
@@ -81,7 +84,7 @@ class Entrance:
             yield self.default
 
     def _direct(self) -> Chain | None:
-        if self.proxy_protocol or self.inspect_tls or self.inspect_http:
+        if self.proxy_protocol or self.inspect_tls or self.inspect_http or self.inspect_protocols:
             return None
         every = [chain for chain in self.all_chains() if chain.match == EVERYTHING]
         return every[0] if len(every) == 1 and len(list(self.all_chains())) == 1 else None
@@ -132,8 +135,8 @@ class Arrival(Timer):
             yield from self._proxy_header()
         if entrance.inspect_tls:
             yield from self._client_hello()
-        if entrance.inspect_http and self._transport != "tls":
-            yield from self._http()
+        if (entrance.inspect_http or entrance.inspect_protocols) and self._transport != "tls":
+            yield from self._application()
 
     def _proxy_header(self) -> Iterator[int]:
         parser = ProxyHeaderParser()
@@ -159,15 +162,14 @@ class Arrival(Timer):
             self._server_name = parser.hello.server_name
             self._protocols = tuple(name.decode("latin-1") for name in parser.hello.alpn)
 
-    def _http(self) -> Iterator[int]:
-        data = self._peek(detect.LIMIT)
-        while (found := detect.detect(data)) == detect.Protocol.UNDECIDED:
+    def _application(self) -> Iterator[int]:
+        entrance = self._entrance
+        data = self._peek(inspection.LIMIT)
+        while (found := inspection.application(data, entrance.inspect_http, entrance.inspect_protocols)) is None:
             yield len(data) + 1
-            data = self._peek(detect.LIMIT)
-        if found == detect.Protocol.HTTP1:
-            self._protocols = ("http/1.1",)
-        elif found == detect.Protocol.HTTP2:
-            self._protocols = ("h2c",)
+            data = self._peek(inspection.LIMIT)
+        if found:
+            self._protocols = (found,)
 
     def _peek(self, needed: int) -> bytes:
         try:

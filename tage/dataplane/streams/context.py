@@ -42,6 +42,8 @@ class ListenerState:
         self.routes = None
         self.filters = None
         self.tcp = None
+        self.rpc = None
+        """`DownstreamSettings` of the RPC protocol that is spoken; None: HTTP."""
         self.append_x_forwarded_for = True
         self.generate_request_id = True
         self.max_head_bytes = 61_440

@@ -36,6 +36,8 @@ class ClusterInfo:
         """What a TCP proxy counts (`layout.TCP`), once there is one."""
         self.proxy_protocol = 0
         """The version of the PROXY protocol's header with which connections begin; 0: with none."""
+        self.rpc = None
+        """`UpstreamSettings` of the RPC protocol that its hosts speak; None: HTTP, or a TCP proxy's bytes."""
         self.wheel = wheel
         self.connect = connect
         self.dials = {}

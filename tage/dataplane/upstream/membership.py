@@ -13,11 +13,13 @@ from tage.dataplane.upstream.host import Health, Host, health_of
 
 
 class Membership:
-    """`logical`: what `Cluster.logical` will be, None: what it is. `hosts` are in the order of the assignment; of two
-    endpoints with the same address and port the first counts.
+    """`logical`: what `Cluster.logical` will be, None: what it is. `anew`: no host stays. `hosts` are in the order of
+    the assignment; of two endpoints with the same address and port the first counts.
     `changed` are (host, endpoint), `gone` those to `retire`."""
 
-    def __init__(self, cluster: Any, assignment: Any, settings: Any, logical: bool | None = None) -> None:
+    def __init__(
+        self, cluster: Any, assignment: Any, settings: Any, logical: bool | None = None, *, anew: bool = False
+    ) -> None:
         self.assignment = assignment
         self.settings = settings
         self.hosts: list[Host] = []
@@ -28,6 +30,7 @@ class Membership:
         self.health_version = 0
         """What `Cluster.health_version` was when the hosts' health was looked at."""
         self._cluster = cluster
+        self._anew = anew
         self._logical = cluster.logical if logical is None else logical
 
     def prepare(self) -> Steps:
@@ -36,7 +39,10 @@ class Membership:
         self.health_version = cluster.health_version
         known: dict[tuple[str, int], Host] = {}
         for at, host in enumerate(cluster.hosts):
-            known[host.address, host.port] = host
+            if self._anew:
+                self.gone.append(host)
+            else:
+                known[host.address, host.port] = host
             if at % STEP == STEP - 1:
                 yield
         endpoints = self.assignment.endpoints
@@ -58,7 +64,7 @@ class Membership:
             if at % STEP == STEP - 1:
                 yield
         self.hosts = [member.host for member in members]
-        self.gone = list(known.values())
+        self.gone += known.values()
         builder = Builder(self.assignment, self.settings, cluster.wheel)
         yield from builder.build(members)
         self.balancing = builder.balancing

@@ -9,6 +9,7 @@ cluster changes at once; between two of them there may be requests.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from tage.dataplane.net.tls import ClientTls
 from tage.dataplane.streams.context import Context
@@ -23,6 +24,9 @@ from tage.sidecar.worker.health import Health
 from tage.sidecar.worker.own import OwnAddresses
 from tage.sidecar.worker.shared import Shared
 
+if TYPE_CHECKING:
+    from tage.sidecar.worker.protocols import ProtocolsDraft
+
 Between = Callable[[], Awaitable[None]]
 """Gives the loop its turns."""
 Sections = Mapping[plan.SectionKey, plan.Section]
@@ -30,13 +34,16 @@ Sections = Mapping[plan.SectionKey, plan.Section]
 
 class Change:
     """What a draft makes of one cluster. `membership` None: its hosts stay as they are. `settles`: it is new, or its
-    own section has changed."""
+    own section has changed. `rpc`: the settings of its protocol; None: HTTP."""
 
-    def __init__(self, live: Cluster, section: plan.Cluster, membership: Membership | None, settles: bool) -> None:
+    def __init__(
+        self, live: Cluster, section: plan.Cluster, membership: Membership | None, settles: bool, rpc: Any
+    ) -> None:
         self.live = live
         self.section = section
         self.membership = membership
         self.settles = settles
+        self.rpc = rpc
 
 
 class ClustersDraft:
@@ -73,9 +80,11 @@ class Clusters:
         listeners: Iterable[plan.Listener],
         changed: set[plan.SectionKey],
         tls: Mapping[str, ClientTls | None],
+        protocols: ProtocolsDraft | None,
         between: Between,
     ) -> ClustersDraft:
-        """`wanted` and `listeners` are those of `sections`; `tls` has that of clusters where it changed."""
+        """`wanted` and `listeners` are those of `sections`; `tls` has that of clusters where it changed, `protocols`
+        that of all."""
         draft = ClustersDraft()
         own = OwnAddresses(listeners)
         moved = any(kind == "listener" for kind, _ in changed)
@@ -88,12 +97,14 @@ class Clusters:
             settles = ("cluster", section.name) in changed
             live = self._context.clusters.get(section.name)
             membership = None
+            rpc = protocols.upstream(section.name) if protocols is not None else None
             if live is None:
-                live = await self._new(section, endpoints, tls.get(section.name), between)
+                live = await self._new(section, endpoints, tls.get(section.name), rpc, between)
                 draft.added[section.name] = live
                 self._drafted.append(live)
-            elif settles or ("endpoints", section.endpoints) in changed:
-                membership = Membership(live, endpoints, section.lb, section.logical)
+            elif settles or ("endpoints", section.endpoints) in changed or live.rpc is not rpc:
+                # What hosts have open speaks the former protocol: where that is another now, no host stays.
+                membership = Membership(live, endpoints, section.lb, section.logical, anew=live.rpc is not rpc)
                 for _ in membership.prepare():
                     await between()
                 await _tell_own(membership.added, own, between)
@@ -104,18 +115,19 @@ class Clusters:
             if section.name in draft.added or membership is not None:
                 await self._health.prepare(section, endpoints, between)
             if section.name in draft.added or membership is not None or section.name in tls:
-                draft.changes.append(Change(live, section, membership, settles))
+                draft.changes.append(Change(live, section, membership, settles, rpc))
             await between()
         return draft
 
     async def _new(
-        self, section: plan.Cluster, endpoints: plan.Endpoints, tls: ClientTls | None, between: Between
+        self, section: plan.Cluster, endpoints: plan.Endpoints, tls: ClientTls | None, rpc: Any, between: Between
     ) -> Cluster:
         stats = self._stats.group(layout.CLUSTER, section.name)
         counts = self._shared.clusters.get(section.name)
         live = Cluster(section.name, stats, self._context.wheel, self._connector, counts)
         configure(live, section)
         live.tls = tls  # type: ignore[assignment]
+        live.rpc = rpc
         membership = Membership(live, endpoints, section.lb, section.logical)
         for _ in membership.prepare():
             await between()
@@ -142,6 +154,7 @@ class Clusters:
                     configure(live, change.section)
                 if name in tls:
                     live.tls = tls[name]  # type: ignore[assignment]
+                live.rpc = change.rpc
                 if change.membership is not None:
                     self._retiring += live.adopt(change.membership)
             if name in draft.added or change.membership is not None:

@@ -1,14 +1,14 @@
 """Listeners of the plan -> what their sockets need: an `Entrance`, and a `ListenerState` for each filter chain.
 
 A chain is known by its name, or by its place where it has none. One that stays keeps its state, so that the next
-request on a connection that is open meets what is new; one that becomes a TCP proxy, or is none any more, does not.
+request on a connection that is open meets what is new; one that speaks something else from now on does not.
 """
 
 from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tage.dataplane.net import chains
 from tage.dataplane.net.entrance import Entrance
@@ -19,6 +19,9 @@ from tage.dataplane.streams.http1_downstream import Http1DownstreamConnection
 from tage.dataplane.streams.tcp_downstream import TcpDownstreamConnection
 from tage.dataplane.telemetry.store import StatGroup, StatStore
 from tage.sidecar import plan
+
+if TYPE_CHECKING:
+    from tage.sidecar.worker.protocols import ProtocolsDraft
 
 HTTP1_PROTOCOLS = frozenset({"http/1.1", "http/1.0"})
 """What a chain with HTTP can be asked for by ALPN; others of its list are not offered."""
@@ -39,16 +42,19 @@ class Listener:
         section: plan.Listener,
         context: Context,
         tls: Mapping[str, ServerTls],
+        protocols: ProtocolsDraft | None,
         fill: Callable[[ListenerState, plan.FilterChain], None],
     ) -> list[ListenerState]:
         """Takes over what the section says; `fill` configures each chain's state. Gives the states of chains that are
-        gone."""
+        gone, or speak something else. `protocols` None: there are none."""
         former, self.states = self.states, {}
         built = []
         for key, chain in keyed(section):
             state = former.get(key)
-            if state is None or (state.tcp is None) != (chain.tcp is None):
+            rpc = protocols.downstream(self.name, key) if protocols is not None else None
+            if state is None or (state.tcp is None) != (chain.tcp is None) or state.rpc is not rpc:
                 state = ListenerState(context, self.name, self.stats)
+                state.rpc = rpc
             else:
                 del former[key]
             fill(state, chain)
@@ -65,6 +71,7 @@ class Listener:
             allow_without_proxy=section.proxy_protocol is not None and section.proxy_protocol.allow_without,
             inspect_tls=section.inspect_tls,
             inspect_http=section.inspect_http,
+            inspect_protocols=protocols.inspected.get(self.name, ()) if protocols is not None else (),
             timeout=section.inspect_timeout,
             continue_on_timeout=section.continue_on_timeout,
             refused=self._refused,
@@ -88,6 +95,11 @@ def keyed(section: plan.Listener) -> list[tuple[str, plan.FilterChain]]:
 def _maker(state: ListenerState) -> Callable[[], Any]:
     if state.tcp is not None:
         return lambda: TcpDownstreamConnection(state)
+    if state.rpc is not None:
+        # Here: who has no such protocol does without the memory.
+        from tage.dataplane.streams.rpc_downstream import RpcDownstreamConnection
+
+        return lambda: RpcDownstreamConnection(state)
     return lambda: Http1DownstreamConnection(state)
 
 

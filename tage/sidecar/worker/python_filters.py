@@ -1,16 +1,12 @@
 """The worker's filters in Python: made when a plan is prepared, so that one that does not load refuses the plan; kept
 as long as the plan in force has the same class, code and configuration, and what they have cached with them.
 
-What users wrote may take its time to load, so it does that on a thread beside the traffic, which the interpreter lets
-have its turn every millisecond meanwhile. A request that is under way keeps the objects that it began with.
+What users wrote is loaded on a thread beside the traffic (`loading`). A request that is under way keeps the objects
+that it began with.
 """
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import sys
-import threading
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
@@ -21,9 +17,7 @@ from tage.dataplane.filters.python.filter import PythonFilter
 from tage.dataplane.filters.python.instance import FilterInstance
 from tage.dataplane.filters.python.loader import (
     CodeKey,
-    LoadError,
     Modules,
-    described,
     find_class,
     find_module,
     make,
@@ -33,11 +27,7 @@ from tage.dataplane.filters.python.watchdog import Watch
 from tage.dataplane.telemetry.store import StatStore
 from tage.sidecar import plan
 from tage.sidecar.worker.filters import config_key, in_python
-
-LOAD_SECONDS = 6.0
-"""For all filters of a plan. The supervisor waits longer for an answer to Prepare."""
-SWITCH_SECONDS = 0.001
-"""The longest that loading keeps the traffic waiting, as far as it is Python that runs."""
+from tage.sidecar.worker.loading import Loader
 
 Sections = Mapping[plan.SectionKey, plan.Section]
 
@@ -76,11 +66,7 @@ class PythonFilters:
         self._needs: dict[str, list[Wanted]] = {}
         """Of the plan in force, by listener."""
         self._draft_needs: dict[str, list[Wanted]] = {}
-        self._loaded = threading.Event()
-        """Not set while a thread loads."""
-        self._loaded.set()
-        self._label = ""
-        """Of the filter that is being made."""
+        self._loader = Loader("python filter")
 
     # -- preparing -----------------------------------------------------------------------------------------------------
 
@@ -129,42 +115,14 @@ class PythonFilters:
         return self._live.get(key) or self._new[key]
 
     async def _load(self, missing: list[Wanted]) -> None:
-        if not self._loaded.is_set():
-            raise ValueError(f"python filter {self._label} is still being loaded, for a plan before this one")
-        loop = asyncio.get_running_loop()
-        done: asyncio.Future[list[Made] | LoadError] = loop.create_future()
-
-        def run() -> None:
-            made = self._make_all(missing)
-            self._loaded.set()
-            with contextlib.suppress(RuntimeError):  # the loop has ended, and nobody is left to tell
-                loop.call_soon_threadsafe(_deliver, done, made)
-
-        self._loaded.clear()
-        with _short_turns():
-            threading.Thread(target=run, name="filter loader", daemon=True).start()
-            try:
-                async with asyncio.timeout(LOAD_SECONDS):
-                    made = await done
-            except TimeoutError:
-                raise ValueError(f"python filter {self._label} does not load within {LOAD_SECONDS:g} s") from None
-        if isinstance(made, LoadError):
-            raise ValueError(f"python filter {made}")
+        made = await self._loader.run(lambda: [self._make(wanted) for wanted in missing])
         for wanted, each in zip(missing, made, strict=True):
             self._new[wanted.key] = self._with_policy(wanted.spec, each)
 
-    def _make_all(self, missing: list[Wanted]) -> list[Made] | LoadError:
-        """On the loading thread."""
-        try:
-            return [self._make(wanted) for wanted in missing]
-        except LoadError as error:
-            return error
-        except BaseException as error:  # a metaclass or a descriptor of the user's: it must not end the thread unheard
-            return LoadError(f"{self._label}: {described(error)}")
-
     def _make(self, wanted: Wanted) -> Made:
+        """On the loading thread."""
         spec = wanted.spec
-        self._label = label = f"{spec.file or spec.module}:{spec.kind}"
+        self._loader.label = label = f"{spec.file or spec.module}:{spec.kind}"
         if spec.file:
             module = self._modules.load(spec.file, wanted.source)
         else:
@@ -203,7 +161,7 @@ class PythonFilters:
         self._watch.observe(self._live.values())
 
     def _forget(self) -> None:
-        if self._loaded.is_set():
+        if self._loader.idle:
             self._modules.keep([key.code for key in self._live if key.code is not None])
 
     def close(self) -> None:
@@ -248,18 +206,3 @@ def _route_configs(routes: plan.Section | None, name: str) -> Iterable[dict[str,
 
 def _encoded(spec: plan.PythonFilter) -> bytes:
     return msgspec.json.encode(spec, order="deterministic")
-
-
-def _deliver(future: asyncio.Future[list[Made] | LoadError], made: list[Made] | LoadError) -> None:
-    if not future.done():
-        future.set_result(made)
-
-
-@contextlib.contextmanager
-def _short_turns() -> Iterator[None]:
-    usual = sys.getswitchinterval()
-    sys.setswitchinterval(SWITCH_SECONDS)
-    try:
-        yield
-    finally:
-        sys.setswitchinterval(usual)

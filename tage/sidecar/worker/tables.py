@@ -10,7 +10,7 @@ A cluster that stays keeps its hosts, and a host that stays keeps its connection
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 import msgspec
@@ -40,10 +40,15 @@ from tage.sidecar.worker.native_filters import NativeFilters, bucket_names, limi
 from tage.sidecar.worker.shared import Shared
 
 if TYPE_CHECKING:
+    from tage.sidecar.worker.protocols import Protocols, ProtocolsDraft
     from tage.sidecar.worker.python_filters import PythonFilters
 
 SLICE_US = 400
 """How long a plan may keep traffic waiting at a time, with the step that is under way: a millisecond in all."""
+
+WHOLE = 262_144
+"""Bytes of a frame of an RPC protocol that is forwarded whole; a larger one goes on while it comes, on a connection of
+its own."""
 
 S = TypeVar("S", bound=plan.Section)
 
@@ -71,6 +76,8 @@ class Draft:
         self.server_tls: dict[str, dict[str, ServerTls]] = {}
         """By listener and chain."""
         self.clusters = ClustersDraft()
+        self.protocols: ProtocolsDraft | None = None
+        """None: there are none, and there were none."""
         self.client_tls: dict[str, ClientTls | None] = {}
         """By cluster, where it changed."""
         self._kinds: dict[str, list[plan.Section]] = {}
@@ -113,6 +120,7 @@ class Tables:
         self.logs = LogFiles(loop, stats)
         self._shared = Shared(shared, stats)
         self._python: PythonFilters | None = None
+        self._protocols: Protocols | None = None
         self._filters = Filters(Environment(stats, NativeFilters(stats, self._shared.buckets), self._in_python))
         self._buckets: dict[plan.SectionKey, list[str]] = {}
         self._connector = Connector(loop, reactor, self._connection)
@@ -128,7 +136,11 @@ class Tables:
             self._python = PythonFilters(self._stats)
         return self._python
 
-    def _connection(self, host: Any) -> Http1UpstreamConnection:
+    def _connection(self, host: Any) -> Any:
+        if host.cluster.rpc is not None:
+            from tage.dataplane.streams.rpc_upstream import RpcUpstreamConnection
+
+            return RpcUpstreamConnection(host, self._context)
         return Http1UpstreamConnection(host, self._context.writer)
 
     # -- preparing -----------------------------------------------------------------------------------------------------
@@ -156,6 +168,7 @@ class Tables:
         if message.full:
             draft.changed.update(key for key in self._sections if key not in draft.sections)
         await self._check_closed(draft, pause)
+        await self._prepare_protocols(draft, pause)
         await self._prepare_buckets(draft, pause)
         for routes in draft.of("routes", plan.Routes):
             if ("routes", routes.name) not in draft.changed:
@@ -178,6 +191,7 @@ class Tables:
             draft.of("listener", plan.Listener),
             draft.changed,
             draft.client_tls,
+            draft.protocols,
             pause.between,
         )
         return draft
@@ -191,6 +205,20 @@ class Tables:
             except StopIteration as done:
                 return cast(plan.Section, done.value)
             await pause.between()
+
+    async def _prepare_protocols(self, draft: Draft, pause: _Slices) -> None:
+        listeners, clusters = draft.of("listener", plan.Listener), draft.of("cluster", plan.Cluster)
+        if self._protocols is None:
+            if not draft.of("protocol", plan.ProtocolCode) and not _asks_for_protocols(listeners, clusters):
+                return
+            # Here: who has no such protocol does without the memory.
+            from tage.sidecar.worker.protocols import Protocols
+
+            self._protocols = Protocols(self._stats)
+        try:
+            draft.protocols = await self._protocols.prepare(draft.sections, listeners, clusters, pause.between)
+        except ValueError as error:
+            raise PlanRefused(str(error)) from None
 
     async def _prepare_buckets(self, draft: Draft, pause: _Slices) -> None:
         """Of rate limits, for filters are made with them."""
@@ -215,12 +243,12 @@ class Tables:
                     raise PlanRefused(f"listener {listener.name!r}: filter chain {key!r}: {error}") from None
 
     async def _prepare_filters(self, draft: Draft, pause: _Slices) -> None:
-        touched: set[str] = set()
+        touched = self._renewed(draft)
         if self._python is not None or any(
             any(in_python(listener)) for listener in draft.of("listener", plan.Listener)
         ):
             try:
-                touched = await self._in_python().prepare(draft.sections, draft.changed, pause.between)
+                touched |= await self._in_python().prepare(draft.sections, draft.changed, pause.between)
             except ValueError as error:
                 raise PlanRefused(str(error)) from None
         for listener in draft.of("listener", plan.Listener):
@@ -236,9 +264,15 @@ class Tables:
                         raise PlanRefused(f"listener {listener.name!r}: {error}") from None
                     await pause.between()
 
+    @staticmethod
+    def _renewed(draft: Draft) -> set[str]:
+        """Listeners that get new states for their connections to come, though they may not have changed themselves."""
+        return set(draft.protocols.touched) if draft.protocols is not None else set()
+
     async def _prepare_logs(self, draft: Draft, pause: _Slices) -> None:
+        renewed = self._renewed(draft)
         for listener in draft.of("listener", plan.Listener):
-            if ("listener", listener.name) not in draft.changed:
+            if ("listener", listener.name) not in draft.changed and listener.name not in renewed:
                 continue
             for key, chain in keyed(listener):
                 try:
@@ -276,6 +310,8 @@ class Tables:
         self.logs.abort()
         if self._python is not None:
             self._python.abort()
+        if self._protocols is not None:
+            self._protocols.abort()
         self._clusters.abort()
         self._health.settle()
         self._keep_buckets(self._buckets)
@@ -327,6 +363,8 @@ class Tables:
         self.logs.commit(used_logs)
         if self._python is not None:
             self._python.commit()
+        if self._protocols is not None and draft.protocols is not None:
+            self._protocols.commit(draft.protocols)
         if ("overload", "") in draft.changed:
             overload = draft.sections.get(("overload", ""), plan.Overload())
             assert isinstance(overload, plan.Overload)
@@ -373,12 +411,15 @@ class Tables:
             state.tcp = draft.tcp.get((listener.name, keys[id(chain)]))  # type: ignore[assignment]
             if (listener.name, keys[id(chain)]) in draft.filters:
                 state.filters = draft.filters[listener.name, keys[id(chain)]]  # type: ignore[assignment]
+            if state.rpc is not None:
+                _configure_rpc(state)
             used_logs.update(log.path for log in _access_logs(chain))
             logs = draft.access_logs.get((listener.name, keys[id(chain)]))
             if logs is not None:
                 state.access_logs = logs or None  # type: ignore[assignment]
 
-        return there.configure(listener, self._context, draft.server_tls[listener.name], fill)
+        tls = draft.server_tls[listener.name]
+        return there.configure(listener, self._context, tls, draft.protocols, fill)
 
 
 def _check_secrets(who: str, settings: plan.DownstreamTls | plan.UpstreamTls | None, draft: Draft) -> None:
@@ -411,6 +452,20 @@ def _configure_http(state: ListenerState, http: plan.Http) -> None:
     state.server_name = http.server_name.encode()
     state.upgrades = frozenset(name.encode() for name in http.upgrades)
     state.enable_trailers = http.enable_trailers
+
+
+def _configure_rpc(state: Any) -> None:
+    """A frame whose headers are looked at, or that is changed, has to be there as a whole."""
+    rpc = state.rpc
+    rpc.whole = rpc.limit if state.routes.needs_headers or state.filters is not None else min(WHOLE, rpc.limit)
+
+
+def _asks_for_protocols(listeners: Sequence[plan.Listener], clusters: Sequence[plan.Cluster]) -> bool:
+    return any(cluster.x_protocol is not None for cluster in clusters) or any(
+        listener.inspect_protocols
+        or any(chain.http is not None and chain.http.x_protocol is not None for chain in listener.all_chains())
+        for listener in listeners
+    )
 
 
 class _Slices:

@@ -11,7 +11,7 @@ import pytest
 
 from tage.dataplane.filters.python.filter import PythonFilter
 from tage.sidecar import plan
-from tage.sidecar.worker import python_filters
+from tage.sidecar.worker import loading
 from tage.sidecar.worker.python_filters import config_key
 from tage.sidecar.worker.tables import PlanRefused
 from tests.sidecar.worker.test_tables import ANY, cluster, endpoints, listener, worker
@@ -173,7 +173,7 @@ def test_two_listeners_share_what_is_the_same(worker):
 
 
 def test_a_filter_that_does_not_finish_loading_is_refused_and_the_next_plan_too(worker, monkeypatch):
-    monkeypatch.setattr(python_filters, "LOAD_SECONDS", 0.05)
+    monkeypatch.setattr(loading, "LOAD_SECONDS", 0.05)
     goes_on = threading.Event()
     monkeypatch.setitem(sys.modules, "_goes_on_of_the_test", goes_on)
     slow = code("import sys\nsys.modules['_goes_on_of_the_test'].wait(30)\n" + SOURCE)
@@ -183,7 +183,7 @@ def test_a_filter_that_does_not_finish_loading_is_refused_and_the_next_plan_too(
     assert sys.getswitchinterval() == interval
     assert "is still being loaded" in refusal(worker, code(), listener(filters=[spec()]))
     goes_on.set()
-    assert worker.tables._python._loaded.wait(30)
+    assert worker.tables._python._loader._done.wait(30)
     worker.apply(code(), listener(filters=[spec()]))
     assert len(objects(worker)) == 1
 

@@ -33,9 +33,11 @@ class LoadError(Exception):
 
 
 class Modules:
-    """The modules that were made from files. May be used by several threads, for each module by one at a time."""
+    """The modules that were made from files. May be used by several threads, for each module by one at a time. `what`
+    is a part of their names."""
 
-    def __init__(self) -> None:
+    def __init__(self, what: str = "filter") -> None:
+        self._what = what
         self._modules: dict[CodeKey, ModuleType] = {}
 
     def load(self, file: str, source: bytes) -> ModuleType:
@@ -44,7 +46,7 @@ class Modules:
         known = self._modules.get(key)
         if known is not None:
             return known
-        name = f"tage_filter_{PurePath(file).stem}_{next(_serials)}"
+        name = f"tage_{self._what}_{PurePath(file).stem}_{next(_serials)}"
         spec = importlib.util.spec_from_loader(name, _Source(file, source), origin=file)
         assert spec is not None
         spec.has_location = True  # gives the module its __file__
