@@ -30,7 +30,7 @@ JOBS := $(shell nproc 2>/dev/null || echo 2)
 # Compiled are the modules of the data plane that have a .pxd (setup.py).
 REQUEST_PATH := $(shell find tage/dataplane -name '*.py' -o -name '*.pxd')
 
-.PHONY: help run test lint types layers unit fuzz differential build bench bench-table soak soak-table format clean
+.PHONY: help run test lint types layers unit interop fuzz differential build bench bench-table soak soak-table format clean
 
 help:  ## What can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
@@ -63,6 +63,10 @@ unit: $(VENV)/.installed-dev build/.compiled
 	@TAGE_PURE=1 $(BIN)/python -m pytest -n $(TEST_JOBS) --dist loadfile -m "not processes or uncompiled" $(PYTEST)
 	@echo "-- pytest, compiled"
 	@$(BIN)/python -m pytest -n $(TEST_JOBS) --dist loadfile $(PYTEST)
+
+interop: $(VENV)/.installed-dev build/.compiled  ## SOFARPC's and Dubbo's own clients and servers through sidecars (needs a JDK, Maven)
+	@echo "-- pytest, with SOFARPC and Dubbo"
+	@$(BIN)/python -m pytest -m interop tests/interop $(PYTEST)
 
 fuzz: $(VENV)/.installed-dev build/.compiled  ## Fuzz the parsers: make fuzz [TARGET=http1_request] [SECONDS=60]
 	@$(BIN)/python -m fuzz $(TARGET) --seconds $(SECONDS)
