@@ -9,7 +9,8 @@ from pathlib import Path
 
 
 def load(name: str) -> dict[str, bytes]:
-    """The frames of `name`.txt: sections in brackets, comments after `#`, hexadecimal digits."""
+    """The frames of `name`.txt: sections in brackets, comments after `#`, hexadecimal digits; `x` and a number
+    behind them: so many times."""
     frames: dict[str, bytes] = {}
     section = ""
     for line in (Path(__file__).parent / f"{name}.txt").read_text().splitlines():
@@ -17,5 +18,6 @@ def load(name: str) -> dict[str, bytes]:
             section = line.strip("[]")
             frames[section] = b""
         elif line and not line.startswith("#"):
-            frames[section] += bytes.fromhex(line)
+            digits, _, times = line.partition(" x")
+            frames[section] += bytes.fromhex(digits) * int(times or 1)
     return frames
