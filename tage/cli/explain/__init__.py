@@ -29,7 +29,10 @@ METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE"
 
 def explain(
     request: Annotated[
-        list[str], typer.Argument(metavar="[METHOD] URL", help="A URL, or a path with -H 'host: NAME'.")
+        list[str],
+        typer.Argument(
+            metavar="[METHOD] URL", help="A URL, PROTOCOL://SERVICE/METHOD, or a path with -H 'host: NAME'."
+        ),
     ],
     headers: Annotated[
         list[str] | None, typer.Option("--header", "-H", metavar="NAME: VALUE", help="Repeatable.", show_default=False)

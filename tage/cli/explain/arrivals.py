@@ -8,6 +8,7 @@ import msgspec
 
 from tage.cli.explain.mesh import Source
 from tage.sidecar.explain.apart import Question
+from tage.sidecar.explain.calls import method_of
 from tage.sidecar.explain.findings import Cluster, Explanation, Share
 from tage.sidecar.explain.trace import explain
 
@@ -38,8 +39,12 @@ def _question(share: Share, cluster: Cluster) -> Question | None:
     host = f"[{endpoint.address}]" if ":" in endpoint.address else endpoint.address
     headers = [(each.name, each.value) for each in request.headers if each.change != "removed"]
     tls = cluster.raw.get("tls")
+    if request.protocol:
+        target = f"{request.protocol}://{request.authority}/{method_of(request.path)}"
+    else:
+        target = f"{'https' if tls else 'http'}://{request.authority}{request.path}"
     return Question(
-        f"{'https' if tls else 'http'}://{request.authority}{request.path}",
+        target,
         request.method,
         headers,
         listener=f"{host}:{endpoint.port}",

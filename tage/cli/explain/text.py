@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.text import Text
 
 from tage.sidecar.explain import findings, words
+from tage.sidecar.explain.calls import method_of
 
 LABEL = 20
 """Width of the first column."""
@@ -51,6 +52,8 @@ def rows(answer: findings.Explanation, *, everything: bool = False) -> Iterator[
 
 def _asked(request: findings.Request) -> str:
     headers = "".join(f"   {each.name}: {each.value}" for each in request.headers if each.name != "host")
+    if request.protocol:
+        return f"{request.protocol}://{request.authority}/{method_of(request.path)}{headers}"
     target = request.path if request.method == "CONNECT" else f"{request.authority}{request.path}"
     return f"{request.method} {target}{headers}"
 
@@ -150,7 +153,8 @@ def _route(route: findings.Route, answer: findings.Explanation, everything: bool
 
 
 def _request(request: findings.Request, cluster: str) -> Iterator[Row]:
-    yield Row("upstream sees", f"{request.method} {request.path}" + (f"   ({cluster})" if cluster else ""))
+    line = f"{request.authority}, {request.path}" if request.protocol else f"{request.method} {request.path}"
+    yield Row("upstream sees", line + (f"   ({cluster})" if cluster else ""))
     marks = {"added": "+ ", "changed": "~ ", "removed": "- ", "": ""}
     styles = {"added": "green", "changed": "yellow", "removed": "red", "": ""}
     for header in request.headers:

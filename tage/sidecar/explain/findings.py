@@ -34,6 +34,8 @@ class Request(Finding, frozen=True):
     path: str
     headers: list[Header] = []
     """With host."""
+    protocol: str = ""
+    """Of a remote call: authority is its service, path is /service/method, headers are its metadata."""
 
 
 class Listener(Finding, frozen=True):

@@ -14,6 +14,7 @@ from tage.dataplane.net.entrance import Entrance
 from tage.sidecar import plan
 from tage.sidecar.explain import words
 from tage.sidecar.explain.apart import QuestionError
+from tage.sidecar.explain.calls import speaks
 from tage.sidecar.explain.question import Asked
 from tage.sidecar.worker.listeners import chain_match, keyed
 
@@ -28,11 +29,14 @@ class Choice(NamedTuple):
 
 def choose(listeners: Sequence[plan.Listener], asked: Asked) -> plan.Listener:
     """The one that was named; else the one at the URL's address; else the only one for outbound traffic; else the only
-    one on the URL's port; else the only one. Raises `QuestionError`."""
+    one on the URL's port; else the only one. Of a remote call, among those that take its protocol, before others the
+    only outbound one that takes no other. Raises `QuestionError`."""
     if not listeners:
         raise QuestionError("there is no listener: nothing comes in here")
     if asked.question.listener:
         return _named(listeners, asked.question.listener)
+    if asked.protocol:
+        return _taking(listeners, asked)
     at = [each for each in listeners if each.port == asked.port and each.address == asked.host]
     outbound = [each for each in listeners if each.direction == "outbound"]
     on_port = [each for each in listeners if asked.port and each.port == asked.port]
@@ -40,6 +44,24 @@ def choose(listeners: Sequence[plan.Listener], asked: Asked) -> plan.Listener:
         if len(found) == 1:
             return found[0]
     raise QuestionError(f"which listener? say --listener with one of {_names(listeners)}")
+
+
+def _taking(listeners: Sequence[plan.Listener], asked: Asked) -> plan.Listener:
+    spoken = {each.name: {speaks(chain) for _, chain in keyed(each)} for each in listeners}
+    taking = [each for each in listeners if asked.protocol in spoken[each.name]]
+    if not taking:
+        there = sorted(set().union(*spoken.values()) - {""})
+        known = (
+            f"there are http:// and https://, {', '.join(f'{each}://' for each in there)}"
+            if there
+            else ("write http:// or https://")
+        )
+        raise QuestionError(f"the scheme {asked.scheme!r} is not known: no listener takes such a protocol; {known}")
+    outbound = [each for each in taking if each.direction == "outbound"]
+    for found in ([each for each in outbound if spoken[each.name] == {asked.protocol}], outbound, taking):
+        if len(found) == 1:
+            return found[0]
+    raise QuestionError(f"which listener? say --listener with one of {_names(taking)}")
 
 
 def choose_chain(section: plan.Listener, asked: Asked) -> Choice:
@@ -93,7 +115,9 @@ def _facts(section: plan.Listener, asked: Asked, entrance: Entrance) -> chains.F
     protocols: tuple[str, ...] = ()
     if entrance.inspect_tls and asked.tls:
         server_name, transport, protocols = asked.server_name, "tls", ("http/1.1",)
-    elif entrance.inspect_http and not asked.tls:
+    elif asked.protocol in section.inspect_protocols:
+        protocols = (f"x-{asked.protocol}",)
+    elif entrance.inspect_http and not asked.tls and not asked.protocol:
         protocols = ("http/1.1",)
     return chains.Facts((address, section.port), source, source, server_name, transport, protocols)
 

@@ -6,11 +6,13 @@ the same words, and what routing looks at is the head that routing sees.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from tage.dataplane.protocols.http1.decoder import Progress
 from tage.dataplane.protocols.http1.request import RequestDecoder
 from tage.dataplane.protocols.message import RequestHead
+from tage.sidecar.explain import calls
 from tage.sidecar.explain.apart import Question, QuestionError
 from tage.sidecar.explain.words import is_address
 
@@ -20,14 +22,18 @@ DEFAULT_PORTS = {"http": 80, "https": 443, "tcp": 0}
 
 
 class Asked:
-    """A question, read. `host`, `port`: where the connection goes, as far as the URL says; empty and 0 where not."""
+    """A question, read. `host`, `port`: where the connection goes, as far as the URL says; empty and 0 where not.
+    `protocol`: of a remote call; empty: it is HTTP."""
 
-    def __init__(self, question: Question, head: RequestHead, scheme: str, host: str, port: int) -> None:
+    def __init__(
+        self, question: Question, head: RequestHead, scheme: str, host: str = "", port: int = 0, protocol: str = ""
+    ) -> None:
         self.question = question
         self.head = head
         self.scheme = scheme
         self.host = host
         self.port = port
+        self.protocol = protocol
 
     @property
     def tls(self) -> bool:
@@ -49,6 +55,9 @@ def read(question: Question) -> Asked:
     """Raises `QuestionError`."""
     if question.source and not is_address(question.source):
         raise QuestionError(f"source {question.source!r} is not an IP address")
+    scheme, separator, rest = question.target.partition("://")
+    if separator and scheme.lower() not in DEFAULT_PORTS and (protocol := calls.protocol_of(scheme)):
+        return _call(question, scheme, protocol, rest)
     if question.method == "CONNECT":
         scheme, authority, path = "http", question.target, question.target
     else:
@@ -59,10 +68,23 @@ def read(question: Question) -> Asked:
         raise QuestionError("more than one host header")
     if not authority and not named:
         raise QuestionError(f"{question.target!r} names no host: give a URL, or a header 'host: NAME' beside the path")
-    head = _decode(question, path, named[0] if named else authority)
+    headers = [(name, value) for name, value in question.headers if name.lower() != "host"]
+    first = ("host", named[0] if named else authority)
+    head = _decode(f"{question.method} {path} HTTP/1.1", [first, *headers])
     head.scheme = b"https" if scheme == "https" or question.sni else b"http"
     host, port = _host_port(authority)
     return Asked(question, head, scheme, host, port or DEFAULT_PORTS[scheme] if authority else 0)
+
+
+def _call(question: Question, scheme: str, protocol: str, target: str) -> Asked:
+    """Metadata are headers; what goes on the wire beside them does not matter to rules."""
+    if question.method not in ("GET", calls.METHOD):  # GET: nothing was said
+        raise QuestionError(f"{question.method} {question.target}: remote calls have no such methods")
+    service, path = calls.split(target)
+    head = _decode(f"{calls.METHOD} {path} HTTP/1.0", question.headers)
+    head.authority = service.encode()
+    head.scheme = b"http"
+    return Asked(question, head, scheme, protocol=protocol)
 
 
 def _split(target: str) -> tuple[str, str, str]:
@@ -87,13 +109,12 @@ def _host_port(authority: str) -> tuple[str, int]:
         raise QuestionError(f"{authority!r} is not a host: {error}") from None
 
 
-def _decode(question: Question, path: str, authority: str) -> RequestHead:
-    lines = [f"{question.method} {path} HTTP/1.1", f"host: {authority}"]
-    for name, value in question.headers:
+def _decode(line: str, headers: Sequence[tuple[str, str]]) -> RequestHead:
+    lines = [line]
+    for name, value in headers:
         if any(mark in name + value for mark in "\r\n"):
             raise QuestionError(f"header {name!r}: a line break cannot be sent")
-        if name.lower() != "host":
-            lines.append(f"{name}: {value}")
+        lines.append(f"{name}: {value}")
     decoder = RequestDecoder(MAX_HEAD)
     decoder.switches = True
     try:

@@ -13,6 +13,7 @@ from tage.dataplane.routing.route import Route
 from tage.sidecar import plan
 from tage.sidecar.explain import clusters, filters, findings, listeners, routes, upstream, words
 from tage.sidecar.explain.apart import Question
+from tage.sidecar.explain.calls import speaks
 from tage.sidecar.explain.clusters import Known
 from tage.sidecar.explain.findings import Explanation, Outcome
 from tage.sidecar.explain.listeners import Choice
@@ -34,8 +35,9 @@ def explain(sections: Sections, question: Question, known: Known | None = None) 
     finding = _listener(listener, choice, overload)
     refusal = _not_taken(choice, asked)
     if refusal is not None or choice.chain is None:
-        return Explanation(upstream.described(asked.head), refusal or _closed(choice.why), listener=finding)
-    asked.head.scheme = b"https" if choice.chain.tls is not None else b"http"
+        return Explanation(upstream.described(asked), refusal or _closed(choice.why), listener=finding)
+    if not asked.protocol:
+        asked.head.scheme = b"https" if choice.chain.tls is not None else b"http"
     if choice.chain.tcp is not None:
         found = _with_clusters(sections, _relayed(choice.chain.tcp, asked), known)
     else:
@@ -68,6 +70,12 @@ def _not_taken(choice: Choice, asked: Asked) -> Outcome | None:
     chain = choice.chain
     if chain is None:
         return _closed(choice.why)
+    spoken = speaks(chain)
+    if spoken != asked.protocol and chain.tcp is None:
+        ask = f"{spoken}://" if spoken else "http://"
+        return _closed(f"the filter chain speaks {spoken or 'HTTP'}, and the request is none of it; ask for {ask}")
+    if asked.protocol:
+        return None
     if chain.tls is not None and not asked.tls:
         return _closed("the filter chain speaks TLS, and the request comes without; ask for https://")
     if chain.tls is None and chain.http is not None and asked.tls:
@@ -80,7 +88,7 @@ def _not_taken(choice: Choice, asked: Asked) -> Outcome | None:
 
 def _routed(sections: Sections, http: plan.Http, asked: Asked, known: Known | None) -> Explanation:
     head = asked.head
-    described = upstream.described(head)
+    described = upstream.described(asked)
     section = sections.get(("routes", http.routes), plan.Routes(http.routes))
     assert isinstance(section, plan.Routes)
     found = routes.find(section, head, draw=asked.question.draw)
@@ -160,7 +168,7 @@ def _relayed(tcp: plan.Tcp, asked: Asked) -> Explanation:
     destination.lead_to([each.name for each in tcp.clusters], [each.weight for each in tcp.clusters])
     route = findings.Route("", shares=_shares(destination, tcp.clusters, asked))
     outcome = Outcome("relayed", "the connection's bytes are relayed")
-    return Explanation(upstream.described(asked.head), outcome, route=route)
+    return Explanation(upstream.described(asked), outcome, route=route)
 
 
 # -- both --------------------------------------------------------------------------------------------------------------

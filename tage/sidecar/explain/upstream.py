@@ -18,6 +18,7 @@ from tage.dataplane.streams.context import Context, ListenerState
 from tage.dataplane.streams.forwarding import ask_upgrade, request_edits, route_edits, settle_upgrade
 from tage.dataplane.streams.record import StreamRecord
 from tage.sidecar import plan
+from tage.sidecar.explain import calls
 from tage.sidecar.explain.findings import Change, Header, Request
 from tage.sidecar.explain.question import Asked
 
@@ -27,9 +28,10 @@ MAX_HEAD = 1 << 20
 """Bytes of what goes on: more than comes in, for headers may have been added."""
 
 
-def described(head: RequestHead) -> Request:
-    """A head as it was asked."""
-    return Request(_text(head.method), _text(head.authority), _text(head.path), _headers(head))
+def described(asked: Asked) -> Request:
+    """The head as it was asked."""
+    head = asked.head
+    return Request(_text(head.method), _text(head.authority), _text(head.path), _headers(head), _scheme(asked))
 
 
 def connects(head: RequestHead, http: plan.Http, route: Route | None) -> bool:
@@ -38,7 +40,9 @@ def connects(head: RequestHead, http: plan.Http, route: Route | None) -> bool:
 
 
 def edited(asked: Asked, http: plan.Http) -> HeaderEdits:
-    """What every request that goes on gets."""
+    """What every request that goes on gets; remote calls get nothing."""
+    if asked.protocol:
+        return HeaderEdits()
     return request_edits(_listener(http), asked.head, asked.source.encode())
 
 
@@ -59,6 +63,10 @@ def forwarded(asked: Asked, http: plan.Http, route: Route, share: ClusterShare |
     if policies is not None:
         key = policies.key(head, edits, asked.source.encode(), Random())
         cookie = policies.cookie is not None
+    if asked.protocol:
+        authority, path, made = calls.forwarded(head, edits)
+        request = Request(calls.METHOD, authority, path, changes(_headers(head), made), _scheme(asked))
+        return Forwarded(request, key, cookie)
     if head.upgrade is not None:
         ask_upgrade(edits, head)
     out = ByteWriter()
@@ -89,7 +97,7 @@ def _record(asked: Asked, edits: HeaderEdits) -> Any:
     record: Any = StreamRecord()
     record.head = asked.head
     record.edits = edits
-    record.protocol = "HTTP/1.1"
+    record.protocol = asked.protocol or "HTTP/1.1"
     record.remote = record.direct_remote = (asked.source, 0)
     record.server_name = asked.server_name or None
     return record
@@ -126,6 +134,11 @@ def _listener(http: plan.Http) -> ListenerState:
 
 def _headers(head: RequestHead) -> list[Header]:
     return [Header(_text(name).lower(), _text(value)) for name, value in head.headers()]
+
+
+def _scheme(asked: Asked) -> str:
+    """Of a remote call, as it was written."""
+    return asked.scheme if asked.protocol else ""
 
 
 def _text(raw: bytes) -> str:

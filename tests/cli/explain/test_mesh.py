@@ -75,6 +75,32 @@ def test_files(mesh: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert arrival["clusters"][0]["endpoints"][0]["port"] == 8080
 
 
+def test_remote_calls(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """To the sidecar that the call arrives at, whose listener speaks the protocol too."""
+    service = (
+        "  - name: stock\n    protocol: x-ours\n    interfaces: [com.example.Stock]\n"
+        '    instances:\n    - {version: v1, command: "true"}\n    - {version: v2, command: "true"}\n'
+    )
+    subsets = SUBSETS.replace("reviews", "stock")
+    rule = routing(
+        "[{match: [{uri: {exact: /com.example.Stock/check}, headers: {version: {exact: '2.0'}}}],"
+        " route: [{destination: {host: stock, subset: v2}}]}, {route: [{destination: {host: stock, subset: v1}}]}]",
+        hosts="[stock]",
+    )
+    mesh = write(tmp_path, "mesh.yaml", "---".join((MESH + service, subsets, rule)))
+    found = answer(capsys, "x-ours://com.example.Stock/check", "-H", "version:2.0", "-f", mesh)
+    assert shares(found) == ["outbound|80|v2|stock.default.svc.cluster.local"]
+    assert found["listener"]["name"] == "x-ours_proxy"
+    (arrival,) = found["arrivals"]
+    assert (arrival["scope"], arrival["listener"]["name"]) == ("stock-v2-1.default", "virtualInbound")
+    assert arrival["asked"]["path"] == "/com.example.Stock/check"
+    assert arrival["route"]["shares"][0]["cluster"] == "inbound|8080||"
+    other = answer(capsys, "x-ours://com.example.Stock/other", "-H", "version:2.0", "-f", mesh)
+    assert shares(other) == ["outbound|80|v1|stock.default.svc.cluster.local"]
+    _, text, _ = run(capsys, "x-ours://stock/check", "-f", mesh)
+    assert text.startswith("x-ours://stock/check\n")
+
+
 def test_a_rule_before_it_is_applied(mesh: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     new = write(tmp_path, "new.yaml", TO_V2)
     assert shares(answer(capsys, "http://reviews/", "-f", mesh)) == [V1]
