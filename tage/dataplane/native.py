@@ -59,6 +59,15 @@ def equal(a, start, b, size):
     return a[start : start + size] == b[:size]
 
 
+def word(data, start):
+    """The 8 bytes at data[start] as one number, in whatever order is cheap here: for comparisons and hashes."""
+    if cython.compiled:
+        value = cython.declare(cython.ulonglong, 0)
+        memcpy(cython.address(value), data + start, 8)
+        return value
+    return int.from_bytes(data[start : start + 8], "little")
+
+
 def power(base, exponent):
     """base ** exponent of positive numbers."""
     if cython.compiled:

@@ -15,3 +15,5 @@ cdef class ByteWriter:
     cpdef put_decimal(self, unsigned long long value)
     cpdef put_hex(self, unsigned long long value, int digits)
     cpdef bytes take(self)
+    cpdef put_number_at(self, Py_ssize_t at, unsigned long long value, int width, bint little)
+    cpdef unsigned long long crc32(self, Py_ssize_t start, Py_ssize_t end) except? 0xFFFFFFFFFFFFFFFF

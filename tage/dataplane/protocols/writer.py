@@ -1,5 +1,7 @@
 """`ByteWriter`: output is put together here and leaves as one `bytes`."""
 
+import zlib
+
 import cython
 
 from tage.dataplane import native
@@ -78,6 +80,22 @@ class ByteWriter:
             at += 1
             shift -= 4
         self.size = at
+
+    def put_number_at(self, at, value, width, little):
+        """The lowest `width` bytes of `value` over what stands at `at`, where they have to fit: IndexError."""
+        i: cython.int
+        if width < 0 or at < 0 or at + width > self.size:
+            raise IndexError("outside what was put")
+        for i in range(width):
+            self._p[at + i if little else at + width - 1 - i] = value & 0xFF
+            value >>= 8
+
+    def crc32(self, start, end):
+        """The CRC-32 (ISO 3309, as in zlib) of what stands in start:end, which has to be there: IndexError."""
+        if start < 0 or end < start or end > self.size:
+            raise IndexError("outside what was put")
+        with memoryview(self._buffer) as view:  # let go at once: the buffer is resized later
+            return zlib.crc32(view[start:end])
 
     def take(self):
         """What was put, as bytes; the writer is empty afterwards."""

@@ -1,0 +1,6 @@
+from tage.dataplane.protocols.edits cimport HeaderEdits
+from tage.dataplane.protocols.xprotocol.message cimport RpcRequest
+from tage.dataplane.protocols.xprotocol.protocol cimport Protocol
+from tage.dataplane.protocols.xprotocol.shape cimport Shape
+
+cpdef bytes edited_frame(object head, HeaderEdits edits)

@@ -1,0 +1,213 @@
+"""Frames as the heads that routes, filters and logs know.
+
+A request is `POST /service/method` to the authority `service`, whose headers are the metadata; a response has the HTTP
+status that the protocol's own means, and that as the header `rpc-status`. The body of both is the frame itself.
+
+Nothing is read before it is wanted: `names` (service and method) by routes, `complete` (all metadata) by whoever looks
+at headers. `block` is an empty one that all share until then.
+"""
+
+import cython
+
+from tage.dataplane.protocols.message import HeaderBlock, RequestHead, ResponseHead
+
+if not cython.compiled:
+    # Compiled, these names come from the .pxd.
+    from tage.dataplane.protocols.edits import _fill, write_headers
+    from tage.dataplane.protocols.message import PLAIN
+    from tage.dataplane.protocols.xprotocol.shape import ONE_WAY
+
+_EMPTY = HeaderBlock()
+_POST = cython.declare(bytes, b"POST")
+_HTTP = cython.declare(bytes, b"http")
+_UNSHOWN = cython.declare(bytes, bytes.maketrans(b"\r\n\0", b"???"))
+
+
+class RpcRequest(RequestHead):
+    """`frame`: its bytes, or the first of a larger one (`size` is that of all of it, in bytes). `malformed`, once
+    complete: the metadata cannot be read, and the block is empty.
+
+    Made by `new_request`."""
+
+    def names(self):
+        """Fills `authority` and `path`; whether they can be read. What a protocol's method raises but ValueError goes
+        on to the caller."""
+        call: tuple = self.protocol.call_of(self.frame, self.shape)
+        if call is None:
+            return False
+        self.authority = call[0]
+        self.path = call[1]
+        return True
+
+    def complete(self):
+        """Fills `block`, once."""
+        if self._completed:
+            return
+        self._completed = True
+        block: HeaderBlock = HeaderBlock()
+        self.malformed = not _read(block, self.protocol, self.frame, self.shape, -1)
+        self.block = block
+
+    def edited(self, edits, out):
+        """As `RequestHead.edited`: the frame stays the one that came."""
+        result: RpcRequest = RpcRequest.__new__(RpcRequest)
+        block: HeaderBlock = HeaderBlock()
+        self.complete()
+        result.method = self.method if edits.method is None else edits.method
+        result.path = self.path if edits.path is None else edits.path
+        result.authority = self.authority if edits.authority is None else edits.authority
+        result.scheme = self.scheme
+        result.upgrade = None
+        result.body_length = self.body_length
+        result.expects_continue = False
+        result.timeout = self.timeout
+        result.one_way = self.one_way
+        result.exclusive = self.exclusive
+        result.frame = self.frame
+        result.shape = self.shape
+        result.protocol = self.protocol
+        result.id = self.id
+        result.kind = self.kind
+        result.size = self.size
+        result.malformed = self.malformed
+        result._completed = True
+        out.clear()
+        write_headers(out, self.block, edits.drop, edits.names)
+        out.put(edits.extra)
+        _fill(block, out.take())
+        _all_plain(block)
+        result.block = block
+        return result
+
+    def header(self, name):
+        if name and name[0] != 58:  # ":"
+            self.complete()
+        return RequestHead.header(self, name)
+
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        self.complete()
+        return self.block.items()
+
+
+class RpcResponse(ResponseHead):
+    """As a request's; one a connection, loaded anew with each response."""
+
+    def __init__(self) -> None:
+        self.status = 0
+        self.body_length = 0
+        self.block = _EMPTY
+        self.frame = b""
+        self.shape = None
+        self.protocol = None
+        self.id = 0
+        self.kind = 0
+        self.size = 0
+        self.malformed = False
+        self._completed = True
+        self._own = None
+
+    def load(self, protocol, reader):
+        """Becomes the frame that the reader has READY or BEGUN. What a protocol's method raises goes on."""
+        self.protocol = protocol
+        self.frame = reader.frame
+        self.shape = reader.shape
+        self.id = reader.id
+        self.kind = reader.kind
+        self.size = reader.size
+        self.body_length = reader.size
+        self.block = _EMPTY
+        self.malformed = False
+        self._completed = False
+        self.status = protocol.status_of(reader.frame, reader.shape)
+
+    def complete(self):
+        if self._completed:
+            return
+        self._completed = True
+        if self._own is None:
+            self._own = HeaderBlock()
+        status: cython.longlong = self.shape.status(self.frame) if self.shape.has_status else -1
+        self.malformed = not _read(self._own, self.protocol, self.frame, self.shape, status)
+        self.block = self._own
+
+    def copied(self, out):
+        result: RpcResponse = RpcResponse()
+        result.protocol = self.protocol
+        result.frame = self.frame
+        result.shape = self.shape
+        result.id = self.id
+        result.kind = self.kind
+        result.size = self.size
+        result.body_length = self.body_length
+        result.status = self.status
+        result._completed = self.shape is None
+        return result
+
+    def header(self, name):
+        self.complete()
+        return self.block.get(name)
+
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        self.complete()
+        return self.block.items()
+
+
+def new_request(protocol, reader):
+    """The head of the request that the reader has READY or BEGUN. What a protocol's method raises goes on."""
+    head: RpcRequest = RpcRequest.__new__(RpcRequest)
+    head.method = _POST
+    head.path = b""
+    head.authority = b""
+    head.scheme = _HTTP
+    head.block = _EMPTY
+    head.body_length = reader.size
+    head.expects_continue = False
+    head.upgrade = None
+    head.frame = reader.frame
+    head.shape = reader.shape
+    head.protocol = protocol
+    head.id = reader.id
+    head.kind = reader.kind
+    head.size = reader.size
+    head.malformed = False
+    head._completed = False
+    head.one_way = reader.kind == ONE_WAY
+    head.exclusive = reader.left > 0
+    head.timeout = protocol.timeout_in(reader.frame, reader.shape)
+    return head
+
+
+def _read(block, protocol, frame, shape, status):
+    """The metadata as header lines; `status` (-1: none) as `rpc-status` before them. Whether it could be read."""
+    lines: list = []
+    readable: cython.bint = True
+    if status >= 0:
+        lines.append(b"rpc-status: %d\r\n" % status)
+    try:
+        for name, value in protocol.headers(frame, shape):
+            _shown(lines, name, value)
+    except ValueError:
+        readable = False
+    _fill(block, b"".join(lines))
+    _all_plain(block)
+    return readable
+
+
+def _shown(lines, name, value):
+    """As a line, if the name can stand in one: what the bytes of a frame are is not for others to be confused by."""
+    at: cython.Py_ssize_t
+    p: cython.p_uchar = name
+    if not name:
+        return False
+    for at in range(len(name)):
+        if p[at] <= 32 or p[at] >= 127 or p[at] == 58:  # ":"
+            return False
+    lines.append(b"".join((name, b": ", value.translate(_UNSHOWN), b"\r\n")))
+    return True
+
+
+def _all_plain(block: HeaderBlock) -> None:
+    """Names that have a meaning in HTTP have none here: nothing of them is left behind on the way."""
+    i: cython.Py_ssize_t
+    for i in range(block.count):
+        block.kind[i] = PLAIN

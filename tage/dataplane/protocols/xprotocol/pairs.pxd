@@ -1,0 +1,18 @@
+cimport cython
+
+from tage.dataplane cimport native
+
+@cython.final
+cdef class Pairs:
+    cdef readonly int width
+    cdef readonly bint little
+    cdef readonly object null
+    cdef unsigned long long _null
+    cdef bint _nullable
+    cdef Py_ssize_t _next(self, const unsigned char* p, Py_ssize_t at, Py_ssize_t end) noexcept
+    cdef Py_ssize_t _length(self, const unsigned char* p, Py_ssize_t at) noexcept
+    cdef (Py_ssize_t, Py_ssize_t) find(self, const unsigned char* p, Py_ssize_t start, Py_ssize_t end, tuple keys) noexcept
+    cpdef list read(self, bytes data, Py_ssize_t start, Py_ssize_t end)
+    cpdef bytes write(self, list items, list before=*)
+
+cdef unsigned long long number(const unsigned char* p, Py_ssize_t at, int width, bint little) noexcept

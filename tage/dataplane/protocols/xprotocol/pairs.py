@@ -1,0 +1,154 @@
+"""Metadata that is a sequence of pairs: [length][key][length][value] and so on, to the end of its part.
+
+Every length is compared with what is left before it is used, and the whole part is walked: pairs that do not end where
+the part does are refused as a whole.
+"""
+
+from typing import Any
+
+import cython
+
+from tage.dataplane import native
+from tage.dataplane.protocols.xprotocol.fields import Field
+
+_MOST = cython.declare(cython.ulonglong, 1 << 58)  # more than any part can have, and far from wrapping
+
+BAD = "metadata: the pairs do not end where their part does"
+
+
+def number(p, at, width, little):
+    """The unsigned number of `width` bytes at p[at]; the caller has seen that they are there."""
+    value: cython.ulonglong = 0
+    i: cython.Py_ssize_t
+    if little:
+        for i in range(width - 1, -1, -1):
+            value = (value << 8) | p[at + i]
+    else:
+        for i in range(width):
+            value = (value << 8) | p[at + i]
+    return value
+
+
+class Pairs:
+    """`width` bytes a length; `null` is the length that stands for no value at all."""
+
+    def __init__(self, width: cython.int, little: cython.bint = False, null: Any = None) -> None:
+        self.width = width
+        self.little = little
+        self.null = null
+        self._nullable = null is not None
+        self._null = 0
+        if null is not None:
+            self._null = null
+
+    def _next(self, p, at, end):
+        """Where what begins with its length at `at` ends; -1: not before `end`."""
+        length: cython.ulonglong
+        if end - at < self.width:
+            return -1
+        length = number(p, at, self.width, self.little)
+        at += self.width
+        if self._nullable and length == self._null:
+            return at
+        if length > cython.cast(cython.ulonglong, end - at):
+            return -1
+        return at + cython.cast(cython.Py_ssize_t, length)
+
+    def find(self, p, start, end, keys):
+        """Where the value of the first of `keys` (bytes) that is there and not null stands in p[start:end]; (-1, -1)
+        where none is, (-2, -2) where the pairs are malformed."""
+        at: cython.Py_ssize_t = start
+        key: cython.Py_ssize_t
+        key_end: cython.Py_ssize_t
+        value_end: cython.Py_ssize_t
+        found: cython.Py_ssize_t = -1
+        found_end: cython.Py_ssize_t = -1
+        i: cython.Py_ssize_t
+        best: cython.Py_ssize_t = len(keys)
+        wanted: bytes
+        while at < end:
+            key = at + self.width
+            key_end = self._next(p, at, end)
+            if key_end < 0:
+                return (-2, -2)
+            value_end = self._next(p, key_end, end)
+            if value_end < 0:
+                return (-2, -2)
+            for i in range(best):
+                wanted = keys[i]
+                if len(wanted) == key_end - key and native.equal(p, key, wanted, key_end - key):
+                    if self._length(p, key_end) >= 0:
+                        best = i
+                        found = key_end + self.width
+                        found_end = value_end
+                    break
+            at = value_end
+        return (found, found_end)
+
+    def _length(self, p, at):
+        """The length at `at`, which `_next` has passed; -1: null."""
+        length: cython.ulonglong = number(p, at, self.width, self.little)
+        if self._nullable and length == self._null:
+            return -1
+        return cython.cast(cython.Py_ssize_t, length)
+
+    def read(self, data, start, end):
+        """All pairs of data[start:end]; null is b"". ValueError: malformed."""
+        p: cython.p_uchar = data
+        at: cython.Py_ssize_t = start
+        key_end: cython.Py_ssize_t
+        value_end: cython.Py_ssize_t
+        width: cython.Py_ssize_t = self.width
+        found: list = []
+        if start < 0 or end < start or end > len(data):
+            raise ValueError(BAD)
+        while at < end:
+            key_end = self._next(p, at, end)
+            if key_end < 0:
+                raise ValueError(BAD)
+            value_end = self._next(p, key_end, end)
+            if value_end < 0:
+                raise ValueError(BAD)
+            found.append((p[at + width : key_end], p[key_end + width : value_end]))
+            at = value_end
+        return found
+
+    def write(self, items, before=None):
+        """`items` as bytes. What was null in `before` ([data, start, end] of the pairs as they came) and is empty now
+        is null again. ValueError: longer than a length can say."""
+        nulls: set = self.nulls(*before) if before is not None and self._nullable else set()
+        most: Any = (1 << (8 * self.width)) - (2 if self._nullable else 1)
+        pieces: list = []
+        order: str = "little" if self.little else "big"
+        for key, value in items:
+            for text, null in ((key, key == b"" and None in nulls), (value, value == b"" and key in nulls)):
+                if len(text) > most:
+                    raise ValueError(f"metadata: {len(text):,} bytes, of which a length of {self.width} says {most:,}")
+                pieces.append((self.null if null else len(text)).to_bytes(self.width, order))
+                pieces.append(text)
+        return b"".join(pieces)
+
+    def nulls(self, data: bytes, start: int, end: int) -> set:
+        """The keys whose values are null; None where a key is."""
+        found = set()
+        null = self.null.to_bytes(self.width, "little" if self.little else "big")
+        at: cython.Py_ssize_t = start
+        for key, value in self.read(data, start, end):
+            if not key and data[at : at + self.width] == null:
+                found.add(None)
+            at += self.width + len(key)
+            if not value and data[at : at + self.width] == null:
+                found.add(key)
+            at += self.width + len(value)
+        return found
+
+
+def pairs(length: Any, null: Any = None) -> Pairs:
+    """The encoding of a part of metadata: `pairs(u16)`, `pairs(u32, null=0xFFFFFFFF)`; little-endian lengths:
+    ``pairs(u16(0).little)``."""
+    field = length if isinstance(length, Field) else length(0)
+    if not isinstance(field, Field) or field.add or field.mask or field.signed:
+        raise ValueError(f"pairs: {length!r} is no plain length: take u8, u16, u32 or u64")
+    if null is not None and not 0 <= null < 1 << (8 * field.width):
+        raise ValueError(f"pairs: null={null!r} does not fit {8 * field.width} bits")
+    return Pairs(field.width, field.order == "little", null)
