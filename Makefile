@@ -29,6 +29,8 @@ JOBS := $(shell nproc 2>/dev/null || echo 2)
 
 # Compiled are the modules of the data plane that have a .pxd (setup.py).
 REQUEST_PATH := $(shell find tage/dataplane -name '*.py' -o -name '*.pxd')
+# The harness's own, where bench.build finds them.
+BENCH_COMPILED := bench/system.pxd $(foreach module,relay rpc/frames rpc/answering rpc/asking,$(wildcard bench/$(module).p*))
 
 .PHONY: help run test lint types layers unit interop fuzz differential build bench bench-table soak soak-table format clean
 
@@ -79,17 +81,17 @@ format: $(VENV)/.installed-dev  ## Format the tree (the data plane keeps its own
 
 # -- benchmarks --------------------------------------------------------------------------------------------------------
 
-bench: $(VENV)/.installed-dev build build/.relay  ## Measure one row beside the peers: make bench [ROW=http1-32]
+bench: $(VENV)/.installed-dev build build/.bench  ## Measure one row beside the peers: make bench [ROW=http1-32]
 	@scripts/bench-tools
 	@$(BIN)/python -m bench $(ROW) $(BENCH)
 
-bench-table: $(VENV)/.installed-dev build build/.relay  ## The same, and write the committed table under bench/results
+bench-table: $(VENV)/.installed-dev build build/.bench  ## The same, and write the committed table under bench/results
 	@scripts/bench-tools
 	@$(BIN)/python -m bench $(ROW) --commit $(BENCH)
 
-build/.relay: $(VENV)/.installed-dev bench/build.py bench/relay.py bench/relay.pxd bench/system.pxd
-	@echo "-- compiling the relay"
-	@$(BIN)/python -m bench.build >build/relay.log 2>&1 || { cat build/relay.log; exit 1; }
+build/.bench: $(VENV)/.installed-dev bench/build.py $(BENCH_COMPILED)
+	@echo "-- compiling the benchmarks' relay, RPC backend and RPC load"
+	@$(BIN)/python -m bench.build >build/bench.log 2>&1 || { cat build/bench.log; exit 1; }
 	@touch $@
 
 soak: $(VENV)/.installed-dev build  ## Load while rules and endpoints change and processes are killed: no request may fail

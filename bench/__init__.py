@@ -11,8 +11,10 @@
 ``memory``        PSS of all processes of a sidecar, idle and after load
 ``dynamic``       the same under a control plane
 ``pauses``        the worker's longest pauses and their causes; ``inject`` is what it adds to the worker's Python
+``rpc``           backend and load generator of the RPC rows, compiled by ``build``
+``sockets``       which connections processes have
 ``processes``     starting, pinning, accounting for and stopping processes
 ``soak``          not a benchmark but shares its parts: load on a mesh whose parts change and die
-``relay``         the floor of TCP proxying, compiled by ``build``
+``relay``         the floor of TCP proxying, compiled by ``build`` too
 ``report``        the tables, ``results/latest.json``, ``results/*.md``; what all rows share is in ``tables``
 """

@@ -15,6 +15,7 @@ from bench import idle, idle_report, machine, report, tables
 from bench.idle import IdleRowFigures
 from bench.measure import RowFigures, Say, Settings, measure
 from bench.processes import BenchError
+from bench.proxies import Proxy
 from bench.rows import ROWS, IdleRow, Row
 
 
@@ -82,10 +83,17 @@ def _row(name: str, only: str) -> Row | IdleRow:
     if not only:
         return row
     wanted = only.split(",")
-    known = [proxy.name for proxy in row.proxies]
+    known = [proxy.name for proxy in _proxies(row)]
     if unknown := [name for name in wanted if name not in known]:
         raise BenchError(f"--only: {row.name} has no proxy {', '.join(unknown)}; it has {', '.join(known)}")
-    return dataclasses.replace(row, proxies=tuple(proxy for proxy in row.proxies if proxy.name in wanted))
+    row = dataclasses.replace(row, proxies=tuple(proxy for proxy in row.proxies if proxy.name in wanted))
+    if isinstance(row, Row):
+        row = dataclasses.replace(row, others=tuple(other for other in row.others if other.proxy.name in wanted))
+    return row
+
+
+def _proxies(row: Row | IdleRow) -> tuple[Proxy, ...]:
+    return row.all_proxies if isinstance(row, Row) else row.proxies
 
 
 def _cores() -> tuple[int, int]:

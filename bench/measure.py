@@ -22,13 +22,12 @@ from bench.load import Load, Paced, Target
 from bench.processes import BenchError, wait_for
 from bench.proxies import Running, start, version_of
 from bench.rows import Row
+from bench.rpc.serve import start_backend as start_rpc_backend
+from bench.rpc.wires import CLUSTERS
+from bench.sockets import connections_to
 
 READY_SECONDS = 30.0
 WARM_UP_SECONDS = 1
-GENERATOR_LIMIT = 12_000
-TLS_GENERATOR_LIMIT = 9_000
-"""Requests a second that the open-loop generator sends without being late itself; a higher rate would show the
-generator. Only reached where no slow proxy is in the run."""
 DIRECT = "direct"
 """Stands for the backend itself: the part of a latency that no proxy adds."""
 
@@ -59,6 +58,8 @@ class Figures:
     paced_cpu_us: list[float] = field(default_factory=list)
     handshake_cpu_us: list[float] = field(default_factory=list)
     """CPU for a new TLS connection with one request."""
+    connections: int = 0
+    """To the RPC backend, after the load; 0 where the row has none."""
     failures: int = 0
 
     def median(self, values: Sequence[float]) -> float:
@@ -80,9 +81,10 @@ class Started:
         certificates = None if self.tls is Tls.NONE else self.certificates
         return Target(proxy.port, True, certificates, proxy.proxy.marks)
 
-    def direct(self) -> Target:
+    def direct(self, load: Load) -> Target:
         """The backend, asked as the proxies ask it."""
-        return Target(self.backend.ports["items"], False, self.certificates if self.tls is Tls.MUTUAL else None)
+        port = self.backend.ports[load.cluster]
+        return Target(port, False, self.certificates if self.tls is Tls.MUTUAL else None)
 
 
 @dataclass
@@ -111,14 +113,18 @@ def measure(row: Row, settings: Settings, say: Say) -> RowFigures:
             found = dynamic.idle_mb(row.proxies, run.backend, run.directory, settings.proxy_core)
             for name, mb in found.items():
                 figures[name].dynamic_mb = mb
-        _saturate(row.load, run, figures, settings, say)
-        rate = _common_rate(list(figures.values()), row.tls)
+        _saturate(row, run, figures, settings, say)
+        paced = [proxy for proxy in run.proxies if row.is_paced(proxy.name)]
+        rate = _common_rate([figures[proxy.name] for proxy in paced], row)
         direct = Figures(DIRECT)
-        _pace(row.load, run, figures, direct, rate, settings, say)
+        _pace(row, run, paced, figures, direct, rate, settings, say)
         if row.tls is not Tls.NONE:
             _shake_hands(row.load, run, figures, settings, say)
         for proxy in run.proxies:
             figures[proxy.name].loaded_mb = memory.settled_mb(proxy.process)
+            if row.rpc:
+                ports = [run.backend.ports[cluster] for cluster in CLUSTERS]
+                figures[proxy.name].connections = connections_to(proxy.process.pids(), ports)
     return RowFigures(row, list(figures.values()), direct, rate, run.left_out)
 
 
@@ -130,17 +136,22 @@ def started(row: Row, settings: Settings, say: Say) -> Iterator[Started]:
         certificates = make_certificates(directory / "certificates")
         backend = start_backend(directory / "backend", settings.load_core, certificates, row.tls)
         stack.enter_context(backend.process)
+        if row.rpc:
+            rpc = start_rpc_backend(directory / "rpc-backend", settings.load_core)
+            stack.enter_context(rpc.process)
+            backend = Backend(rpc.process, {**backend.ports, **rpc.ports}, {**backend.values, **rpc.values})
         started = Started(directory, backend, [], [], row.tls, certificates)
-        wait_for(lambda: _answers(row.load, started.direct()), READY_SECONDS, "backend", backend.process)
-        for proxy in row.proxies:
-            if proxy.program() is None:
+        wait_for(lambda: _answers(row.load, started.direct(row.load)), READY_SECONDS, "backend", backend.process)
+        for proxy in row.all_proxies:
+            load = row.load_of(proxy.name)
+            if proxy.program() is None or load.lacks():
                 started.left_out.append(proxy.name)
                 continue
             say(f"starting {proxy.name}")
             one = start(proxy, backend, directory / proxy.name, settings.proxy_core)
             stack.enter_context(one.process)
             wait_for(one.accepts, READY_SECONDS, f"the start of {proxy.name}", one.process)
-            _check(row.load, one, started.target(one))
+            _check(load, one, started.target(one))
             started.proxies.append(one)
         if not started.proxies:
             raise BenchError("none of the row's proxies is installed")
@@ -169,9 +180,9 @@ def _rounds(running: list[Running], rounds: int) -> Iterator[tuple[int, Running]
             yield number + 1, proxy
 
 
-def _saturate(load: Load, started: Started, figures: dict[str, Figures], settings: Settings, say: Say) -> None:
+def _saturate(row: Row, started: Started, figures: dict[str, Figures], settings: Settings, say: Say) -> None:
     for number, proxy in _rounds(started.proxies, settings.rounds):
-        target = started.target(proxy)
+        target, load = started.target(proxy), row.load_of(proxy.name)
         load.saturate(target, WARM_UP_SECONDS)
         before = proxy.process.cpu_seconds()
         result = load.saturate(target, settings.seconds)
@@ -183,29 +194,30 @@ def _saturate(load: Load, started: Started, figures: dict[str, Figures], setting
         say(f"round {number}/{settings.rounds}  {proxy.name:8} {cpu_us:7.1f} us/request  {result.rps:9,.0f} requests/s")
 
 
-def _common_rate(figures: list[Figures], tls: Tls) -> float:
+def _common_rate(figures: list[Figures], row: Row) -> float:
     slowest = min(figure.median(figure.rps) for figure in figures)
-    return min(max(100.0, slowest / 2 // 100 * 100), GENERATOR_LIMIT if tls is Tls.NONE else TLS_GENERATOR_LIMIT)
+    return min(max(100.0, slowest / 2 // 100 * 100), row.load.rate_limit(row.tls is not Tls.NONE))
 
 
 def _pace(
-    load: Load,
+    row: Row,
     started: Started,
+    proxies: list[Running],
     figures: dict[str, Figures],
     direct: Figures,
     rate: float,
     settings: Settings,
     say: Say,
 ) -> None:
-    for number, proxy in _rounds(started.proxies, settings.rounds):
+    for number, proxy in _rounds(proxies, settings.rounds):
         before = proxy.process.cpu_seconds()
-        result = load.paced(started.target(proxy), rate, settings.seconds)
+        result = row.load_of(proxy.name).paced(started.target(proxy), rate, settings.seconds)
         used = proxy.process.cpu_seconds() - before
         figure = figures[proxy.name]
         figure.paced_cpu_us.append(used / max(result.requests, 1) * 1e6)
         _keep(figure, result, number, settings, say)
         if len(direct.paced) < number:
-            _keep(direct, load.paced(started.direct(), rate, settings.seconds), number, settings, say)
+            _keep(direct, row.load.paced(started.direct(row.load), rate, settings.seconds), number, settings, say)
 
 
 def _keep(figure: Figures, result: Paced, number: int, settings: Settings, say: Say) -> None:

@@ -57,7 +57,7 @@ def measure(name: str, seconds: int) -> Counter[str]:
         raise BenchError("perf is missing (Debian and Ubuntu: linux-perf or linux-tools)")
     row = ROWS[name]
     assert isinstance(row, Row)
-    row = dataclasses.replace(row, proxies=tuple(proxy for proxy in row.proxies if proxy.name == "tage"))
+    row = dataclasses.replace(row, proxies=tuple(proxy for proxy in row.proxies if proxy.name == "tage"), others=())
     with tempfile.TemporaryDirectory(prefix="tage-profile-") as directory, started(row, Settings(), print) as run:
         (proxy,) = run.proxies
         total = int(WARM_UP_SECONDS) + seconds + 2

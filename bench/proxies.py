@@ -13,13 +13,13 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
 import Cython
 
 from bench import route_table
 from bench.backend import Backend
+from bench.build import is_compiled
 from bench.processes import Process, find_program, free_port
 from bench.templates import PEERS, render, user_directive
 
@@ -228,7 +228,7 @@ def _nginx_stream() -> str | None:
 
 def _relay() -> str | None:
     """The Python that can load the compiled relay."""
-    return sys.executable if any(ROOT.glob(f"bench/relay{suffix}") for suffix in EXTENSION_SUFFIXES) else None
+    return sys.executable if is_compiled("bench.relay") else None
 
 
 def _relay_argv(place: Place) -> list[str]:

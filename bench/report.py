@@ -28,11 +28,11 @@ def as_rows(row: RowFigures) -> list[dict[str, Any]]:
             "version": figure.version,
             "cpu_us_per_request": round(figure.median(figure.cpu_us), 2),
             "rps": round(figure.median(figure.rps)),
-            **{name: round(_latency(figure, name)) for name in LATENCIES},
+            **{name: round(_latency(figure, name)) if figure.paced else None for name in LATENCIES},
             "rss_mb": round(figure.loaded_mb, 1),
             "idle_mb": round(figure.idle_mb, 1),
             "idle_dynamic_mb": round(figure.dynamic_mb, 1) or None,
-            "cpu_us_at_rate": round(figure.median(figure.paced_cpu_us), 2),
+            "cpu_us_at_rate": round(figure.median(figure.paced_cpu_us), 2) or None,
             "rate": row.rate,
             "cpu_us_per_handshake": round(figure.median(figure.handshake_cpu_us), 1) or None,
             "failures": figure.failures,
@@ -96,8 +96,8 @@ def _cells(row: RowFigures) -> list[list[str]]:
                 f"{mine:.1f}",
                 f"{figure.median(figure.rps):,.0f}",
                 *(ratio(mine, cpu.get(name)) for name in row.row.beside),
-                *(f"{_latency(figure, name):.0f}" for name in LATENCIES),
-                f"{figure.median(figure.paced_cpu_us):.1f}",
+                *(f"{_latency(figure, name):.0f}" if figure.paced else "" for name in LATENCIES),
+                f"{figure.median(figure.paced_cpu_us):.1f}" if figure.paced else "",
                 f"{figure.idle_mb:.1f}",
                 *([f"{figure.dynamic_mb:.1f}" if figure.dynamic_mb else ""] if row.row.control_plane else []),
                 f"{figure.loaded_mb:.1f}",
@@ -141,8 +141,11 @@ def _notes(row: RowFigures, host: dict[str, object], settings: Settings) -> list
             verdict = f"; goal: at most {found.goal_us}: {'met' if more <= found.goal_us else 'missed'}"
             notes.append(f"{found.what}: {more:.1f} us CPU a request{verdict if found.goal_us else ''}")
     p99 = {figure.name: _latency(figure, "p99_us") for figure in row.proxies}
-    if p99.get("tage") and p99.get("envoy"):
-        measured = p99["tage"] / p99["envoy"]
+    peer = row.row.latency_peer
+    if p99.get("tage") and p99.get(peer):
+        measured = p99["tage"] / p99[peer]
         verdict = "met" if measured <= 1 else "missed"
-        notes.append(f"goal: p99 at most Envoy's; measured {measured:.2f} of it: {verdict}")
+        notes.append(f"goal: p99 at most {TITLES[peer]}'s; measured {measured:.2f} of it: {verdict}")
+    if upstream := [f"{figure.name} {figure.connections}" for figure in row.proxies if figure.connections]:
+        notes.append(f"upstream connections: {', '.join(upstream)}")
     return notes + tables.caveats(row.left_out, host)

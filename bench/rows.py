@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
 from bench import route_table
 from bench.certificates import Tls
 from bench.load import Load
 from bench.load.http1 import Http1Load
+from bench.load.rpc import RpcLoad
 from bench.proxies import (
     ENVOY,
     ENVOY_FILTER,
@@ -25,6 +27,7 @@ from bench.proxies import (
     TAGE_TCP,
     Proxy,
 )
+from bench.rpc.proxies import MOSN_PROTOCOLS, mosn, tage
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,16 @@ class Difference:
 
 
 @dataclass(frozen=True)
+class Other:
+    """A proxy that does other work in the same run."""
+
+    proxy: Proxy
+    load: Load
+    paced: bool = False
+    """Its latencies are measured too, at the row's rate."""
+
+
+@dataclass(frozen=True)
 class Row:
     name: str
     title: str
@@ -60,6 +73,21 @@ class Row:
     tls: Tls = Tls.NONE
     control_plane: bool = False
     """Whether memory under a control plane is measured too."""
+    others: tuple[Other, ...] = ()
+    rpc: bool = False
+    """The RPC backend runs too."""
+    latency_peer: str = "envoy"
+    """Whose p99 Tage's is not to exceed."""
+
+    @property
+    def all_proxies(self) -> tuple[Proxy, ...]:
+        return (*self.proxies, *(other.proxy for other in self.others))
+
+    def load_of(self, proxy: str) -> Load:
+        return next((other.load for other in self.others if other.proxy.name == proxy), self.load)
+
+    def is_paced(self, proxy: str) -> bool:
+        return next((other.paced for other in self.others if other.proxy.name == proxy), True)
 
 
 @dataclass(frozen=True)
@@ -73,6 +101,30 @@ class IdleRow:
     table: str
     """The committed table, under `results/`."""
     goals: tuple[Goal, ...] = ()
+
+
+def _rpc_row(name: str, title: str, wire: str, connections: int, depth: int, goal: float) -> Row:
+    """Tage at *names* depth beside MOSN, at *frame* depth, and Envoy's http1-32 for its ratio."""
+    load = RpcLoad(wire, connections, depth)
+    # MOSN has no protocol without Go code: beside a declared one it carries bolt, the same calls with the same payload.
+    others_wire, peer = ("bolt", "mosn-bolt") if wire not in MOSN_PROTOCOLS else (wire, "mosn")
+    return Row(
+        name=name,
+        title=f"{title}, {connections} connections with {depth} requests under way on each, payloads of 100 B, two "
+        "services, each routed by weight to two clusters",
+        load=load,
+        proxies=(tage(wire),),
+        others=(
+            Other(mosn(others_wire, peer), dataclasses.replace(load, wire=others_wire), paced=True),
+            Other(tage(wire, "FRAME", "tage-frame"), dataclasses.replace(load, routed=False), paced=True),
+            Other(dataclasses.replace(ENVOY, name="envoy-http1", dynamic_template=""), Http1Load(connections=32)),
+        ),
+        table="xprotocol.md",
+        goals=(Goal(peer, goal), Goal("tage-frame", 1.3)),
+        beside=(peer, "tage-frame", "envoy-http1"),
+        rpc=True,
+        latency_peer=peer,
+    )
 
 
 ROWS: dict[str, Row | IdleRow] = {
@@ -133,6 +185,11 @@ ROWS: dict[str, Row | IdleRow] = {
             goals=(Goal("relay", 1.25),),
             beside=("envoy", "haproxy", "relay"),
         ),
+        _rpc_row("bolt-8x16", "bolt v1", "bolt", 8, 16, 0.15),
+        _rpc_row("bolt-32x1", "bolt v1", "bolt", 32, 1, 0.35),
+        _rpc_row("dubbo-8x16", "Dubbo 2", "dubbo", 8, 16, 0.15),
+        _rpc_row("dubbo-32x1", "Dubbo 2", "dubbo", 32, 1, 0.35),
+        _rpc_row("declared-8x16", "A declared protocol (ledger; mosn-bolt carries bolt)", "ledger", 8, 16, 0.15),
         IdleRow(
             name="idle-10k",
             title="Memory of 10,000 idle keep-alive connections, in plain text and behind TLS",

@@ -1,3 +1,5 @@
+from posix.time cimport timespec
+
 cdef extern from "sys/epoll.h" nogil:
     ctypedef union epoll_data_t:
         int fd
@@ -16,8 +18,10 @@ cdef extern from "poll.h" nogil:
         int fd
         short events
         short revents
+    short POLLIN
     short POLLOUT
     int poll(pollfd* descriptors, unsigned long count, int timeout)
+    int ppoll(pollfd* descriptors, unsigned long count, const timespec* timeout, const void* mask)
 
 cdef extern from "unistd.h" nogil:
     int close(int descriptor)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,16 @@ from rich.table import Table
 from bench import machine
 
 RESULTS = Path(__file__).with_name("results")
-TITLES = {"envoy": "Envoy", "haproxy": "HAProxy", "relay": "the relay"}
+TITLES = {
+    "envoy": "Envoy",
+    "envoy-http1": "Envoy HTTP/1.1",
+    "haproxy": "HAProxy",
+    "mosn": "MOSN",
+    "mosn-bolt": "MOSN (bolt)",
+    "relay": "the relay",
+    "tage-frame": "frame depth",
+}
+_PART = re.compile(r"^(?=# )", re.MULTILINE)
 HOW = "[docs/benchmarks.md](../../docs/benchmarks.md)"
 
 
@@ -36,10 +46,14 @@ def markdown(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str
 
 
 def write_page(name: str, title: str, file: str, lines: Iterable[str]) -> Path:
-    """The committed page of a row, under `results/`."""
+    """The committed page of a row, under `results/`. Rows may share one: other rows' parts stay as they are."""
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / file
-    path.write_text("\n".join([f"# {name}", "", f"{title}. How it is measured: {HOW}.", "", *lines]))
+    part = "\n".join([f"# {name}", "", f"{title}. How it is measured: {HOW}.", "", *lines])
+    parts = _PART.split(path.read_text()) if path.exists() else []
+    kept = {each.split("\n", 1)[0]: each for each in parts if each.startswith("# ")}
+    kept[f"# {name}"] = part
+    path.write_text("\n".join(f"{each.rstrip()}\n" for each in kept.values()))
     return path
 
 

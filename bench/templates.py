@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 PEERS = Path(__file__).with_name("peers")
-_PLACE = re.compile(r"\{\{([A-Z_]+)\}\}")
+_PLACE = re.compile(r"\{\{([A-Z][A-Z0-9_]*)\}\}")
 
 
 def render(template: str, values: Mapping[str, object], directory: Path) -> Path:

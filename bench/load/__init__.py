@@ -5,6 +5,7 @@ given rate; what the harness needs of one is `Load`. One module a driver:
 ``openloop``    an open-loop HTTP/1.1 generator, run as a process of its own
 ``handshakes``  a new TLS connection for each request, run as a process of its own
 ``hold``        idle keep-alive connections, run as a process of its own
+``rpc``         the RPC load: the check of equal work; the generator is `bench.rpc`
 ``probe``       how long a worker lets a ready connection wait, run as a process of its own
 ``generator``   what open-loop generators share
 ``tls``         TLS of the generators
@@ -73,6 +74,14 @@ class Handshaken:
 
 
 class Load(Protocol):
+    @property
+    def cluster(self) -> str:
+        """The one that the backend is asked for without a proxy."""
+
+    def rate_limit(self, tls: bool) -> float:
+        """Requests a second that the open-loop generator sends without being late itself; a higher rate would show the
+        generator."""
+
     def lacks(self) -> str:
         """What must be installed for this load, in the user's words; empty when nothing is missing."""
 

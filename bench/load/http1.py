@@ -33,6 +33,9 @@ PATH = "/api/items/42?lang=en"
 CLUSTER = "items"
 UNKNOWN = "unknown.bench.test"
 REQUEST_TIMEOUT = 5
+RATE_LIMIT = 12_000
+TLS_RATE_LIMIT = 9_000
+"""What the generator, in plain Python, can send; only reached where no slow proxy is in the run."""
 
 ROUTES = (
     ("www.bench.test", "/health", "web"),
@@ -63,6 +66,8 @@ class Http1Load:
     user: str = ""
     """What every measured request has as x-user."""
 
+    cluster = CLUSTER
+
     @property
     def request(self) -> str:
         """The measured one."""
@@ -71,6 +76,9 @@ class Http1Load:
 
     def lacks(self) -> str:
         return "" if find_program("wrk") else "wrk (on Debian and Ubuntu: apt-get install wrk)"
+
+    def rate_limit(self, tls: bool) -> float:
+        return TLS_RATE_LIMIT if tls else RATE_LIMIT
 
     # -- equal work ----------------------------------------------------------------------------------------------------
 

@@ -30,3 +30,8 @@ class ThreadedServer:
 
     def _serve(self, connection: socket.socket) -> None:
         raise NotImplementedError
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0

@@ -13,14 +13,15 @@ from pathlib import Path
 import pytest
 
 from bench.processes import Process, free_port, wait_for
+from tests.bench.server import listens
 
 pytestmark = pytest.mark.processes
 
 BUILD = """
 import pathlib, sys
-from bench.build import build_relay
+from bench.build import build
 place, work = (pathlib.Path(path) for path in sys.argv[1:])
-build_relay(place, work)
+build(place, work, ("bench.relay",))
 """
 LOAD = """
 import importlib.util, sys
@@ -94,14 +95,9 @@ def relay(compiled, echo, tmp_path) -> Iterator[int]:
     (tmp_path / "ports").write_text(f"{port} {echo.port}\n")
     argv = [sys.executable, "-c", LOAD, str(tmp_path / "ports"), str(compiled)]
     with Process("relay", argv, tmp_path / "log", min(os.sched_getaffinity(0))) as process:
-        wait_for(lambda: _listens(port), 20, "the start", process)
+        wait_for(lambda: listens(port), 20, "the start", process)
         yield port
         assert not process.ended(), process.log_tail()
-
-
-def _listens(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def connect(port: int) -> socket.socket:

@@ -63,3 +63,41 @@ def test_what_a_filter_costs_is_the_difference(tmp_path, monkeypatch):
     page = report.write_page(row, HOST, SETTINGS).read_text()
     assert "the filter in Python: 1.6 us CPU a request; goal: at most 1.5: missed" in page
     assert "the filter in Lua: 8.0 us CPU a request\n" in page
+
+
+def test_rows_that_share_a_page_leave_each_other_alone(tmp_path, monkeypatch):
+    monkeypatch.setattr(tables, "RESULTS", tmp_path)
+    tables.write_page("a-1", "first", "page.md", ["1", "## Every round", "", "x"])
+    tables.write_page("b-2", "second", "page.md", ["2"])
+    tables.write_page("a-1", "first", "page.md", ["3", "## Every round", "", "y"])
+    page = (tmp_path / "page.md").read_text()
+    assert [line for line in page.splitlines() if line.startswith("# ")] == ["# a-1", "# b-2"]
+    assert "\n3\n## Every round\n\ny\n" in page
+    assert "\n2\n" in page
+    assert "\n1\n" not in page
+
+
+def test_rpc_rows_are_compared_with_their_own_peers(tmp_path, monkeypatch):
+    monkeypatch.setattr(tables, "RESULTS", tmp_path)
+    http1 = figures("envoy-http1", 50)
+    http1.paced = []
+    proxies = [figures("tage", 5), figures("mosn", 40), figures("tage-frame", 4), http1]
+    for figure, connections in zip(proxies, (4, 4, 4, 0), strict=True):
+        figure.connections = connections
+    row = RowFigures(ROWS["bolt-8x16"], proxies, figures("direct", 0), 500.0, [])
+    page = report.write_page(row, HOST, SETTINGS).read_text()
+    assert "| tage | 1.0 | 5.0 | 990 | 0.12 | 1.25 | 0.10 |" in page
+    assert "at most 0.15 of MOSN's CPU; measured 0.12: met" in page
+    assert "at most 1.30 of frame depth's CPU; measured 1.25: met" in page
+    assert "p99 at most MOSN's; measured 1.00 of it: met" in page
+    assert "upstream connections: tage 4, mosn 4, tage-frame 4\n" in page
+    assert report.as_rows(row)[3]["p99_us"] is None
+
+
+def test_a_declared_protocol_is_compared_with_bolt_through_mosn():
+    row = ROWS["declared-8x16"]
+    assert [proxy.name for proxy in row.all_proxies] == ["tage", "mosn-bolt", "tage-frame", "envoy-http1"]
+    assert row.load_of("tage").wire == row.load_of("tage-frame").wire == "ledger"
+    assert row.load_of("mosn-bolt").wire == "bolt"
+    assert not row.load_of("tage-frame").routed
+    assert [row.is_paced(proxy.name) for proxy in row.all_proxies] == [True, True, True, False]

@@ -6,6 +6,7 @@ import pytest
 
 from bench import route_table, templates
 from bench.certificates import Certificates, Tls, make_certificates
+from bench.rpc.proxies import tage
 from bench.templates import PEERS, render
 
 VALUES = {
@@ -14,7 +15,9 @@ VALUES = {
     "UPSTREAM_CONNECTIONS": 64, "DIR": "/d", "USER": "", "NAME": "n", "BODY_BYTES": 100,
     "ITEMS_BODY": "i", "WEB_BODY": "w", "REVIEWS_BODY": "r",
     "PYTHON_FILTER": "", "LUA_FILTER": "",
+    "ORDERS_1_PORT": 10006, "ORDERS_2_PORT": 10007, "STOCKS_1_PORT": 10008, "STOCKS_2_PORT": 10009,
     **route_table.values(),
+    **tage("bolt").values(),
 }  # fmt: skip
 
 
@@ -23,7 +26,7 @@ def values(tls: Tls) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("tls", Tls)
-@pytest.mark.parametrize("template", sorted(path.name for path in PEERS.iterdir()))
+@pytest.mark.parametrize("template", sorted(path.name for path in PEERS.iterdir() if path.is_file()))
 def test_every_place_is_filled(template, tls, tmp_path):
     text = render(template, values(tls), tmp_path).read_text()
     assert "{{" not in text
