@@ -25,7 +25,7 @@ CONTROL_VARIABLE = "TAGE_CONTROL"
 
 class RunningMesh(msgspec.Struct, frozen=True, omit_defaults=True):
     """`control` and `xds` are HOST:PORT of the control plane's HTTP API and of its xDS server, `client` is that of the
-    proxy through which people call the mesh, `clients` those for protocols of remote calls, by protocol."""
+    proxy through which people call the mesh, `clients` those for other protocols, by the names of their ports."""
 
     name: str
     pid: int

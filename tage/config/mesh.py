@@ -21,7 +21,7 @@ class MeshService(Spec, frozen=True):
     name: str
     port: int = 80
     protocol: str = "http"
-    """http, a protocol of remote calls that Tage brings, or x-NAME (`tage.config.protocols`)."""
+    """http, tcp, a protocol of remote calls that Tage brings, or x-NAME (`tage.config.protocols`)."""
     instances: list[MeshInstance] = []
     interfaces: list[str] = []
     """What callers of remote calls name it by; besides, they may use its own names."""

@@ -262,7 +262,8 @@ class _Shared:
             protocol: self._make(ROUTE, protocol, routing, partial(_routes, snapshot, caller, protocol))
             for protocol in routes.protocols(snapshot, caller)
         }
-        self.asked_filters = tuple(rpc.Outbound(of, config.asked_filters) for of, config in configs.items())
+        asked = (rpc.Outbound(of, config.asked_filters) for of, config in configs.items())
+        self.asked_filters = (*asked, *rpc.relayed(snapshot))
         self._made_before = {}
         self.layers: dict[str, Layer] = {
             type_url: _same_or_new(before.layers[type_url] if before is not None else None, resources)

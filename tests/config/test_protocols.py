@@ -32,7 +32,16 @@ def test_named_ports_near_the_last_port() -> None:
     assert 1 <= ports["x-ledger"] <= 65535
 
 
+def test_ports_of_services_of_protocol_tcp() -> None:
+    many = [f"db{number}.default.svc.cluster.local" for number in range(100)]
+    ports = protocols.tcp_ports(many, 15001)
+    assert len(set(ports.values())) == 100
+    assert min(ports.values()) >= 16101
+    assert protocols.tcp_ports(reversed(many), 15001) == ports
+
+
 def test_variables() -> None:
     assert protocols.variable("bolt") == "TAGE_SIDECAR_BOLT"
     assert protocols.variable("dubbo-thrift") == "TAGE_SIDECAR_DUBBO_THRIFT"
+    assert protocols.variable("tcp-my-db") == "TAGE_SIDECAR_TCP_MY_DB"
     assert protocols.variable("x-ledger") == "TAGE_SIDECAR_X_LEDGER"

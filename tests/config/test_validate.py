@@ -169,11 +169,11 @@ def test_meshes() -> None:
     ]  # fmt: skip
 
 
-KNOWN = "use http, bolt, dubbo, dubbo-thrift, thrift, hsf or x-NAME"
+KNOWN = "use http, tcp, bolt, dubbo, dubbo-thrift, thrift, hsf or x-NAME"
 
 
 def test_protocols() -> None:
-    for protocol in ("http", "bolt", "dubbo", "dubbo-thrift", "thrift", "hsf", "x-mine", "x-a1-b"):
+    for protocol in ("http", "tcp", "bolt", "dubbo", "dubbo-thrift", "thrift", "hsf", "x-mine", "x-a1-b"):
         assert findings(Mesh([MeshService("a", protocol=protocol)])) == []
     for protocol in ("grpc", "http2"):
         assert findings(Mesh([MeshService("a", protocol=protocol)])) == [
@@ -200,7 +200,7 @@ def test_interfaces() -> None:
         "inside, at most 253 characters",
         "spec.services[1].interfaces[2]: must not be empty",
         "spec.services[1].interfaces[3]: 'com.example.Stock' is named twice; an interface is of one service",
-        "spec.services[2].interfaces: are of remote calls; a service of protocol http has host names only",
+        "spec.services[2].interfaces: are of remote calls; one of protocol http has host names only",
     ]
 
 

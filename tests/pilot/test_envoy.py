@@ -222,9 +222,12 @@ def mesh(tmp_path: Path) -> Iterator[tuple[Envoy, Process]]:
         for i, app in enumerate(apps, 1)
     ]  # fmt: skip
     services = tmp_path / "services.yaml"
-    services.write_text(
-        yaml.safe_dump({"services": [{"name": "reviews", "instances": instances}, {"name": "empty", "port": 8000}]})
-    )
+    known: list[dict[str, Any]] = [
+        {"name": "reviews", "instances": instances},
+        {"name": "empty", "port": 8000},
+        {"name": "stock", "port": 7000, "protocol": "bolt", "interfaces": ["com.example.Stock"]},
+    ]
+    services.write_text(yaml.safe_dump({"services": known}))
     (tmp_path / "mesh.yaml").write_text(MESH)
     options = ("--mesh", str(tmp_path / "mesh.yaml"), "--registry", f"file:{services}")
     with process(tmp_path / "config", *options) as control:
@@ -278,6 +281,25 @@ def test_envoy_accepts_everything_and_routes_by_it(mesh: tuple[Envoy, Process]):
     inbound = f"http://127.0.0.1:{envoy.inbound}/"
     assert [get(inbound, headers={"x-user": "ann"})[0] for _ in range(4)] == [200, 200, 200, 429]
     assert get(inbound, headers={"x-user": "bob"})[0] == 200
+
+
+def test_an_envoy_hands_on_unread_what_it_does_not_know(mesh: tuple[Envoy, Process], tmp_path: Path):
+    """Its service takes to a protocol of remote calls: what comes in goes to the application as bytes."""
+    envoy, control = mesh
+    assert_nothing_refused(envoy, control)
+    dump = envoy.ask("/config_dump")
+    assert "outbound|7000||stock.default.svc.cluster.local" in dump
+    assert "x_protocol" not in dump
+    assert "bolt_proxy" not in dump
+    services = yaml.safe_load((tmp_path / "services.yaml").read_text())
+    services["services"][0]["protocol"] = "x-ours"
+    changed = tmp_path / "changed.yaml"
+    changed.write_text(yaml.safe_dump(services))
+    changed.rename(tmp_path / "services.yaml")
+    until(lambda: "envoy.filters.network.tcp_proxy" in envoy.ask("/config_dump?resource=dynamic_listeners"), "no proxy")
+    assert_nothing_refused(envoy, control)
+    until(lambda: get(f"http://127.0.0.1:{envoy.inbound}/") == (200, "v1"), "the bytes of HTTP do not get through")
+    assert envoy.via("http://reviews/")[0] == 404
 
 
 def test_changes_reach_envoy_without_a_refusal_or_a_failed_request(mesh: tuple[Envoy, Process]):

@@ -59,7 +59,7 @@ def test_every_problem_with_line_and_path() -> None:
         "r.yaml:10: services[1].name: service 'a' is defined twice in namespace 'default'",
         "r.yaml:18: services[2].name: 'B' is not a DNS label: lower-case letters, digits and '-' inside, "
         "at most 63 characters",
-        "r.yaml:19: services[2].protocol: protocol 'grpc' is not carried yet; use http, bolt, dubbo, "
+        "r.yaml:19: services[2].protocol: protocol 'grpc' is not carried yet; use http, tcp, bolt, dubbo, "
         "dubbo-thrift, thrift, hsf or x-NAME",
         "r.yaml:21: services[2].instances[0].weight: 0 is not possible; it must be between 1 and 4294967295",
         "r.yaml:21: services[2].instances[0].labels.a: 'b c' is not a label's value: letters, digits, '-', '_' and "

@@ -95,7 +95,7 @@ async def _run(
     mesh = resource.spec
     assert isinstance(mesh, Mesh)
     name, namespace = resource.metadata.name, resource.metadata.namespace
-    addresses = allocate(name, count_instances(mesh) + 1, more=named_ports(mesh).values())
+    addresses = allocate(name, count_instances(mesh) + 1, more=named_ports(mesh, namespace).values())
     planned = plan(name, namespace, mesh, addresses, os.environ)
     run.register(
         control=f"{addresses.control}:{HTTP_PORT}",

@@ -215,7 +215,7 @@ class MeshRunner:
         proxy = f"http://{mesh.client}:{OUTBOUND_PORT}"
         service = next((service.name for service in mesh.services if service.protocol == "http"), "SERVICE")
         ports = ", ".join(f"{protocol} {mesh.client}:{port}" for protocol, port in mesh.ports.items())
-        calls = f"  remote calls      {ports}\n" if ports else ""
+        calls = f"  other protocols   {ports}\n" if ports else ""
         self._console.say(
             f"{mesh.name} is ready: {_count(len(mesh.services), 'service')}, "
             f"{_count(len(mesh.instances), 'instance')}, {seconds:.1f} s\n"

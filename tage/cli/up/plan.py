@@ -70,7 +70,7 @@ class PlannedMesh:
     control: str
     client: str
     ports: Mapping[str, int] = field(default_factory=dict)
-    """Protocols of remote calls, and the port of every sidecar that takes each."""
+    """Protocols of remote calls, and the port of every sidecar that takes each; of protocol tcp, `tcp-SERVICE`."""
 
     def registry(self, ready: Mapping[str, bool]) -> tuple[Service, ...]:
         """The services with their instances; an instance is ready when `ready` says so by its name."""
@@ -95,9 +95,15 @@ def count_instances(mesh: Mesh) -> int:
     return sum(max(0, instance.replicas) for service in mesh.services for instance in service.instances)
 
 
-def named_ports(mesh: Mesh) -> dict[str, int]:
-    """The protocols of remote calls that there are, and the port of every sidecar that takes each."""
-    return protocols.named_ports((service.protocol for service in mesh.services), OUTBOUND_PORT)
+def named_ports(mesh: Mesh, namespace: str) -> dict[str, int]:
+    """See `PlannedMesh.ports`."""
+    ports = protocols.named_ports((service.protocol for service in mesh.services), OUTBOUND_PORT)
+    relayed = {
+        Service(each.name, namespace).fqdn: f"{protocols.TCP}-{each.name}"
+        for each in mesh.services
+        if each.protocol == protocols.TCP
+    }
+    return ports | {relayed[name]: port for name, port in protocols.tcp_ports(relayed, OUTBOUND_PORT).items()}
 
 
 def plan(name: str, namespace: str, mesh: Mesh, addresses: Addresses, environ: Mapping[str, str]) -> PlannedMesh:
@@ -107,7 +113,7 @@ def plan(name: str, namespace: str, mesh: Mesh, addresses: Addresses, environ: M
     planned: list[PlannedInstance] = []
     numbers: dict[str, int] = {}  # Of the whole mesh: service a-b version c and service a version b-c are both a-b-c.
     client, *free = addresses.instances
-    ports = named_ports(mesh)
+    ports = named_ports(mesh, namespace)
     for service in mesh.services:
         for instance in service.instances:
             base = f"{service.name}-{instance.version}" if instance.version else service.name
@@ -165,7 +171,7 @@ def application_environment(
     ports: Mapping[str, int] | None = None,
 ) -> dict[str, str]:
     """The environment of an application: the user's, the lightweight client's, the instance's own `env` on top. `ports`
-    are those of the sidecar for protocols of remote calls.
+    are the sidecar's named ones.
 
     Only the lower-case `http_proxy` is set, and an upper-case one that the user may have is taken out: CGI hands a
     request's `Proxy:` header to programs as HTTP_PROXY (CVE-2016-5385), so curl never reads it, while Go would prefer

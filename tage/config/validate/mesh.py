@@ -45,10 +45,10 @@ def interfaces(services: Iterable[tuple[str, Iterable[str]]]) -> Iterator[Findin
             if interface in seen:
                 yield here, f"'{interface}' is named twice; an interface is of one service"
             seen.add(interface)
-        if protocol == protocols.HTTP and own:
+        if protocol in (protocols.HTTP, protocols.TCP) and own:
             yield (
                 ("services", index, "interfaces"),
-                "are of remote calls; a service of protocol http has host names only",
+                f"are of remote calls; one of protocol {protocol} has host names only",
             )
 
 

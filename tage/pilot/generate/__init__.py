@@ -22,7 +22,7 @@ from tage.config.protocols import HTTP
 from tage.pilot.generate import clusters, endpoints, filters, listeners, python_filters, routes
 from tage.pilot.generate.names import CLUSTER, ENDPOINT, LISTENER, ROUTE, TYPES
 from tage.pilot.generate.node import Caller, Node
-from tage.pilot.generate.rpc import Outbound
+from tage.pilot.generate.rpc import Outbound, relayed
 from tage.pilot.generate.snapshot import Snapshot
 
 __all__ = ["CLUSTER", "ENDPOINT", "LISTENER", "ROUTE", "TYPES", "Caller", "Node", "Snapshot", "generate"]
@@ -48,7 +48,7 @@ def generate(snapshot: Snapshot, node: Node) -> dict[str, list[Message]]:
                 asked.pop(HTTP),
                 python_filters.selected(snapshot.python_filters, node),
                 snapshot.limits_of(node),
-                [Outbound(*each) for each in asked.items()],
+                [*(Outbound(*each) for each in asked.items()), *relayed(snapshot)],
                 protocol,
             )
         ),

@@ -2,7 +2,7 @@
 
 Where the mesh has protocols of remote calls, `http_proxy` takes those as well that a connection's first bytes tell; and
 each has a listener of its own, on its named port. An Envoy beside an instance has neither; what reaches its instance by
-such a protocol it hands on unread.
+such a protocol it hands on unread. Each service of protocol tcp has a listener, which leads to it whatever comes.
 
 Which one a listener is stands in `traffic_direction`; nothing may depend on its name.
 """
@@ -24,7 +24,7 @@ from google.protobuf.wrappers_pb2 import BoolValue
 
 from tage.config import protocols
 from tage.config.model import Resource
-from tage.config.protocols import HTTP
+from tage.config.protocols import HTTP, TCP
 from tage.pilot.generate import filters, names, python_filters, rate_limits, rpc
 from tage.pilot.generate.clusters import socket_address
 from tage.pilot.generate.node import Node
@@ -40,7 +40,10 @@ def listeners(
 ) -> Iterator[listener_pb2.Listener]:
     """`asked`: the HTTP filters that the outbound routes ask something of (`filters.asked`); `python`: the
     PythonFilters that the node is to have (`python_filters.selected`); `limits`: the inbound RateLimits of its
-    service; `calls`: the mesh's protocols of remote calls; `protocol`: the application's own."""
+    service; `calls`: the mesh's protocols of remote calls, and its services of protocol tcp; `protocol`: the
+    application's own."""
+    relayed = [each for each in calls if each.protocol == TCP]
+    calls = [each for each in calls if each.protocol != TCP]
     chains = [_rpc_chain(each, python) for each in calls]
     for each, chain in zip(calls, chains, strict=True):
         chain.filter_chain_match.application_protocols.append(rpc.application_protocol(each.protocol))
@@ -57,6 +60,10 @@ def listeners(
     ports = protocols.named_ports((each.protocol for each in calls), node.outbound_port)
     for each in calls:
         yield _listener(node, names.rpc_proxy(each.protocol), ports[each.protocol], [_rpc_chain(each, python)])
+    ports = protocols.tcp_ports((each.service for each in relayed), node.outbound_port)
+    for each in relayed:
+        chain = _tcp_chain(f"outbound_{each.service}", each.cluster)
+        yield _listener(node, each.cluster, ports[each.service], [chain])
     if node.has_inbound:
         chain = _inbound_chain(node, python, limits, protocol)
         yield _listener(node, names.INBOUND_LISTENER, node.inbound_port, [chain], base_pb2.INBOUND)
@@ -65,10 +72,8 @@ def listeners(
 def _inbound_chain(
     node: Node, python: Sequence[Resource], limits: Iterable[Resource], protocol: str
 ) -> listener_components_pb2.FilterChain:
-    if protocol != HTTP and not node.is_tage:
-        cluster = names.inbound_cluster(node.app_port)
-        proxy = tcp_proxy_pb2.TcpProxy(stat_prefix=f"inbound_{node.inbound_port}", cluster=cluster)
-        return _chain(_filter("envoy.filters.network.tcp_proxy", proxy))
+    if protocol == TCP or (protocol != HTTP and not node.is_tage):
+        return _tcp_chain(f"inbound_{node.inbound_port}", names.inbound_cluster(node.app_port))
     manager = hcm_pb2.HttpConnectionManager(
         stat_prefix=f"inbound_{node.inbound_port}",
         route_config=_inbound_routes(node.app_port, protocol),
@@ -88,6 +93,11 @@ def _rpc_chain(call: rpc.Outbound, python: Sequence[Resource]) -> listener_compo
         http_filters=[*filters.chain(call.asked), *python_filters.chain(python, "outbound")],
     )
     return _chain(rpc.codec(call.protocol), _routed(manager))
+
+
+def _tcp_chain(stat_prefix: str, cluster: str) -> listener_components_pb2.FilterChain:
+    proxy = tcp_proxy_pb2.TcpProxy(stat_prefix=stat_prefix, cluster=cluster)
+    return _chain(_filter("envoy.filters.network.tcp_proxy", proxy))
 
 
 def _http_chain(manager: hcm_pb2.HttpConnectionManager) -> listener_components_pb2.FilterChain:

@@ -8,7 +8,7 @@ which one a connection begins with, and the filter chains match what it found.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from envoy.config.cluster.v3 import cluster_pb2
@@ -17,6 +17,9 @@ from google.protobuf.message import Message
 from xds.type.v3 import typed_struct_pb2
 
 from tage.config import protocols
+from tage.config.protocols import TCP
+from tage.pilot.generate import names
+from tage.pilot.generate.snapshot import Snapshot
 
 CODEC = "tage.filters.network.x_protocol"
 INSPECTOR = "tage.filters.listener.x_protocol_inspector"
@@ -27,10 +30,18 @@ _TYPE = "type.googleapis.com/tage."
 
 class Outbound(NamedTuple):
     """A protocol that a sidecar's application may call with. `asked`: the HTTP filters that its routes ask something
-    of."""
+    of. `service`, `cluster`: of protocol tcp, where all connections go."""
 
     protocol: str
     asked: tuple[str, ...] = ()
+    service: str = ""
+    cluster: str = ""
+
+
+def relayed(snapshot: Snapshot) -> Iterator[Outbound]:
+    """The services of protocol tcp."""
+    for service in snapshot.tcp_services:
+        yield Outbound(TCP, (), service.fqdn, names.outbound_cluster(service.port, "", service.fqdn))
 
 
 def codec(protocol: str) -> listener_components_pb2.Filter:

@@ -17,7 +17,7 @@ from tage.config.networking import (
     StringMatch,
     VirtualService,
 )
-from tage.config.protocols import HTTP
+from tage.config.protocols import HTTP, TCP
 
 if TYPE_CHECKING:
     from tage.pilot.generate.snapshot import Snapshot
@@ -29,23 +29,26 @@ METHOD, SCHEME = "POST", "http"
 def warnings(
     snapshot: Snapshot, virtual_services: Iterable[Resource], destination_rules: Iterable[Resource]
 ) -> Iterator[str]:
-    if not snapshot.protocols:
+    if not snapshot.protocols and not snapshot.tcp_services:
         return
     for resource in virtual_services:
         spec = cast(VirtualService, resource.spec)
         protocol = _protocol(snapshot, spec.hosts, resource.metadata.namespace)
+        if protocol == TCP:
+            yield f"{_title(resource)}: spec.http: never counts: connections of protocol tcp are not looked into"
+            continue
         for index, http in enumerate(spec.http) if protocol else ():
             for path, message in _rule(http):
                 yield f"{_title(resource)}: spec.http[{index}].{path}: {message}, of protocol {protocol}"
     for resource in destination_rules:
         rule = cast(DestinationRule, resource.spec)
         protocol = _protocol(snapshot, [rule.host], resource.metadata.namespace)
-        for path, message in _policies(rule) if protocol else ():
+        for path, message in _policies(rule) if protocol not in ("", TCP) else ():
             yield f"{_title(resource)}: spec.{path}: {message}, of protocol {protocol}"
 
 
 def _protocol(snapshot: Snapshot, hosts: Iterable[str], namespace: str) -> str:
-    """Of the first of the hosts that is one of remote calls; empty where none is."""
+    """Of the first of the hosts that is one of another protocol than HTTP; empty where none is."""
     for host in hosts:
         service = snapshot.service(snapshot.owner(host, namespace))
         if service is not None and service.protocol != HTTP:

@@ -7,6 +7,7 @@ from pathlib import Path
 from tage.cli.up.addresses import Addresses
 from tage.cli.up.plan import PlannedMesh, application_environment, check, infrastructure_environment, plan
 from tage.cli.up.programs import TagePrograms
+from tage.config import protocols
 from tage.config.mesh import Mesh, MeshInstance, MeshService
 
 ADDRESSES = Addresses("127.1.0.1", tuple(f"127.1.0.{host}" for host in range(2, 10)), 8081)
@@ -115,14 +116,17 @@ def test_remote_calls_have_ports_that_applications_are_told_of() -> None:
         MeshService("a", instances=[MeshInstance("x", env={"STARS": "1"})]),
         MeshService("b", protocol="bolt", interfaces=["com.example.B"]),
         MeshService("c", protocol="x-ledger"),
+        MeshService("my-db", protocol="tcp"),
     )
-    assert list(mesh.ports) == ["bolt", "x-ledger"]
+    assert list(mesh.ports) == ["bolt", "x-ledger", "tcp-my-db"]
     assert mesh.ports["bolt"] == 15101
     env = mesh.instances[0].env
     assert env["TAGE_SIDECAR"] == "127.1.0.3:15001"
     assert env["TAGE_SIDECAR_BOLT"] == "127.1.0.3:15101"
     assert env["TAGE_SIDECAR_X_LEDGER"] == f"127.1.0.3:{mesh.ports['x-ledger']}"
-    _, of_bolt, _ = mesh.registry({})
+    fqdn = "my-db.prod.svc.cluster.local"
+    assert env["TAGE_SIDECAR_TCP_MY_DB"] == f"127.1.0.3:{protocols.tcp_ports([fqdn], 15001)[fqdn]}"
+    _, of_bolt, *_ = mesh.registry({})
     assert (of_bolt.protocol, of_bolt.interfaces) == ("bolt", ("com.example.B",))
     assert planned(MeshService("a")).ports == {}
 
