@@ -28,6 +28,7 @@ cdef class UpstreamConnection(Connection):
     cdef Receiver receiver
     cdef public long long requests
     cdef bint received_any
+    cdef bint shared
     cdef Py_ssize_t slots
     cdef bint alone
     cdef bint pooled

@@ -55,15 +55,17 @@ class Receiver(Timer):
 
 
 class UpstreamConnection(Connection):
-    """One connection of a pool. `requests` counts what it was given, `slots` how many more it takes now, beside those
-    under way. Where it carries one at a time, `receiver` is whose answer that is, and `received_any` whether a byte of
-    it has come. `alone`: it was dialled for one receiver and is in no pool; `pooled`: its host gives it to who asks."""
+    """One connection of a pool. `requests` counts what it was given. `shared`: it may carry several at a time, and
+    stays in the pool while it does; `slots` says how many more it takes now. One that is not carries one, and `receiver`
+    is whose answer that is, `received_any` whether a byte of it has come.
+    `alone`: it was dialled for one receiver and is in no pool; `pooled`: its host gives it to who asks."""
 
     def __init__(self) -> None:
         Connection.__init__(self)
         self.receiver = None
         self.requests = 0
         self.received_any = False
+        self.shared = False
         self.slots = 1
         self.alone = False
         self.pooled = False

@@ -109,7 +109,7 @@ class Host:
                 self._idle.pop()  # it is offered again when it has room
                 connection.pooled = False
                 continue
-            if connection.slots == 1:
+            if not connection.shared:
                 self._idle.pop()
                 connection.pooled = False
             return connection
@@ -206,8 +206,8 @@ class Host:
             receiver = self._waiting.popleft()
             self._waited()
             receiver.upstream_ready(connection)
-            if connection.receiver is not None:
-                return  # it takes one at a time
+            if not connection.shared:
+                return
         if connection.closing:
             return
         if self.retired:

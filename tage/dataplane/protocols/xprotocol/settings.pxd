@@ -1,0 +1,27 @@
+cimport cython
+
+from tage.dataplane.protocols.xprotocol.protocol cimport Protocol
+
+cpdef enum Mode:
+    MULTIPLEXED = 0
+    PING_PONG = 1
+    ORDERED = 2
+    PINNED = 3
+
+@cython.final
+cdef class DownstreamSettings:
+    cdef readonly Protocol protocol
+    cdef readonly bint names
+    cdef public Py_ssize_t whole
+    cdef readonly Py_ssize_t limit
+    cdef readonly Py_ssize_t max_requests
+    cdef readonly object failed
+
+@cython.final
+cdef class UpstreamSettings:
+    cdef readonly Protocol protocol
+    cdef readonly int mode
+    cdef readonly Py_ssize_t max_requests
+    cdef readonly long long heartbeat_interval
+    cdef readonly Py_ssize_t limit
+    cdef readonly object failed

@@ -1,0 +1,490 @@
+"""Downstream connections of x-protocols: many requests at a time, each a stream of its own, answered as they come.
+
+    frame --> a request? --> names --> stream --> ... --> answer, with the id that the client gave
+                `--> a heartbeat: answered here
+
+What is written goes out at the end of a batch of events (`net.flushes`). An answer that comes in pieces is written as
+they come, and others wait behind it, for a frame cannot be parted.
+
+Bounds. A client with `max_requests` under way, or that does not take its answers, is read no further. Answers that were
+asked for still come, and an upstream connection that others share is not held up for them: with more than
+`_MAX_UNSENT` bytes waiting the client is cut off.
+
+A frame that cannot be read is the end of the connection: where the next one begins, nobody knows. Requests under way
+are given up.
+
+Draining. The client is told to go where the protocol has words for it. The connection ends when all is answered and it
+has been quiet for `_DRAIN_QUIET_MS`.
+"""
+
+from collections import deque
+
+import cython
+
+from tage.dataplane.protocols import errors
+from tage.dataplane.protocols.writer import ByteWriter
+from tage.dataplane.protocols.xprotocol.message import RpcRequest, RpcResponse
+from tage.dataplane.protocols.xprotocol.reader import FrameReader
+from tage.dataplane.streams.context import ListenerState
+from tage.dataplane.streams.downstream import DownstreamConnection, MaxDuration
+from tage.dataplane.streams.record import StreamRecord
+from tage.dataplane.streams.stream import Stream
+from tage.dataplane.telemetry.layout import LISTENER
+
+if not cython.compiled:
+    # Compiled, these names come from the .pxd.
+    from tage.dataplane.protocols.xprotocol.edits import edited_frame
+    from tage.dataplane.protocols.xprotocol.message import new_request
+    from tage.dataplane.protocols.xprotocol.reader import BEGUN, DATA, MORE, READY
+    from tage.dataplane.protocols.xprotocol.shape import GO_AWAY, HEARTBEAT, ONE_WAY, REQUEST, put_frame
+
+_CX_TOTAL = cython.declare(cython.Py_ssize_t, LISTENER.offset("downstream_cx_total"))
+_CX_ACTIVE = cython.declare(cython.Py_ssize_t, LISTENER.offset("downstream_cx_active"))
+_CX_DESTROY = cython.declare(cython.Py_ssize_t, LISTENER.offset("downstream_cx_destroy"))
+_CX_IDLE = cython.declare(cython.Py_ssize_t, LISTENER.offset("downstream_cx_idle_timeout"))
+_CX_PROTOCOL_ERROR = cython.declare(cython.Py_ssize_t, LISTENER.offset("downstream_cx_protocol_error"))
+_CX_MAX_DURATION = cython.declare(cython.Py_ssize_t, LISTENER.offset("downstream_cx_max_duration_reached"))
+_CX_MAX_REQUESTS = cython.declare(cython.Py_ssize_t, LISTENER.offset("downstream_cx_max_requests_reached"))
+_RX_BYTES = cython.declare(cython.Py_ssize_t, LISTENER.offset("downstream_cx_rx_bytes_total"))
+_TX_BYTES = cython.declare(cython.Py_ssize_t, LISTENER.offset("downstream_cx_tx_bytes_total"))
+_HEAD_TIMEOUT = cython.declare(cython.Py_ssize_t, LISTENER.offset("downstream_rq_header_timeout"))
+_RQ_TOTAL = cython.declare(cython.Py_ssize_t, LISTENER.offset("downstream_rq_total"))
+_RQ_1XX = cython.declare(cython.Py_ssize_t, LISTENER.offset("downstream_rq_1xx"))
+
+_DRAIN_QUIET_MS = cython.declare(cython.longlong, 1_000)
+_MAX_UNSENT = cython.declare(cython.Py_ssize_t, 16_777_216)
+_AT_ONCE = cython.declare(cython.Py_ssize_t, 262_144)  # bytes; more do not wait for the end of the batch
+
+
+class Parked:
+    """An answer, or its beginning, that waits behind one that is being written in pieces."""
+
+    def __init__(self, stream: Stream) -> None:
+        self.stream = stream
+        self.pieces = []
+        self.ended = False
+
+
+class RpcDownstreamConnection(DownstreamConnection):
+    """`streams` are under way. `large` is the one whose request comes in pieces, `writing` the one whose answer is
+    being written in pieces."""
+
+    def __init__(self, listener: ListenerState) -> None:
+        DownstreamConnection.__init__(self, listener)
+        self.settings = listener.rpc
+        self.codec = listener.rpc.protocol
+        self.reader = FrameReader(self.codec, whole=self.settings.whole, limit=self.settings.limit)
+        self.streams = set()
+        self.large = None
+        self.writing = None
+        self._parked = deque()
+        self._parked_bytes = 0
+        self._out = ByteWriter()
+        self._put_off = False
+        self._reading = False
+        self._held = False
+        self._ended = False
+        self._leaving = False
+        self._draining = False
+        self._heard = 0
+        self._partial_since = 0
+        self._requests = 0
+        self._duration = None
+
+    # -- from the transport --------------------------------------------------------------------------------------------
+
+    def opened(self):
+        listener: ListenerState = self.listener
+        listener.connections.add(self)
+        listener.stats.up(_CX_TOTAL)
+        listener.stats.up(_CX_ACTIVE)
+        self.forwarded_for = self.peer_host().encode()
+        self._heard = listener.context.wheel.now()
+        if listener.idle_timeout:
+            listener.context.wheel.arm(self, listener.idle_timeout)
+        if listener.max_connection_duration:
+            self._duration = MaxDuration(self)
+            listener.context.wheel.arm(self._duration, listener.max_connection_duration)
+
+    def received(self, data):
+        self.listener.stats.add(_RX_BYTES, len(data))
+        if self.closing:
+            return
+        self._heard = self.listener.context.wheel.latest
+        self.reader.feed(data)
+        self._advance()
+
+    def ended(self):
+        """The client sends no more; what it asked for completely is still answered."""
+        self._ended = True
+        if self.large is not None:
+            return False
+        if self.streams:
+            return True
+        self.flush()
+        return False
+
+    def lost(self, error):
+        stream: Stream
+        listener: ListenerState = self.listener
+        listener.context.wheel.disarm(self)
+        if self._duration is not None:
+            listener.context.wheel.disarm(self._duration)
+            self._duration = None
+        listener.connections.discard(self)
+        listener.stats.up(_CX_DESTROY)
+        listener.stats.down(_CX_ACTIVE)
+        streams: list = list(self.streams)
+        self._parked.clear()
+        for stream in streams:
+            stream.downstream_closed()
+
+    def congested(self):
+        stream: Stream
+        self.pause_reading()
+        for stream in list(self.streams):
+            stream.downstream_congested()
+
+    def drained(self):
+        stream: Stream
+        for stream in list(self.streams):
+            stream.downstream_drained()
+        self._go_on()
+
+    # -- requests ------------------------------------------------------------------------------------------------------
+
+    def _go_on(self):
+        """Reads what waits, where there is room for it again."""
+        if self._reading or self.closing or not self.read_paused:
+            return
+        if not self._held and not self.write_paused and len(self.streams) < self.settings.max_requests:
+            self.resume_reading()
+            self._advance()
+
+    def _advance(self):
+        """Reads as far as what was fed goes. Streams that end within it do not enter it again."""
+        progress: cython.int
+        if self._reading:
+            return
+        self._reading = True
+        try:
+            while not self.closing:
+                if self._held or self.write_paused or len(self.streams) >= self.settings.max_requests:
+                    self.pause_reading()
+                    break
+                progress = self.reader.read()
+                if progress == MORE:
+                    break
+                if progress == READY:
+                    self._frame()
+                elif progress == BEGUN:
+                    self._begun()
+                elif progress == DATA:
+                    self._more()
+                else:
+                    self._malformed()
+        except Exception as error:
+            self._raised(error)
+        finally:
+            self._reading = False
+        self._watch_partial()
+
+    def _frame(self):
+        kind: cython.int = self.reader.kind
+        if kind == REQUEST or kind == ONE_WAY:
+            self._request(True)
+        elif kind == HEARTBEAT:
+            self._out.put(self.codec.heartbeat_answer(self.reader.frame, self.reader.shape))
+            self._queue()
+        elif kind == GO_AWAY:
+            self._leaving = True
+            self._end_if_done()
+
+    def _begun(self):
+        if self.reader.kind == REQUEST or self.reader.kind == ONE_WAY:
+            self._request(False)
+
+    def _more(self):
+        """Of a large request. Without its stream, which was answered or refused already, it goes nowhere."""
+        stream: Stream = self.large
+        last: cython.bint = self.reader.left == 0
+        if last:
+            self.large = None
+        if stream is not None:
+            stream.request_data(self.reader.frame, last)
+
+    def _request(self, whole):
+        head: RpcRequest = new_request(self.codec, self.reader)
+        stream: Stream
+        if not self.settings.names:
+            head.path = b"/"
+        elif not head.names():
+            self._refuse(head)
+            return
+        if self.listener.max_requests_per_connection:
+            self._requests += 1
+            if self._requests == self.listener.max_requests_per_connection:
+                self.listener.stats.up(_CX_MAX_REQUESTS)
+                self.drain()
+        stream = Stream(self)
+        self.streams.add(stream)
+        if not whole:
+            head.exclusive = True
+            self.large = stream
+        stream.start(head, None, whole)
+
+    def _refuse(self, head):
+        """It is whole, and service and method cannot be read: the next one may be better."""
+        error = errors.MALFORMED
+        sent: cython.Py_ssize_t = 0
+        record: StreamRecord
+        frame: bytes
+        self.listener.stats.up(_RQ_TOTAL)
+        self.listener.stats.up_class(_RQ_1XX, error.status)
+        if not head.one_way:
+            text: bytes = self.codec.unreadable(head.frame, head.shape)
+            frame = self.codec.reply(head.frame, head.shape, error.status, text)
+            if frame is not None:
+                sent = len(text)
+                self._out.put(frame)
+                self._queue()
+        if self.listener.access_logs is not None:
+            record = self.record()
+            record.code = error.status
+            record.flags = error.flag
+            record.details = error.details
+            record.bytes_sent = sent
+            self.listener.write_logs(record)
+
+    def _malformed(self):
+        self.listener.stats.up(_CX_PROTOCOL_ERROR)
+        self.flush()
+        self.abort()
+
+    def _raised(self, error):
+        """The protocol did, or we: the end of this connection, and of no other."""
+        if self.settings.failed is not None:
+            self.settings.failed(error)
+        self.abort()
+
+    def _watch_partial(self):
+        """A frame that has begun has to be there in time."""
+        if self.reader.buffered() == 0 or self.read_paused or self.large is not None:
+            self._partial_since = 0
+        elif self._partial_since == 0 and self.listener.head_timeout:
+            self._partial_since = self._heard
+            self.listener.context.wheel.arm(self, self.listener.head_timeout)
+
+    def protocol(self):
+        return self.codec.name
+
+    # -- answers, from streams -----------------------------------------------------------------------------------------
+
+    def send_interim(self, stream, head):
+        """There is no such thing."""
+
+    def send_response(self, stream, head, edits, data, end):
+        asker: Stream = stream
+        request: RpcRequest = asker.head
+        answer: RpcResponse
+        frame: bytes
+        if request.one_way:
+            return
+        answer = head
+        try:
+            frame = edited_frame(answer, edits)
+        except Exception as error:
+            self._raised(error)
+            return
+        if self.writing is not None:
+            self._park(asker, answer, frame, request.id, data, end)
+            return
+        put_frame(self._out, frame, answer.shape, self.codec, request.id)
+        if data is not None:
+            self._out.put(data)
+        if not end:
+            self.writing = asker
+        self._queue()
+
+    def send_data(self, stream, data, end):
+        asker: Stream = stream
+        parked: Parked
+        if self.writing is asker:
+            if data is not None:
+                self._out.put(data)
+                self._queue()
+            if end:
+                self.writing = None
+                self._unpark()
+            return
+        for parked in self._parked:
+            if parked.stream is asker:
+                if data is not None:
+                    parked.pieces.append(data)
+                    self._parked_bytes += len(data)
+                parked.ended = end
+        self._bound()
+
+    def _park(self, asker, answer, frame, number, data, end):
+        parked: Parked = Parked(asker)
+        out: ByteWriter = self.listener.context.writer
+        out.clear()
+        put_frame(out, frame, answer.shape, self.codec, number)
+        if data is not None:
+            out.put(data)
+        parked.pieces.append(out.take())
+        parked.ended = end
+        self._parked_bytes += len(parked.pieces[0])
+        self._parked.append(parked)
+        self._bound()
+
+    def _unpark(self):
+        parked: Parked
+        while self._parked and self.writing is None:
+            parked = self._parked.popleft()
+            for piece in parked.pieces:
+                self._parked_bytes -= len(piece)
+                self._out.put(piece)
+            if not parked.ended:
+                self.writing = parked.stream
+        self._queue()
+
+    def send_error(self, stream, error, status, body, edits):
+        asker: Stream = stream
+        request: RpcRequest = asker.head
+        frame: bytes
+        if request.one_way:
+            return 0
+        try:
+            frame = self.codec.reply(request.frame, request.shape, status, body)
+        except Exception as raised:
+            self._raised(raised)
+            return 0
+        if frame is None:
+            return 0
+        if self.writing is not None:
+            parked: Parked = Parked(asker)
+            parked.pieces.append(frame)
+            parked.ended = True
+            self._parked_bytes += len(frame)
+            self._parked.append(parked)
+            self._bound()
+        else:
+            self._out.put(frame)
+            self._queue()
+        return len(body)
+
+    def open_tunnel(self, stream, head, edits, data):
+        raise NotImplementedError("no request of an x-protocol asks for a tunnel")
+
+    def reset_stream(self, stream):
+        """An answer was begun that will not be completed: what comes behind it could not be told from it."""
+        self.reset()
+
+    def stream_ended(self, stream):
+        self.streams.discard(stream)
+        if self.large is stream:
+            self.large = None  # the rest of the request goes nowhere
+        if self.closing:
+            return
+        if not self.streams:
+            self._end_if_done()
+            if self._draining and not self.closing:
+                self.listener.context.wheel.arm(self, _DRAIN_QUIET_MS)
+        if self._held and self.large is None:
+            self._held = False
+        if self.read_paused:
+            self._go_on()
+
+    def hold(self, stream):
+        """Of a large request."""
+        if self.large is stream:
+            self._held = True
+            self.pause_reading()
+
+    def proceed(self, stream):
+        if self._held:
+            self._held = False
+            self._go_on()
+
+    # -- to the client -------------------------------------------------------------------------------------------------
+
+    def _queue(self):
+        if self._out.size > _AT_ONCE:
+            self._write_out()
+        elif not self._put_off:
+            self._put_off = True
+            self.listener.context.flushes.put_off(self)
+
+    def flush(self):
+        self._put_off = False
+        self._write_out()
+
+    def _write_out(self):
+        if self._out.size:
+            self.listener.stats.add(_TX_BYTES, self._out.size)
+            self.write(self._out.take())
+            if self.write_paused:
+                self._bound()
+
+    def _bound(self):
+        if self.transport is not None and self._parked_bytes + self.transport.unsent() > _MAX_UNSENT:
+            self.reset()
+
+    # -- the end -------------------------------------------------------------------------------------------------------
+
+    def _end_if_done(self):
+        if not self.streams and (self._ended or self._leaving):
+            self.close()
+
+    def close(self):
+        self.flush()
+        self.close_flushing(self.listener.context.wheel)
+
+    def too_old(self):
+        if not self.closing:
+            self.listener.stats.up(_CX_MAX_DURATION)
+            self.drain()
+
+    def drain(self) -> None:
+        frame: bytes
+        if self._draining or self.closing:
+            return
+        self._draining = True
+        try:
+            frame = self.codec.go_away_frame()
+        except Exception as error:
+            self._raised(error)
+            return
+        if frame is not None and self.writing is None:
+            self._out.put(frame)
+            self._queue()
+        if not self.streams:
+            self.listener.context.wheel.arm(self, _DRAIN_QUIET_MS)
+
+    def expire(self):
+        listener: ListenerState = self.listener
+        now: cython.longlong = listener.context.wheel.now()
+        quiet: cython.longlong = now - self._heard
+        if self.closing:
+            self.expire_closing(listener.context.wheel)
+            return
+        if self._partial_since and listener.head_timeout:
+            if now - self._partial_since >= listener.head_timeout:
+                listener.stats.up(_HEAD_TIMEOUT)
+                self._malformed()
+                return
+            listener.context.wheel.arm(self, self._partial_since + listener.head_timeout - now)
+            return
+        limit: cython.longlong = _DRAIN_QUIET_MS if self._draining else listener.idle_timeout
+        if limit == 0:
+            return
+        if self.streams:
+            if not self._draining:
+                listener.context.wheel.arm(self, limit)
+        elif quiet < limit:
+            listener.context.wheel.arm(self, limit - quiet)
+        else:
+            if not self._draining:
+                listener.stats.up(_CX_IDLE)
+            self.close()

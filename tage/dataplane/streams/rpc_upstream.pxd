@@ -1,0 +1,60 @@
+cimport cython
+
+from tage.dataplane.protocols.edits cimport HeaderEdits
+from tage.dataplane.protocols.message cimport RequestHead, ResponseHead
+from tage.dataplane.protocols.writer cimport ByteWriter
+from tage.dataplane.protocols.xprotocol.edits cimport edited_frame
+from tage.dataplane.protocols.xprotocol.message cimport RpcRequest, RpcResponse
+from tage.dataplane.protocols.xprotocol.protocol cimport Protocol
+from tage.dataplane.protocols.xprotocol.reader cimport BEGUN, DATA, MORE, READY, FrameReader
+from tage.dataplane.protocols.xprotocol.settings cimport MULTIPLEXED, ORDERED, PING_PONG, PINNED, UpstreamSettings
+from tage.dataplane.protocols.xprotocol.shape cimport GO_AWAY, HEARTBEAT, REQUEST, RESPONSE, put_frame
+from tage.dataplane.streams.context cimport Context
+from tage.dataplane.upstream.cluster_info cimport ClusterInfo
+from tage.dataplane.upstream.connection cimport PROTOCOL_ERROR, TERMINATED, Receiver, UpstreamConnection
+from tage.dataplane.upstream.host cimport Host
+
+@cython.final
+cdef class RpcUpstreamConnection(UpstreamConnection):
+    cdef Host host
+    cdef ClusterInfo cluster
+    cdef Context context
+    cdef UpstreamSettings settings
+    cdef Protocol codec
+    cdef FrameReader reader
+    cdef dict streams
+    cdef object order
+    cdef RpcResponse _answer
+    cdef ByteWriter _out
+    cdef bint _put_off
+    cdef Py_ssize_t _in_flight
+    cdef Py_ssize_t _reserved
+    cdef unsigned long long _last_id
+    cdef bint _leaving
+    cdef Receiver _one_way
+    cdef Receiver _incoming
+    cdef bint _streaming
+    cdef long long _opened_at
+    cdef long long _heard
+    cdef long long _busy
+    cdef long long _asked
+    cdef _sent_one_way(self)
+    cdef _forget(self, Receiver receiver)
+    cdef unsigned long long _new_id(self, RpcRequest request) except? 0
+    cdef Py_ssize_t _room(self)
+    cdef _freed(self)
+    cdef _end(self)
+    cdef _queue(self)
+    cdef _write_out(self)
+    cdef int _read(self) except -1
+    cdef _raised(self, object error)
+    cdef _frame(self)
+    cdef Receiver _asker(self)
+    cdef _answered(self, Receiver receiver)
+    cdef bint _loaded(self) except -1
+    cdef _begun(self)
+    cdef _more(self)
+    cdef _respond(self, int kind)
+    cdef _break(self, int failure, str reason)
+    cdef _watch(self)
+    cdef _ask(self, long long now)

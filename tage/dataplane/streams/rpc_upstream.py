@@ -1,0 +1,484 @@
+"""Upstream connections of x-protocols: many requests at a time, each known there by an id of ours.
+
+    request --> its id becomes ours --> ... --> answer --> who waits for that id gets it
+
+Ids count up and wrap; one that is still in use is passed over. A request that is given up (its timeout, its client's
+end) leaves its id reserved until the late answer comes, which nobody gets, or the connection ends; with too many of
+those it takes no further requests. Protocols without ids are answered in order: there, giving one up ends the
+connection, and so it does where one request is carried at a time.
+
+What is written goes out at the end of a batch of events (`net.flushes`), so that requests of several clients leave
+together. While the peer does not take it the connection has no room, and requests go to another or wait.
+
+A frame too large to be whole comes on a connection that was dialled for it. Answers of any size may come on a shared
+one: they are passed on in pieces, and never held up by who takes them slowly; what then waits for that client is
+bounded there (`rpc_downstream`).
+
+A peer that says it is going away gets no further requests, and its connection ends when all are answered. One that is
+silent is asked whether it is there, and given up when it does not answer for `_SILENT` intervals. A frame that cannot
+be read ends the connection, and every request on it.
+
+Requests of the peer's own (some servers call their clients) are refused in the protocol's words: who of the clients
+should get them, nobody can say.
+"""
+
+from collections import deque
+
+import cython
+
+from tage.dataplane.protocols.message import ResponseHead
+from tage.dataplane.protocols.writer import ByteWriter
+from tage.dataplane.protocols.xprotocol.message import RpcRequest, RpcResponse
+from tage.dataplane.protocols.xprotocol.reader import FrameReader
+from tage.dataplane.protocols.xprotocol.settings import UpstreamSettings
+from tage.dataplane.streams.context import Context
+from tage.dataplane.telemetry.layout import CLUSTER
+from tage.dataplane.upstream.cluster_info import ClusterInfo
+from tage.dataplane.upstream.connection import Receiver, UpstreamConnection
+from tage.dataplane.upstream.host import Host
+
+if not cython.compiled:
+    # Compiled, these names come from the .pxd.
+    from tage.dataplane.protocols.xprotocol.edits import edited_frame
+    from tage.dataplane.protocols.xprotocol.reader import BEGUN, DATA, MORE, READY
+    from tage.dataplane.protocols.xprotocol.settings import MULTIPLEXED, ORDERED, PING_PONG, PINNED
+    from tage.dataplane.protocols.xprotocol.shape import (
+        GO_AWAY,
+        HEARTBEAT,
+        REQUEST,
+        RESPONSE,
+        put_frame,
+    )
+    from tage.dataplane.upstream.connection import PROTOCOL_ERROR, TERMINATED
+
+_RX_BYTES = cython.declare(cython.Py_ssize_t, CLUSTER.offset("upstream_cx_rx_bytes_total"))
+_TX_BYTES = cython.declare(cython.Py_ssize_t, CLUSTER.offset("upstream_cx_tx_bytes_total"))
+_IDLE_TIMEOUT = cython.declare(cython.Py_ssize_t, CLUSTER.offset("upstream_cx_idle_timeout"))
+_MAX_DURATION = cython.declare(cython.Py_ssize_t, CLUSTER.offset("upstream_cx_max_duration_reached"))
+_MAX_REQUESTS = cython.declare(cython.Py_ssize_t, CLUSTER.offset("upstream_cx_max_requests"))
+_PROTOCOL_ERROR = cython.declare(cython.Py_ssize_t, CLUSTER.offset("upstream_cx_protocol_error"))
+_GO_AWAY = cython.declare(cython.Py_ssize_t, CLUSTER.offset("upstream_cx_close_notify"))
+_LATE = cython.declare(cython.Py_ssize_t, CLUSTER.offset("upstream_rq_late_response"))
+
+_MAX_RESERVED = cython.declare(cython.Py_ssize_t, 65_536)
+_SILENT = cython.declare(cython.longlong, 3)
+_AT_ONCE = cython.declare(cython.Py_ssize_t, 262_144)  # bytes; more do not wait for the end of the batch
+
+
+class RpcUpstreamConnection(UpstreamConnection):
+    """`streams` are those that wait for an answer, by id; None: given up. Without ids they stand in `order`."""
+
+    def __init__(self, host: Host, context: Context, settings: UpstreamSettings) -> None:
+        UpstreamConnection.__init__(self)
+        self.host = host
+        self.cluster = host.cluster
+        self.context = context
+        self.settings = settings
+        self.codec = settings.protocol
+        self.reader = FrameReader(settings.protocol, limit=settings.limit)
+        self.shared = True
+        self.slots = settings.max_requests
+        self.streams = {}
+        self.order = deque() if settings.mode == ORDERED else None
+        self._answer = RpcResponse()
+        self._out = ByteWriter()
+        self._put_off = False
+        self._in_flight = 0
+        self._reserved = 0
+        self._last_id = 0
+        self._leaving = False
+        self._one_way = None
+        self._incoming = None
+        self._streaming = False
+        self._opened_at = 0
+        self._heard = 0
+        self._busy = 0
+        self._asked = 0
+
+    # -- from the stream -----------------------------------------------------------------------------------------------
+
+    def send_request(self, receiver, head, edits, data, end):
+        request: RpcRequest = head
+        frame: bytes = edited_frame(request, edits)
+        number: cython.ulonglong = self._new_id(request)
+        self.requests += 1
+        receiver.upstream_id = number
+        if self.alone:
+            self.receiver = receiver
+        if not request.one_way:
+            if self.order is not None:
+                self.order.append(receiver)
+            else:
+                self.streams[number] = receiver
+            self._in_flight += 1
+            self.slots = self._room()
+        put_frame(self._out, frame, request.shape, self.codec, number)
+        if data is not None:
+            self._out.put(data)
+        self._queue()
+        if self.cluster.max_requests_per_connection and self.requests >= self.cluster.max_requests_per_connection:
+            if not self._leaving:
+                self.cluster.stats.up(_MAX_REQUESTS)
+                self.retire()
+        if request.one_way:
+            self._one_way = receiver
+            if end:
+                self._sent_one_way()
+
+    def send_data(self, receiver, data, end):
+        if data is not None:
+            self._out.put(data)
+            self._queue()
+        if end and self._one_way is receiver:
+            self._sent_one_way()
+
+    def _sent_one_way(self):
+        """As far as anybody will tell, that was it."""
+        receiver: Receiver = self._one_way
+        done: ResponseHead = ResponseHead()
+        done.status = 200
+        self._one_way = None
+        if self.alone:
+            self.receiver = None
+            self._end()
+        receiver.response(done, None, True)
+
+    def cancel(self, receiver):
+        if self.alone or self.settings.mode == PING_PONG or self.order is not None or self._one_way is receiver:
+            self._one_way = None
+            self._forget(receiver)
+            self._break(TERMINATED, "a request before it was given up")
+            return
+        if self._incoming is receiver:
+            self._incoming = None  # the rest of the answer goes nowhere
+            return
+        self.streams[receiver.upstream_id] = None
+        self._reserved += 1
+        self._freed()
+        if self._reserved > _MAX_RESERVED and not self._leaving:
+            self.retire()
+
+    def _forget(self, receiver):
+        if self.order is not None:
+            if receiver in self.order:
+                self.order.remove(receiver)
+        else:
+            self.streams.pop(receiver.upstream_id, None)
+        if self.receiver is receiver:
+            self.receiver = None
+        if self._incoming is receiver:
+            self._incoming = None
+
+    def carries(self, receiver):
+        if self._incoming is receiver or self._one_way is receiver or self.receiver is receiver:
+            return True
+        if self.order is not None:
+            return receiver in self.order
+        return self.streams.get(receiver.upstream_id) is receiver
+
+    def hold(self, receiver):
+        if self.alone:
+            self.pause_reading()
+
+    def proceed(self, receiver):
+        if self.alone:
+            self.resume_reading()
+
+    def retire(self):
+        """No further requests; those under way are answered."""
+        self._leaving = True
+        self.slots = 0
+        if self._in_flight == 0:
+            self._end()
+
+    # -- ids and room --------------------------------------------------------------------------------------------------
+
+    def _new_id(self, request):
+        """One that nobody has here."""
+        limit: cython.ulonglong = request.shape.id_limit
+        if limit == 0:
+            return 0
+        while True:
+            self._last_id = self._last_id + 1 if self._last_id < limit else 1
+            if self._last_id not in self.streams:
+                return self._last_id
+
+    def _room(self):
+        if self._leaving or self.write_paused:
+            return 0
+        return self.settings.max_requests - self._in_flight
+
+    def _freed(self):
+        """A request less is under way."""
+        self._in_flight -= 1
+        self._busy = self.cluster.wheel.latest
+        if self._leaving:
+            if self._in_flight == 0:
+                self._end()
+            return
+        had: cython.Py_ssize_t = self.slots
+        self.slots = self._room()
+        if had <= 0 and self.slots > 0 and not self.alone and not self.closing:
+            self.host.release(self)
+
+    def _end(self):
+        """All is answered: what was written goes out, and that is the end."""
+        self.flush()
+        self.close_flushing(self.cluster.wheel)
+
+    # -- to the peer ---------------------------------------------------------------------------------------------------
+
+    def _queue(self):
+        if self._out.size > _AT_ONCE:
+            self._write_out()
+        elif not self._put_off:
+            self._put_off = True
+            self.context.flushes.put_off(self)
+
+    def flush(self):
+        self._put_off = False
+        self._write_out()
+
+    def _write_out(self):
+        if self._out.size:
+            self.cluster.stats.add(_TX_BYTES, self._out.size)
+            self.write(self._out.take())
+
+    def congested(self):
+        self.slots = 0
+        if self.alone and self.receiver is not None:
+            self.receiver.upstream_congested()
+
+    def drained(self):
+        had: cython.Py_ssize_t = self.slots
+        self.slots = self._room()
+        if self.alone:
+            if self.receiver is not None:
+                self.receiver.upstream_drained()
+        elif had <= 0 and self.slots > 0 and not self.closing:
+            self.host.release(self)
+
+    # -- from the transport --------------------------------------------------------------------------------------------
+
+    def opened(self):
+        self._opened_at = self._heard = self._busy = self.cluster.wheel.now()
+        self._watch()
+
+    def received(self, data):
+        progress: cython.int
+        self.cluster.stats.add(_RX_BYTES, len(data))
+        self._heard = self.cluster.wheel.latest
+        self._asked = 0
+        self.reader.feed(data)
+        while not self.closing:
+            progress = self._read()
+            if progress == MORE:
+                return
+            if progress == READY:
+                self._frame()
+            elif progress == BEGUN:
+                self._begun()
+            elif progress == DATA:
+                self._more()
+            else:
+                self.cluster.stats.up(_PROTOCOL_ERROR)
+                self._break(PROTOCOL_ERROR, self.reader.error)
+
+    def _read(self):
+        """What the protocol raises is the end of this connection, and of no other."""
+        try:
+            return self.reader.read()
+        except Exception as error:
+            self._raised(error)
+            return MORE
+
+    def _raised(self, error):
+        if self.settings.failed is not None:
+            self.settings.failed(error)
+        self._break(PROTOCOL_ERROR, f"the protocol {self.codec.name} raised {type(error).__name__}")
+
+    def _frame(self):
+        kind: cython.int = self.reader.kind
+        receiver: Receiver
+        if kind == RESPONSE:
+            receiver = self._asker()
+            if receiver is None:
+                return
+            if not self.alone:
+                self._freed()  # first, so that who asks next finds the room
+            if self._loaded():
+                receiver.response(self._answer, None, True)
+            if self.alone:
+                self._answered(receiver)
+        elif kind == HEARTBEAT or kind == REQUEST:
+            self._respond(kind)
+        elif kind == GO_AWAY:
+            self.cluster.stats.up(_GO_AWAY)
+            self.retire()
+
+    def _asker(self):
+        """Whose answer has come, which is no longer waited for; None where nobody waits."""
+        receiver: Receiver = None
+        number: cython.ulonglong = self.reader.id
+        if self.order is not None:
+            if self.order:
+                receiver = self.order.popleft()
+        elif number in self.streams:
+            receiver = self.streams.pop(number)
+            if receiver is None:
+                self._reserved -= 1
+        if receiver is None:
+            self.cluster.stats.up(_LATE)
+            return None
+        return receiver
+
+    def _answered(self, receiver):
+        """All of the answer has come that a connection was dialled for; one whose request was not complete is given up
+        by its receiver."""
+        if self.receiver is receiver:
+            self.receiver = None
+            self._leaving = True
+            self._freed()
+
+    def _loaded(self):
+        try:
+            self._answer.load(self.codec, self.reader)
+        except Exception as error:
+            self._raised(error)
+            return False
+        return True
+
+    def _begun(self):
+        """An answer, if it is one, that comes in pieces. It is under way until its last."""
+        receiver: Receiver = None
+        if self.reader.kind == RESPONSE:
+            receiver = self._asker()
+        self._incoming = receiver
+        self._streaming = receiver is not None
+        if receiver is None or not self._loaded():
+            return
+        receiver.response(self._answer, None, False)
+
+    def _more(self):
+        receiver: Receiver = self._incoming
+        last: cython.bint = self.reader.left == 0
+        if last:
+            self._incoming = None
+            if self._streaming and not self.alone:
+                self._freed()
+            self._streaming = False
+        if receiver is None:
+            return
+        receiver.response_data(self.reader.frame, last)
+        if last and self.alone:
+            self._answered(receiver)
+
+    def _respond(self, kind):
+        """To what the peer asks of its own accord."""
+        frame: bytes
+        try:
+            if kind == HEARTBEAT:
+                frame = self.codec.heartbeat_answer(self.reader.frame, self.reader.shape)
+            else:
+                frame = self.codec.reply(
+                    self.reader.frame, self.reader.shape, 404, b"requests of a server's own are not carried"
+                )
+        except Exception as error:
+            self._raised(error)
+            return
+        if frame is not None:
+            self._out.put(frame)
+            self._queue()
+
+    # -- the end -------------------------------------------------------------------------------------------------------
+
+    def _break(self, failure, reason):
+        """For every request on it."""
+        waiting: list = list(self.order) if self.order is not None else list(self.streams.values())
+        receiver: Receiver
+        self.streams = {}
+        if self.order is not None:
+            self.order.clear()
+        if self._incoming is not None:
+            waiting.append(self._incoming)
+            self._incoming = None
+        if self._one_way is not None:
+            waiting.append(self._one_way)
+            self._one_way = None
+        self.receiver = None
+        self._leaving = True
+        self._in_flight = 0
+        self.slots = 0
+        self.abort()
+        for receiver in waiting:
+            if receiver is not None:
+                receiver.reset(failure, reason)
+
+    def ended(self):
+        self._break(TERMINATED, "")
+        return False
+
+    def lost(self, error):
+        self.cluster.wheel.disarm(self)
+        self.host.lost(self)
+        self._break(TERMINATED, error.strerror if isinstance(error, OSError) and error.strerror else "")
+
+    # -- time ----------------------------------------------------------------------------------------------------------
+
+    def expire(self):
+        if self.closing:
+            self.expire_closing(self.cluster.wheel)
+        else:
+            self._watch()
+
+    def _watch(self):
+        """Ends what has idled, lived too long or fallen silent; asks the silent; looks again when the next of these may
+        be due."""
+        cluster: ClusterInfo = self.cluster
+        now: cython.longlong = cluster.wheel.now()
+        due: cython.longlong = 0
+        left: cython.longlong
+        every: cython.longlong = self.settings.heartbeat_interval
+        if cluster.max_connection_duration and not self._leaving:
+            due = self._opened_at + cluster.max_connection_duration - now
+            if due <= 0:
+                cluster.stats.up(_MAX_DURATION)
+                self.retire()
+                due = 0
+        if cluster.idle_timeout and not self.closing and self._in_flight == 0:
+            left = self._busy + cluster.idle_timeout - now
+            if left <= 0:
+                cluster.stats.up(_IDLE_TIMEOUT)
+                self._end()
+            elif due == 0 or left < due:
+                due = left
+        elif cluster.idle_timeout and (due == 0 or cluster.idle_timeout < due):
+            due = cluster.idle_timeout
+        if every and not self.closing:
+            left = self._heard + every - now
+            if left <= 0:
+                if self._asked and now - self._asked >= _SILENT * every:
+                    self._break(TERMINATED, "heartbeats were not answered")
+                    return
+                self._ask(now)
+                left = every
+            if due == 0 or left < due:
+                due = left
+        if due and not self.closing:
+            cluster.wheel.arm(self, due)
+
+    def _ask(self, now):
+        """Whether the peer is there."""
+        frame: bytes
+        try:
+            frame = self.codec.heartbeat_frame()
+        except Exception as error:
+            self._raised(error)
+            return
+        if frame is None:
+            return
+        if self._asked == 0:
+            self._asked = now
+        self._last_id += 1
+        self.codec.put_heartbeat(self._out, frame, self._last_id)
+        self._queue()
