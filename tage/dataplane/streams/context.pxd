@@ -5,6 +5,7 @@ from tage.dataplane.net.flushes cimport Flushes
 from tage.dataplane.net.overload cimport Overload
 from tage.dataplane.net.timers cimport TimerWheel
 from tage.dataplane.protocols.writer cimport ByteWriter
+from tage.dataplane.protocols.xprotocol.settings cimport DownstreamSettings
 from tage.dataplane.routing.table cimport RouteTable
 from tage.dataplane.routing.tcp cimport TcpRoute
 from tage.dataplane.telemetry.access_log.log cimport AccessLog
@@ -49,4 +50,5 @@ cdef class ListenerState:
     cdef public bint enable_trailers
     cdef public bint sheds
     cdef public str carries
+    cdef public DownstreamSettings rpc
     cpdef write_logs(self, Record record)

@@ -61,6 +61,8 @@ class ListenerState:
         self.enable_trailers = False
         self.sheds = True
         self.carries = None
+        self.rpc = None
+        """`xprotocol.settings.DownstreamSettings`, for connections to come, where `carries` is not None."""
 
     def write_logs(self, record):
         """To each of `access_logs`, of which there is at least one."""

@@ -53,6 +53,7 @@ _RQ_1XX = cython.declare(cython.Py_ssize_t, LISTENER.offset("downstream_rq_1xx")
 
 _DRAIN_QUIET_MS = cython.declare(cython.longlong, 1_000)
 _MAX_UNSENT = cython.declare(cython.Py_ssize_t, 16_777_216)
+_UNREADABLE = cython.declare(bytes, b"the service and the method that are called cannot be read")
 _AT_ONCE = cython.declare(cython.Py_ssize_t, 262_144)  # bytes; more do not wait for the end of the batch
 
 
@@ -242,10 +243,9 @@ class RpcDownstreamConnection(DownstreamConnection):
         self.listener.stats.up(_RQ_TOTAL)
         self.listener.stats.up_class(_RQ_1XX, error.status)
         if not head.one_way:
-            text: bytes = self.codec.unreadable(head.frame, head.shape)
-            frame = self.codec.reply(head.frame, head.shape, error.status, text)
+            frame = self.codec.reply(head.frame, head.shape, error.status, _UNREADABLE)
             if frame is not None:
-                sent = len(text)
+                sent = len(_UNREADABLE)
                 self._out.put(frame)
                 self._queue()
         if self.listener.access_logs is not None:

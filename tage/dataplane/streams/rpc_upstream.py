@@ -68,11 +68,12 @@ _AT_ONCE = cython.declare(cython.Py_ssize_t, 262_144)  # bytes; more do not wait
 class RpcUpstreamConnection(UpstreamConnection):
     """`streams` are those that wait for an answer, by id; None: given up. Without ids they stand in `order`."""
 
-    def __init__(self, host: Host, context: Context, settings: UpstreamSettings) -> None:
+    def __init__(self, host: Host, context: Context) -> None:
         UpstreamConnection.__init__(self)
         self.host = host
         self.cluster = host.cluster
         self.context = context
+        settings: UpstreamSettings = host.cluster.rpc
         self.settings = settings
         self.codec = settings.protocol
         self.reader = FrameReader(settings.protocol, limit=settings.limit)
@@ -195,7 +196,7 @@ class RpcUpstreamConnection(UpstreamConnection):
 
     def _new_id(self, request):
         """One that nobody has here."""
-        limit: cython.ulonglong = request.shape.id_limit
+        limit: cython.ulonglong = request.shape.id_most
         if limit == 0:
             return 0
         while True:
@@ -480,5 +481,12 @@ class RpcUpstreamConnection(UpstreamConnection):
         if self._asked == 0:
             self._asked = now
         self._last_id += 1
-        self.codec.put_heartbeat(self._out, frame, self._last_id)
+        if self.settings.heartbeat is None:
+            self._out.put(frame)
+        else:
+            put_frame(self._out, frame, self.settings.heartbeat, self.codec, self._last_id & self.settings.heartbeat.id_most)
         self._queue()
+
+    def preset_last_id(self, number: cython.ulonglong) -> None:
+        """For tests: the id after which the next one comes."""
+        self._last_id = number

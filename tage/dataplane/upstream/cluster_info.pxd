@@ -30,6 +30,7 @@ cdef class ClusterInfo:
     cdef public bint enable_trailers
     cdef public bint logical
     cdef public str carries
+    cdef public object rpc
     cdef public Py_ssize_t concurrency
     cdef bint admit(self)
     cdef leave(self)

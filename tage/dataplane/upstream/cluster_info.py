@@ -61,6 +61,8 @@ class ClusterInfo:
         self.logical = False
         self.carries = None
         """The name of the x-protocol that its hosts speak; None: HTTP."""
+        self.rpc = None
+        """`xprotocol.settings.UpstreamSettings`, for connections to come, where `carries` is not None."""
         self.concurrency = 1
         """How many requests a connection carries at a time."""
 

@@ -1,6 +1,7 @@
 cimport cython
 
 from tage.dataplane.protocols.xprotocol.protocol cimport Protocol
+from tage.dataplane.protocols.xprotocol.shape cimport Shape
 
 cpdef enum Mode:
     MULTIPLEXED = 0
@@ -25,3 +26,4 @@ cdef class UpstreamSettings:
     cdef readonly long long heartbeat_interval
     cdef readonly Py_ssize_t limit
     cdef readonly object failed
+    cdef readonly Shape heartbeat

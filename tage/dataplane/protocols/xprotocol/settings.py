@@ -3,6 +3,7 @@ connection keeps those that it began with."""
 
 import cython
 
+from tage.dataplane.protocols.xprotocol.frame import Kind
 from tage.dataplane.protocols.xprotocol.protocol import Protocol
 
 if not cython.compiled:
@@ -63,3 +64,5 @@ class UpstreamSettings:
         self.heartbeat_interval = protocol.heartbeat_interval if heartbeat_interval < 0 else heartbeat_interval
         self.limit = limit
         self.failed = failed
+        self.heartbeat = next((shape for shape in protocol.shapes if shape.kind == Kind.HEARTBEAT), None)
+        """Of what is sent to a silent peer; None: there is no such frame, or only the protocol's methods know it."""

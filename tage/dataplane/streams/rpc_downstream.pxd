@@ -1,0 +1,59 @@
+cimport cython
+
+from tage.dataplane.protocols.edits cimport HeaderEdits
+from tage.dataplane.protocols.message cimport RequestHead, ResponseHead
+from tage.dataplane.protocols.writer cimport ByteWriter
+from tage.dataplane.protocols.xprotocol.edits cimport edited_frame
+from tage.dataplane.protocols.xprotocol.message cimport RpcRequest, RpcResponse, new_request
+from tage.dataplane.protocols.xprotocol.protocol cimport Protocol
+from tage.dataplane.protocols.xprotocol.reader cimport BEGUN, DATA, MORE, READY, FrameReader
+from tage.dataplane.protocols.xprotocol.settings cimport DownstreamSettings
+from tage.dataplane.protocols.xprotocol.shape cimport GO_AWAY, HEARTBEAT, ONE_WAY, REQUEST, put_frame
+from tage.dataplane.streams.context cimport ListenerState
+from tage.dataplane.streams.downstream cimport DownstreamConnection, MaxDuration
+from tage.dataplane.streams.record cimport StreamRecord
+from tage.dataplane.streams.stream cimport Stream
+
+@cython.final
+cdef class Parked:
+    cdef Stream stream
+    cdef list pieces
+    cdef bint ended
+
+@cython.final
+cdef class RpcDownstreamConnection(DownstreamConnection):
+    cdef DownstreamSettings settings
+    cdef Protocol codec
+    cdef FrameReader reader
+    cdef set streams
+    cdef Stream large
+    cdef Stream writing
+    cdef object _parked
+    cdef Py_ssize_t _parked_bytes
+    cdef ByteWriter _out
+    cdef bint _put_off
+    cdef bint _reading
+    cdef bint _held
+    cdef bint _ended
+    cdef bint _leaving
+    cdef bint _draining
+    cdef long long _heard
+    cdef long long _partial_since
+    cdef long long _requests
+    cdef MaxDuration _duration
+    cdef _go_on(self)
+    cdef _advance(self)
+    cdef _frame(self)
+    cdef _begun(self)
+    cdef _more(self)
+    cdef _request(self, bint whole)
+    cdef _refuse(self, RpcRequest head)
+    cdef _malformed(self)
+    cdef _raised(self, object error)
+    cdef _watch_partial(self)
+    cdef _park(self, Stream asker, RpcResponse answer, bytes frame, unsigned long long number, bytes data, bint end)
+    cdef _unpark(self)
+    cdef _queue(self)
+    cdef _write_out(self)
+    cdef _bound(self)
+    cdef _end_if_done(self)
