@@ -7,8 +7,8 @@ from tage.dataplane.protocols.xprotocol.edits cimport edited_frame
 from tage.dataplane.protocols.xprotocol.message cimport RpcRequest, RpcResponse
 from tage.dataplane.protocols.xprotocol.protocol cimport Protocol
 from tage.dataplane.protocols.xprotocol.reader cimport BEGUN, DATA, MORE, READY, FrameReader
-from tage.dataplane.protocols.xprotocol.settings cimport MULTIPLEXED, ORDERED, PING_PONG, PINNED, UpstreamSettings
-from tage.dataplane.protocols.xprotocol.shape cimport GO_AWAY, HEARTBEAT, REQUEST, RESPONSE, put_frame
+from tage.dataplane.protocols.xprotocol.settings cimport ORDERED, PING_PONG, UpstreamSettings
+from tage.dataplane.protocols.xprotocol.shape cimport GO_AWAY, HEARTBEAT, REQUEST, RESPONSE, Shape, put_frame
 from tage.dataplane.streams.context cimport Context
 from tage.dataplane.upstream.cluster_info cimport ClusterInfo
 from tage.dataplane.upstream.connection cimport PROTOCOL_ERROR, TERMINATED, Receiver, UpstreamConnection

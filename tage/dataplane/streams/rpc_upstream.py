@@ -31,6 +31,7 @@ from tage.dataplane.protocols.writer import ByteWriter
 from tage.dataplane.protocols.xprotocol.message import RpcRequest, RpcResponse
 from tage.dataplane.protocols.xprotocol.reader import FrameReader
 from tage.dataplane.protocols.xprotocol.settings import UpstreamSettings
+from tage.dataplane.protocols.xprotocol.shape import Shape
 from tage.dataplane.streams.context import Context
 from tage.dataplane.telemetry.layout import CLUSTER
 from tage.dataplane.upstream.cluster_info import ClusterInfo
@@ -41,7 +42,7 @@ if not cython.compiled:
     # Compiled, these names come from the .pxd.
     from tage.dataplane.protocols.xprotocol.edits import edited_frame
     from tage.dataplane.protocols.xprotocol.reader import BEGUN, DATA, MORE, READY
-    from tage.dataplane.protocols.xprotocol.settings import MULTIPLEXED, ORDERED, PING_PONG, PINNED
+    from tage.dataplane.protocols.xprotocol.settings import ORDERED, PING_PONG
     from tage.dataplane.protocols.xprotocol.shape import (
         GO_AWAY,
         HEARTBEAT,
@@ -481,10 +482,11 @@ class RpcUpstreamConnection(UpstreamConnection):
         if self._asked == 0:
             self._asked = now
         self._last_id += 1
-        if self.settings.heartbeat is None:
+        shape: Shape = self.settings.heartbeat
+        if shape is None:
             self._out.put(frame)
         else:
-            put_frame(self._out, frame, self.settings.heartbeat, self.codec, self._last_id & self.settings.heartbeat.id_most)
+            put_frame(self._out, frame, shape, self.codec, self._last_id & shape.id_most)
         self._queue()
 
     def preset_last_id(self, number: cython.ulonglong) -> None:

@@ -56,8 +56,8 @@ class Receiver(Timer):
 
 class UpstreamConnection(Connection):
     """One connection of a pool. `requests` counts what it was given. `shared`: it may carry several at a time, and
-    stays in the pool while it does; `slots` says how many more it takes now. One that is not carries one, and `receiver`
-    is whose answer that is, `received_any` whether a byte of it has come.
+    stays in the pool while it does; `slots` says how many more it takes now. One that is not carries one at a time, and
+    `receiver` is whose answer that is, `received_any` whether a byte of it has come.
     `alone`: it was dialled for one receiver and is in no pool; `pooled`: its host gives it to who asks."""
 
     def __init__(self) -> None:
