@@ -151,7 +151,11 @@ class RouteTable:
     def route(self, head):
         """The route of a request, or None."""
         virtual_host: VirtualHost = self.find(head.authority)
-        return None if virtual_host is None else virtual_host.match(head)
+        if virtual_host is None:
+            return None
+        if virtual_host.needs_headers:
+            head.complete()
+        return virtual_host.match(head)
 
 
 def without_port(authority):

@@ -49,6 +49,6 @@ cdef class ListenerState:
     cdef public frozenset upgrades
     cdef public bint enable_trailers
     cdef public bint sheds
-    cdef public str carries
-    cdef public DownstreamSettings rpc
+    cdef readonly str carries
+    cdef readonly DownstreamSettings rpc
     cpdef write_logs(self, Record record)

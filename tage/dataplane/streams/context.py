@@ -62,7 +62,11 @@ class ListenerState:
         self.sheds = True
         self.carries = None
         self.rpc = None
-        """`xprotocol.settings.DownstreamSettings`, for connections to come, where `carries` is not None."""
+
+    def speak(self, rpc) -> None:
+        """What clients speak, on connections to come: `xprotocol.settings.DownstreamSettings`, or None for HTTP."""
+        self.rpc = rpc
+        self.carries = None if rpc is None else rpc.protocol.name
 
     def write_logs(self, record):
         """To each of `access_logs`, of which there is at least one."""

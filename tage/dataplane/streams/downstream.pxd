@@ -6,7 +6,14 @@ from tage.dataplane.protocols.edits cimport HeaderEdits
 from tage.dataplane.protocols.message cimport RequestHead, ResponseHead
 from tage.dataplane.streams.context cimport ListenerState
 from tage.dataplane.streams.record cimport StreamRecord
-from tage.dataplane.upstream.connection cimport Receiver
+from tage.dataplane.upstream.cluster_info cimport ClusterInfo
+from tage.dataplane.upstream.connection cimport Receiver, UpstreamConnection
+from tage.dataplane.upstream.host cimport Host
+
+@cython.final
+cdef class Binding:
+    cdef Host host
+    cdef UpstreamConnection connection
 
 cdef class DownstreamConnection(Connection):
     cdef public ListenerState listener
@@ -22,6 +29,9 @@ cdef class DownstreamConnection(Connection):
     cdef send_data(self, Receiver stream, bytes data, bint end)
     cdef send_error(self, Receiver stream, object error, int status, bytes body, HeaderEdits edits)
     cdef reset_stream(self, Receiver stream)
+    cdef Binding bound_to(self, ClusterInfo cluster)
+    cdef bind(self, ClusterInfo cluster, Binding binding)
+    cdef bint relay(self, UpstreamConnection upstream, bytes frame, object shape, unsigned long long number) except -1
     cdef stream_ended(self, Receiver stream)
     cdef hold(self, Receiver stream)
     cdef proceed(self, Receiver stream)

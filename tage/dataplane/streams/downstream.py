@@ -6,6 +6,8 @@ from tage.dataplane.net.connection import Connection
 from tage.dataplane.net.timers import Timer
 from tage.dataplane.streams.context import ListenerState
 from tage.dataplane.streams.record import StreamRecord
+from tage.dataplane.upstream.connection import UpstreamConnection
+from tage.dataplane.upstream.host import Host
 
 
 class DownstreamConnection(Connection):
@@ -70,6 +72,18 @@ class DownstreamConnection(Connection):
         """An answer that was begun cannot be completed: the client must not take it for a whole one."""
         raise NotImplementedError
 
+    def bound_to(self, cluster):
+        """The `Binding` to a host of this cluster, None: there is none."""
+
+    def bind(self, cluster, binding):
+        """Requests to this cluster go there from now on, as long as it lasts."""
+        raise NotImplementedError
+
+    def relay(self, upstream, frame, shape, number):
+        """The upstream connection, which is bound, has read a request of its peer's own, with this id there: the client
+        gets it, and its answer goes back by `upstream.relayed`. False: it cannot."""
+        raise NotImplementedError
+
     def stream_ended(self, stream):
         """The stream is over, one way or another; after this it is not heard from again."""
         raise NotImplementedError
@@ -81,6 +95,14 @@ class DownstreamConnection(Connection):
     def proceed(self, stream):
         """Read on."""
         raise NotImplementedError
+
+
+class Binding:
+    """An upstream connection that carries the requests of one downstream connection alone."""
+
+    def __init__(self, host: Host, connection: UpstreamConnection) -> None:
+        self.host = host
+        self.connection = connection
 
 
 class MaxDuration(Timer):

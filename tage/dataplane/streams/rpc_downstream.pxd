@@ -8,11 +8,12 @@ from tage.dataplane.protocols.xprotocol.message cimport RpcRequest, RpcResponse,
 from tage.dataplane.protocols.xprotocol.protocol cimport Protocol
 from tage.dataplane.protocols.xprotocol.reader cimport BEGUN, DATA, MORE, READY, FrameReader
 from tage.dataplane.protocols.xprotocol.settings cimport DownstreamSettings
-from tage.dataplane.protocols.xprotocol.shape cimport GO_AWAY, HEARTBEAT, ONE_WAY, REQUEST, put_frame
+from tage.dataplane.protocols.xprotocol.shape cimport GO_AWAY, HEARTBEAT, ONE_WAY, REQUEST, RESPONSE, Shape, put_frame
 from tage.dataplane.streams.context cimport ListenerState
-from tage.dataplane.streams.downstream cimport DownstreamConnection, MaxDuration
+from tage.dataplane.streams.downstream cimport Binding, DownstreamConnection, MaxDuration
 from tage.dataplane.streams.record cimport StreamRecord
 from tage.dataplane.streams.stream cimport Stream
+from tage.dataplane.upstream.connection cimport UpstreamConnection
 
 @cython.final
 cdef class Parked:
@@ -41,6 +42,11 @@ cdef class RpcDownstreamConnection(DownstreamConnection):
     cdef long long _partial_since
     cdef long long _requests
     cdef MaxDuration _duration
+    cdef dict _bindings
+    cdef dict _relays
+    cdef unsigned long long _last_relay
+    cdef _unbind(self)
+    cdef _answer_relay(self)
     cdef _go_on(self)
     cdef _advance(self)
     cdef _frame(self)

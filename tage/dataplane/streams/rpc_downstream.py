@@ -13,6 +13,9 @@ asked for still come, and an upstream connection that others share is not held u
 A frame that cannot be read is the end of the connection: where the next one begins, nobody knows. Requests under way
 are given up.
 
+Connections of its own (mode "pinned"): where a cluster says so, the requests of this client to it have a connection on
+which no other's go, and a server's own requests there are relayed to the client, its answers back.
+
 Draining. The client is told to go where the protocol has words for it. The connection ends when all is answered and it
 has been quiet for `_DRAIN_QUIET_MS`.
 """
@@ -25,18 +28,20 @@ from tage.dataplane.protocols import errors
 from tage.dataplane.protocols.writer import ByteWriter
 from tage.dataplane.protocols.xprotocol.message import RpcRequest, RpcResponse
 from tage.dataplane.protocols.xprotocol.reader import FrameReader
+from tage.dataplane.protocols.xprotocol.shape import Shape
 from tage.dataplane.streams.context import ListenerState
-from tage.dataplane.streams.downstream import DownstreamConnection, MaxDuration
+from tage.dataplane.streams.downstream import Binding, DownstreamConnection, MaxDuration
 from tage.dataplane.streams.record import StreamRecord
 from tage.dataplane.streams.stream import Stream
 from tage.dataplane.telemetry.layout import LISTENER
+from tage.dataplane.upstream.connection import UpstreamConnection
 
 if not cython.compiled:
     # Compiled, these names come from the .pxd.
     from tage.dataplane.protocols.xprotocol.edits import edited_frame
     from tage.dataplane.protocols.xprotocol.message import new_request
     from tage.dataplane.protocols.xprotocol.reader import BEGUN, DATA, MORE, READY
-    from tage.dataplane.protocols.xprotocol.shape import GO_AWAY, HEARTBEAT, ONE_WAY, REQUEST, put_frame
+    from tage.dataplane.protocols.xprotocol.shape import GO_AWAY, HEARTBEAT, ONE_WAY, REQUEST, RESPONSE, put_frame
 
 _CX_TOTAL = cython.declare(cython.Py_ssize_t, LISTENER.offset("downstream_cx_total"))
 _CX_ACTIVE = cython.declare(cython.Py_ssize_t, LISTENER.offset("downstream_cx_active"))
@@ -91,6 +96,9 @@ class RpcDownstreamConnection(DownstreamConnection):
         self._partial_since = 0
         self._requests = 0
         self._duration = None
+        self._bindings = None
+        self._relays = None
+        self._last_relay = 0
 
     # -- from the transport --------------------------------------------------------------------------------------------
 
@@ -111,7 +119,7 @@ class RpcDownstreamConnection(DownstreamConnection):
         self.listener.stats.add(_RX_BYTES, len(data))
         if self.closing:
             return
-        self._heard = self.listener.context.wheel.latest
+        self._heard = self.listener.context.wheel.now()
         self.reader.feed(data)
         self._advance()
 
@@ -139,6 +147,8 @@ class RpcDownstreamConnection(DownstreamConnection):
         self._parked.clear()
         for stream in streams:
             stream.downstream_closed()
+        if self._bindings is not None:
+            self._unbind()
 
     def congested(self):
         stream: Stream
@@ -200,6 +210,8 @@ class RpcDownstreamConnection(DownstreamConnection):
         elif kind == GO_AWAY:
             self._leaving = True
             self._end_if_done()
+        elif kind == RESPONSE and self._relays is not None:
+            self._answer_relay()
 
     def _begun(self):
         if self.reader.kind == REQUEST or self.reader.kind == ONE_WAY:
@@ -292,7 +304,7 @@ class RpcDownstreamConnection(DownstreamConnection):
             return
         answer = head
         try:
-            frame = edited_frame(answer, edits)
+            frame = answer.frame if edits is None else edited_frame(answer, edits)
         except Exception as error:
             self._raised(error)
             return
@@ -406,6 +418,53 @@ class RpcDownstreamConnection(DownstreamConnection):
         if self._held:
             self._held = False
             self._go_on()
+
+    # -- connections of this client alone ------------------------------------------------------------------------------
+
+    def bound_to(self, cluster):
+        return None if self._bindings is None else self._bindings.get(cluster.name)
+
+    def bind(self, cluster, binding):
+        if self._bindings is None:
+            self._bindings = {}
+        self._bindings[cluster.name] = binding
+        binding.connection.bound(self)
+
+    def _unbind(self):
+        binding: Binding
+        bindings: list = list(self._bindings.values())
+        self._bindings = None
+        self._relays = None
+        for binding in bindings:
+            if not binding.connection.closing:
+                binding.connection.retire()
+
+    def relay(self, upstream, frame, shape, number):
+        """A server's request; the client knows it under an id of ours."""
+        if self.closing or self.writing is not None or self.write_paused:
+            return False
+        if self._relays is None:
+            self._relays = {}
+        if len(self._relays) >= self.settings.max_requests:
+            return False
+        ours: Shape = shape
+        if ours.id_most:
+            self._last_relay = self._last_relay + 1 if self._last_relay < ours.id_most else 1
+            while self._last_relay in self._relays:
+                self._last_relay = self._last_relay + 1 if self._last_relay < ours.id_most else 1
+        if ours.kind == REQUEST:
+            self._relays[self._last_relay] = (upstream, number)
+        put_frame(self._out, frame, ours, self.codec, self._last_relay)
+        self._queue()
+        return True
+
+    def _answer_relay(self):
+        upstream: UpstreamConnection
+        asked = self._relays.pop(self.reader.id, None)
+        if asked is not None:
+            upstream = asked[0]
+            if not upstream.closing:
+                upstream.relayed(self.reader.frame, self.reader.shape, asked[1])
 
     # -- to the client -------------------------------------------------------------------------------------------------
 

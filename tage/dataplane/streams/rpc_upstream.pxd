@@ -8,8 +8,9 @@ from tage.dataplane.protocols.xprotocol.message cimport RpcRequest, RpcResponse
 from tage.dataplane.protocols.xprotocol.protocol cimport Protocol
 from tage.dataplane.protocols.xprotocol.reader cimport BEGUN, DATA, MORE, READY, FrameReader
 from tage.dataplane.protocols.xprotocol.settings cimport ORDERED, PING_PONG, UpstreamSettings
-from tage.dataplane.protocols.xprotocol.shape cimport GO_AWAY, HEARTBEAT, REQUEST, RESPONSE, Shape, put_frame
+from tage.dataplane.protocols.xprotocol.shape cimport GO_AWAY, HEARTBEAT, ONE_WAY, REQUEST, RESPONSE, Shape, put_frame
 from tage.dataplane.streams.context cimport Context
+from tage.dataplane.streams.downstream cimport DownstreamConnection
 from tage.dataplane.upstream.cluster_info cimport ClusterInfo
 from tage.dataplane.upstream.connection cimport PROTOCOL_ERROR, TERMINATED, Receiver, UpstreamConnection
 from tage.dataplane.upstream.host cimport Host
@@ -38,6 +39,9 @@ cdef class RpcUpstreamConnection(UpstreamConnection):
     cdef long long _heard
     cdef long long _busy
     cdef long long _asked
+    cdef DownstreamConnection _bound_to
+    cdef bint _relays(self) except -1
+    cdef _offer(self)
     cdef _sent_one_way(self)
     cdef _forget(self, Receiver receiver)
     cdef unsigned long long _new_id(self, RpcRequest request) except? 0

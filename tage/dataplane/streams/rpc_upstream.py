@@ -19,7 +19,7 @@ silent is asked whether it is there, and given up when it does not answer for `_
 be read ends the connection, and every request on it.
 
 Requests of the peer's own (some servers call their clients) are refused in the protocol's words: who of the clients
-should get them, nobody can say.
+should get them, nobody can say. A connection that is bound to one client relays them.
 """
 
 from collections import deque
@@ -33,6 +33,7 @@ from tage.dataplane.protocols.xprotocol.reader import FrameReader
 from tage.dataplane.protocols.xprotocol.settings import UpstreamSettings
 from tage.dataplane.protocols.xprotocol.shape import Shape
 from tage.dataplane.streams.context import Context
+from tage.dataplane.streams.downstream import DownstreamConnection
 from tage.dataplane.telemetry.layout import CLUSTER
 from tage.dataplane.upstream.cluster_info import ClusterInfo
 from tage.dataplane.upstream.connection import Receiver, UpstreamConnection
@@ -46,6 +47,7 @@ if not cython.compiled:
     from tage.dataplane.protocols.xprotocol.shape import (
         GO_AWAY,
         HEARTBEAT,
+        ONE_WAY,
         REQUEST,
         RESPONSE,
         put_frame,
@@ -96,6 +98,7 @@ class RpcUpstreamConnection(UpstreamConnection):
         self._heard = 0
         self._busy = 0
         self._asked = 0
+        self._bound_to = None
 
     # -- from the stream -----------------------------------------------------------------------------------------------
 
@@ -220,7 +223,12 @@ class RpcUpstreamConnection(UpstreamConnection):
             return
         had: cython.Py_ssize_t = self.slots
         self.slots = self._room()
-        if had <= 0 and self.slots > 0 and not self.alone and not self.closing:
+        if had <= 0 and self.slots > 0:
+            self._offer()
+
+    def _offer(self):
+        """There is room again."""
+        if not self.alone and self._bound_to is None and not self.closing:
             self.host.release(self)
 
     def _end(self):
@@ -257,8 +265,8 @@ class RpcUpstreamConnection(UpstreamConnection):
         if self.alone:
             if self.receiver is not None:
                 self.receiver.upstream_drained()
-        elif had <= 0 and self.slots > 0 and not self.closing:
-            self.host.release(self)
+        elif had <= 0 and self.slots > 0:
+            self._offer()
 
     # -- from the transport --------------------------------------------------------------------------------------------
 
@@ -269,7 +277,7 @@ class RpcUpstreamConnection(UpstreamConnection):
     def received(self, data):
         progress: cython.int
         self.cluster.stats.add(_RX_BYTES, len(data))
-        self._heard = self.cluster.wheel.latest
+        self._heard = self.cluster.wheel.now()
         self._asked = 0
         self.reader.feed(data)
         while not self.closing:
@@ -312,7 +320,10 @@ class RpcUpstreamConnection(UpstreamConnection):
                 receiver.response(self._answer, None, True)
             if self.alone:
                 self._answered(receiver)
-        elif kind == HEARTBEAT or kind == REQUEST:
+        elif kind == REQUEST or kind == ONE_WAY:
+            if not self._relays() and kind == REQUEST:
+                self._respond(kind)
+        elif kind == HEARTBEAT:
             self._respond(kind)
         elif kind == GO_AWAY:
             self.cluster.stats.up(_GO_AWAY)
@@ -392,6 +403,23 @@ class RpcUpstreamConnection(UpstreamConnection):
             self._out.put(frame)
             self._queue()
 
+    # -- of one client alone -------------------------------------------------------------------------------------------
+
+    def bound(self, downstream):
+        self.alone = False
+        self._bound_to = downstream
+
+    def _relays(self):
+        """Whether the client has got what the peer asks of its own accord."""
+        client: DownstreamConnection = self._bound_to
+        if client is None:
+            return False
+        return client.relay(self, self.reader.frame, self.reader.shape, self.reader.id)
+
+    def relayed(self, frame, shape, number):
+        put_frame(self._out, frame, shape, self.codec, number)
+        self._queue()
+
     # -- the end -------------------------------------------------------------------------------------------------------
 
     def _break(self, failure, reason):
@@ -408,6 +436,7 @@ class RpcUpstreamConnection(UpstreamConnection):
             waiting.append(self._one_way)
             self._one_way = None
         self.receiver = None
+        self._bound_to = None
         self._leaving = True
         self._in_flight = 0
         self.slots = 0

@@ -72,8 +72,9 @@ class Shadow(Receiver):
         self.started = self.context.wheel.now_us()
         self.head = edited_request(head, edits, self.context.writer)
         self.edits = HeaderEdits()
-        self.edits.remove(b"expect")
-        if self.host.own:
+        if self.cluster.carries is None:
+            self.edits.remove(b"expect")
+        if self.host.own and self.cluster.carries is None:
             if hops_made(self.head) >= MAX_HOPS:
                 self.cluster.leave()
                 return False

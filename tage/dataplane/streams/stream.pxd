@@ -4,7 +4,7 @@ from tage.dataplane.filters.filter cimport CONTINUE, STOPPED
 from tage.dataplane.protocols.edits cimport copied_response
 from tage.dataplane.protocols.message cimport RequestHead, ResponseHead
 from tage.dataplane.routing.policy cimport RetryPolicy
-from tage.dataplane.streams.downstream cimport DownstreamConnection
+from tage.dataplane.streams.downstream cimport Binding, DownstreamConnection
 from tage.dataplane.streams.loops cimport MALFORMED, MAX_HOPS, UNLIMITED, count_hop, forwards_left, hops_made
 from tage.dataplane.streams.routed cimport Routed
 from tage.dataplane.streams.shadow cimport Shadow
@@ -39,6 +39,7 @@ cdef class Stream(Routed):
     cdef bint _goes_on(self, long long left)
     cdef _mirror_data(self, bytes data, bint end)
     cdef _try(self, bint fresh)
+    cdef bint _try_bound(self) except -1
     cdef int _dial(self)
     cdef _report(self, int status, int failure)
     cdef _avoid_host(self)

@@ -36,7 +36,7 @@ import cython
 from tage.dataplane.protocols import errors
 from tage.dataplane.protocols.message import ResponseHead
 from tage.dataplane.routing.policy import RetryPolicy
-from tage.dataplane.streams.downstream import DownstreamConnection
+from tage.dataplane.streams.downstream import Binding, DownstreamConnection
 from tage.dataplane.streams.routed import Routed
 from tage.dataplane.streams.shadow import Shadow
 from tage.dataplane.streams.tcp_upstream import TcpUpstreamConnection
@@ -254,12 +254,14 @@ class Stream(Routed):
         """`fresh`: not on a connection that lies in the pool."""
         connection: UpstreamConnection = None
         failure: cython.int = 0
+        if self.cluster.pinned and self._try_bound():
+            return
         self.host = self.cluster.pick(self.context.random, self.tried, self.key, self.subset)
         if self.host is None:
             self.cluster.stats.up(_C_NONE_HEALTHY)
             self.fail(errors.NO_HEALTHY_HOST, "")
             return
-        if self.host.own:
+        if self.host.own and self.listener.carries is None:
             if hops_made(self.head) >= MAX_HOPS:
                 self.fail(errors.LOOP, "")
                 return
@@ -267,6 +269,7 @@ class Stream(Routed):
         self.tries += 1
         self.cluster.stats.up(_C_TOTAL)
         alone: cython.bint = self.cluster.proxy_protocol != 0 or self.terminates or self.head.exclusive
+        alone = alone or self.cluster.pinned
         if alone:
             failure = self._dial()
         else:
@@ -284,6 +287,17 @@ class Stream(Routed):
         if self.cluster.preconnects and not alone:
             self.cluster.preconnect(self.host, self.context.random)
 
+    def _try_bound(self):
+        """On the connection that only this client's requests go to, if there is one with room."""
+        binding: Binding = self.downstream.bound_to(self.cluster)
+        if binding is None or binding.connection.closing or binding.connection.slots <= 0:
+            return False
+        self.host = binding.host
+        self.tries += 1
+        self.cluster.stats.up(_C_TOTAL)
+        self._dispatch(binding.connection)
+        return True
+
     def _dial(self):
         """A connection that joins no pool: its bytes are a tunnel's, or it begins with the client's addresses and no
         other client's will do, or the request would hold up those of others."""
@@ -292,6 +306,8 @@ class Stream(Routed):
 
     def upstream_ready(self, connection):
         self.waiting = False
+        if self.cluster.pinned:
+            self.downstream.bind(self.cluster, Binding(self.host, connection))
         if self.terminates:
             self.request_ended = False  # the tunnel is open, and the client has not closed its end of it
         self._dispatch(connection)

@@ -29,9 +29,10 @@ cdef class ClusterInfo:
     cdef public long long max_requests_per_connection
     cdef public bint enable_trailers
     cdef public bint logical
-    cdef public str carries
-    cdef public object rpc
-    cdef public Py_ssize_t concurrency
+    cdef readonly object rpc
+    cdef readonly str carries
+    cdef readonly Py_ssize_t concurrency
+    cdef readonly bint pinned
     cdef bint admit(self)
     cdef leave(self)
     cdef bint admit_retry(self)

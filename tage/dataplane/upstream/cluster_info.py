@@ -37,6 +37,8 @@ class ClusterInfo:
         self.proxy_protocol = 0
         """The version of the PROXY protocol's header with which connections begin; 0: with none."""
         self.rpc = None
+        self.pinned = False
+        """Each client has connections of its own."""
         """`UpstreamSettings` of the RPC protocol that its hosts speak; None: HTTP, or a TCP proxy's bytes."""
         self.wheel = wheel
         self.connect = connect
@@ -62,9 +64,17 @@ class ClusterInfo:
         self.carries = None
         """The name of the x-protocol that its hosts speak; None: HTTP."""
         self.rpc = None
-        """`xprotocol.settings.UpstreamSettings`, for connections to come, where `carries` is not None."""
+        self.pinned = False
+        """Each client has connections of its own."""
         self.concurrency = 1
         """How many requests a connection carries at a time."""
+
+    def speak(self, rpc) -> None:
+        """What its hosts speak, over connections to come: `xprotocol.settings.UpstreamSettings`, or None for HTTP."""
+        self.rpc = rpc
+        self.carries = None if rpc is None else rpc.protocol.name
+        self.concurrency = 1 if rpc is None else rpc.max_requests
+        self.pinned = rpc is not None and rpc.pinned
 
     def set_retry_budget(self, percent: cython.double, min_concurrency: cython.Py_ssize_t) -> None:
         """Retries are limited by how many requests are under way, not by `max_retries`. Negative: by `max_retries`."""

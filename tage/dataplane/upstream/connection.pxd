@@ -38,4 +38,6 @@ cdef class UpstreamConnection(Connection):
     cdef bint carries(self, Receiver receiver)
     cdef hold(self, Receiver receiver)
     cdef proceed(self, Receiver receiver)
+    cdef relayed(self, bytes frame, object shape, unsigned long long number)
+    cdef bound(self, Connection downstream)
     cdef retire(self)

@@ -92,6 +92,14 @@ class UpstreamConnection(Connection):
     def proceed(self, receiver):
         self.resume_reading()
 
+    def relayed(self, frame, shape, number):
+        """The client's answer to a request of the peer's own, which had this id."""
+        raise NotImplementedError
+
+    def bound(self, downstream):
+        """It carries the requests of this downstream connection alone, from now on."""
+        raise NotImplementedError
+
     def retire(self):
         """Its host is gone: it ends when what is under way is complete. Only for one that is in a pool."""
         self.close()

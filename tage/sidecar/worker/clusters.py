@@ -127,7 +127,7 @@ class Clusters:
         live = Cluster(section.name, stats, self._context.wheel, self._connector, counts)
         configure(live, section)
         live.tls = tls  # type: ignore[assignment]
-        live.rpc = rpc
+        live.speak(rpc)
         membership = Membership(live, endpoints, section.lb, section.logical)
         for _ in membership.prepare():
             await between()
@@ -154,7 +154,7 @@ class Clusters:
                     configure(live, change.section)
                 if name in tls:
                     live.tls = tls[name]  # type: ignore[assignment]
-                live.rpc = change.rpc
+                live.speak(change.rpc)
                 if change.membership is not None:
                     self._retiring += live.adopt(change.membership)
             if name in draft.added or change.membership is not None:

@@ -54,7 +54,7 @@ class Listener:
             rpc = protocols.downstream(self.name, key) if protocols is not None else None
             if state is None or (state.tcp is None) != (chain.tcp is None) or state.rpc is not rpc:
                 state = ListenerState(context, self.name, self.stats)
-                state.rpc = rpc
+                state.speak(rpc)
             else:
                 del former[key]
             fill(state, chain)

@@ -117,16 +117,17 @@ class RpcWorld(world.World):
             self.protocol, mode, max_requests, heartbeat_interval, limit, self.failures.append
         )
         super().__init__(path, hosts, **settings)
-        self.listener.carries = self.protocol.name
-        self.listener.rpc = DownstreamSettings(self.protocol, names, whole, limit, max_requests, self.failures.append)
+        self.listener.speak(
+            DownstreamSettings(self.protocol, names, whole, limit, max_requests, self.failures.append)
+        )
 
     def upstream(self, host: Any) -> Any:
         return RpcUpstreamConnection(host, self.context)
 
     def add_cluster(self, name: str, hosts: int = 1, **settings: Any) -> Any:
-        rpc = self.upstream_settings
-        settings = {"carries": self.protocol.name, "rpc": rpc, "concurrency": rpc.max_requests, **settings}
-        return super().add_cluster(name, hosts, **settings)
+        cluster = super().add_cluster(name, hosts, **settings)
+        cluster.speak(self.upstream_settings)
+        return cluster
 
     def downstream(self) -> Any:
         return RpcDownstreamConnection(self.listener)

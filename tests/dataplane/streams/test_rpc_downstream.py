@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from tage.dataplane.protocols.xprotocol.settings import DownstreamSettings
 from tage.sidecar import plan
 from tage.xprotocol import Protocol
 from tests.dataplane.streams.rpc_world import (
@@ -153,8 +154,8 @@ def test_by_service_method_and_metadata(world):
 
 
 def test_headers_are_changed_on_the_wire(world):
-    add = plan.HeaderValue("tenant", "gold")
-    world.rule(request_headers=plan.HeaderMutations(add=[add], remove=["secret"]))
+    tenant = plan.HeaderMutation("tenant", "gold")
+    world.rule(request_headers=plan.HeaderMutations([tenant], ["secret"]))
     world.client(frame(number=1, metadata={"Secret": "x", "user": "ann"}, body=b"b"))
     server = world.accept()
     [asked] = frames(server.takes())
@@ -328,8 +329,7 @@ class Raises(Toy):
 def test_a_protocol_that_raises_harms_its_own_connection(tmp_path):
     world = RpcWorld(tmp_path)
     other, _ = world.connected()
-    good, world.protocol = world.listener.rpc, Raises()
-    world.listener.rpc = type(good)(world.protocol, True, 262_144, 16_777_216, 10, world.failures.append)
+    world.listener.speak(DownstreamSettings(Raises(), failed=world.failures.append))
     client = world.client(frame(number=1))
     assert client.closed
     assert [str(error) for error in world.failures] == ["a bug"]
@@ -360,15 +360,15 @@ def test_frame_depth_looks_at_nothing(tmp_path):
 
 
 def test_a_cluster_of_another_protocol(world):
-    world.cluster.carries = None
+    world.cluster.speak(None)
     client = world.client(frame(number=4))
     [answer] = frames(client.takes())
     assert answer.status == BUSY
     assert b"another protocol" in answer.body
 
 
-def test_a_fault(world):
-    world.rule(direct_status=418, direct_body=b"teapot")
+def test_a_route_that_answers_itself(world):
+    world.rule(clusters=[], direct=plan.DirectResponse(418, "teapot"))
     client = world.client(frame(number=4))
     [answer] = frames(client.takes())
     assert answer.id == 4

@@ -300,7 +300,7 @@ def test_its_host_is_taken_out_of_the_cluster(world):
     assert not server.closed
     client.send(frame(number=3))
     other = world.accept()
-    assert other.transport.peer()[0] == "10.0.0.9"
+    assert other.connection.peer_address() == ("10.0.0.9", 80)
     server.send(frame(RESPONSE, asked.id))
     assert server.closed
     [asked] = frames(other.takes())

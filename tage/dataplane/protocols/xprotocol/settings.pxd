@@ -22,6 +22,7 @@ cdef class DownstreamSettings:
 cdef class UpstreamSettings:
     cdef readonly Protocol protocol
     cdef readonly int mode
+    cdef readonly bint pinned
     cdef readonly Py_ssize_t max_requests
     cdef readonly long long heartbeat_interval
     cdef readonly Py_ssize_t limit

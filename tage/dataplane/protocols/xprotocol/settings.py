@@ -60,6 +60,7 @@ class UpstreamSettings:
         self.mode = MODES[mode or protocol.multiplexing]
         if self.mode in (MULTIPLEXED, PINNED) and protocol.multiplexing == "ordered":
             raise ValueError(f"the frames of {protocol.name!r} have no ids: it cannot be {mode}")
+        self.pinned = self.mode == PINNED
         self.max_requests = 1 if self.mode == PING_PONG else max_requests
         self.heartbeat_interval = protocol.heartbeat_interval if heartbeat_interval < 0 else heartbeat_interval
         self.limit = limit
