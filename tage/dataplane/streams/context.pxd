@@ -32,7 +32,6 @@ cdef class ListenerState:
     cdef public RouteTable routes
     cdef public list filters
     cdef public TcpRoute tcp
-    cdef public object rpc
     cdef public bint append_x_forwarded_for
     cdef public bint generate_request_id
     cdef public Py_ssize_t max_head_bytes

@@ -61,7 +61,6 @@ class ListenerState:
         self.enable_trailers = False
         self.sheds = True
         self.carries = None
-        self.rpc = None
 
     def speak(self, rpc) -> None:
         """What clients speak, on connections to come: `xprotocol.settings.DownstreamSettings`, or None for HTTP."""

@@ -8,7 +8,6 @@ cdef class ClusterInfo:
     cdef public Counts counts
     cdef public StatGroup tcp_stats
     cdef public int proxy_protocol
-    cdef public object rpc
     cdef public TimerWheel wheel
     cdef object connect
     cdef dict dials

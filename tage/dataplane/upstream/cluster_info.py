@@ -37,8 +37,6 @@ class ClusterInfo:
         self.proxy_protocol = 0
         """The version of the PROXY protocol's header with which connections begin; 0: with none."""
         self.rpc = None
-        self.pinned = False
-        """Each client has connections of its own."""
         """`UpstreamSettings` of the RPC protocol that its hosts speak; None: HTTP, or a TCP proxy's bytes."""
         self.wheel = wheel
         self.connect = connect
@@ -63,7 +61,6 @@ class ClusterInfo:
         self.logical = False
         self.carries = None
         """The name of the x-protocol that its hosts speak; None: HTTP."""
-        self.rpc = None
         self.pinned = False
         """Each client has connections of its own."""
         self.concurrency = 1
