@@ -14,7 +14,7 @@ import typer
 
 from tage.cli import runtime
 from tage.cli.errors import CommandError
-from tage.sidecar import filter_code
+from tage.sidecar import filter_code, protocol_files
 
 
 def sidecar(
@@ -62,6 +62,14 @@ def sidecar(
             show_default=False,
         ),
     ] = None,
+    protocols: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE_OR_DIR",
+            help="A file with protocols (x-NAME), or a directory of them. Repeatable. Default: $TAGE_PROTOCOLS.",
+            show_default=False,
+        ),
+    ] = None,
     workers: Annotated[int, typer.Option(min=1, max=64, help="Processes that carry traffic.")] = 1,
     run_dir: Annotated[
         Path | None,
@@ -81,6 +89,11 @@ def sidecar(
             raise CommandError(f"--filters {each}: no such directory", 2)
     if filters:
         os.environ[filter_code.VARIABLE] = os.pathsep.join(str(each.absolute()) for each in filters)
+    for each in protocols or ():
+        if not each.exists():
+            raise CommandError(f"--protocols {each}: no such file or directory", 2)
+    if protocols:
+        os.environ[protocol_files.VARIABLE] = os.pathsep.join(str(each.absolute()) for each in protocols)
     # This process becomes the supervisor, which makes the directory and removes it: its process id is a free name.
     directory = run_dir or runtime.ensure_directory() / f"sidecar-{os.getpid()}"
     argv = [sys.executable, "-m", "tage.sidecar.supervisor", "--run-dir", str(directory), "--workers", str(workers)]

@@ -139,6 +139,8 @@ class _UnderWay:
     """By type URL: what it brings into force."""
     renewing: dict[plan.SectionKey, SecretRecord] = field(default_factory=dict)
     """The same of files."""
+    protocols: list[SecretRecord] | None = None
+    """The same of those with protocols, all of them."""
 
 
 class AdsState:
@@ -151,6 +153,7 @@ class AdsState:
         listeners: Iterable[ListenerDraft] = (),
         clusters: Iterable[ClusterDraft] = (),
         overload: plan.Overload | None = None,
+        protocols: Iterable[plan.ProtocolCode] = (),
     ) -> None:
         """`in_force` is `plan.Hello.version`; `listeners` and `clusters` are static ones."""
         self._decode = decode
@@ -174,6 +177,12 @@ class AdsState:
         self._renewal_at = 0.0
         """When refused ones are tried again; 0: they can be tried now."""
         self._renewal_refusals = 0
+        self._protocols = [SecretRecord(section) for section in protocols]
+        self._next_protocols: list[SecretRecord] | None = None
+        """Not in force yet."""
+        self._protocols_at = 0.0
+        """As `_renewal_at`."""
+        self._protocols_refusals = 0
         self._stream = 0
         self.connected_now = False
         self._waiting: dict[Need, float] = {}
@@ -247,6 +256,8 @@ class AdsState:
         self._under_way = None
         if error and done.renewing:
             return self._renewal_refused(done, error, now)
+        if error and done.protocols is not None:
+            return self._protocols_refused(error, now)
         if error:
             if self._former is not None:
                 self._static_listeners, self._static_clusters = self._former
@@ -259,6 +270,7 @@ class AdsState:
         self._first = False
         self._quiet_refusals = 0
         self._adopt(done.renewing)
+        self._adopt_protocols(done.protocols)
         self.sections = done.composition.sections
         self._clusters_in_force = done.composition.clusters
         return [*self._step(now, self._accept(done.staged)), *self._settled()]
@@ -295,6 +307,14 @@ class AdsState:
         self._retry_staged()
         return self._step(now)
 
+    def protocols_changed(self, sections: Iterable[plan.ProtocolCode], now: float) -> list[Action]:
+        """These are all files with protocols, as they are now."""
+        self._next_protocols = [SecretRecord(section) for section in sections]
+        self._protocols_at, self._protocols_refusals = 0.0, 0
+        self._quiet_until = 0.0
+        self._retry_staged()
+        return self._step(now)
+
     def tick(self, now: float) -> list[Action]:
         """To be called at the start and when `deadline` has come."""
         for need, since in list(self._waiting.items()):
@@ -308,6 +328,8 @@ class AdsState:
             due.append(self._quiet_until)
         if self._renewing and self._renewal_at:
             due.append(self._renewal_at)
+        if self._next_protocols is not None and self._protocols_at:
+            due.append(self._protocols_at)
         if self.connected_now:
             due += [
                 since + need.fetch_timeout / 1000
@@ -379,7 +401,7 @@ class AdsState:
 
     def _propose(self) -> plan.Update | dict[str, str] | None:
         """The next update; or the answers to what came into force without one; or None."""
-        renewal = self._propose_renewal()
+        renewal = self._propose_renewal() or self._propose_protocols()
         if renewal is not None:
             return renewal
         for types in self._candidates():
@@ -393,6 +415,8 @@ class AdsState:
             upserts, removed = difference(old, found.sections)
             if not self._complete:
                 removed = []
+            if self._first and all(kind == "protocol" for kind, _, _ in upserts):
+                upserts = []  # nobody asks for any
             if upserts or removed or (full and not self._first):
                 self._last_version += 1
                 update = plan.Update(self._last_version, full, upserts, removed)
@@ -434,6 +458,37 @@ class AdsState:
         what = ", ".join(f"{kind} {name}" for kind, name in done.renewing)
         return [Note(f"{what}: refused: {error}; what was there before stays in force"), *self._step(now)]
 
+    def _propose_protocols(self) -> plan.Update | None:
+        """As `_propose_renewal`: what is refused of it is refused alone."""
+        protocols = self._next_protocols
+        if protocols is None or self._protocols_at:
+            return None
+        if self._first or not self._complete:
+            self._adopt_protocols(protocols)
+            return None
+        found = self._compose((), protocols=protocols)
+        upserts, removed = difference(self.sections, found.sections)
+        if found.missing:
+            return None
+        if not upserts and not removed:
+            self._adopt_protocols(protocols)
+            return None
+        self._last_version += 1
+        update = plan.Update(self._last_version, False, upserts, removed)
+        self._under_way = _UnderWay(update, found, {}, protocols=protocols)
+        return update
+
+    def _adopt_protocols(self, protocols: list[SecretRecord] | None) -> None:
+        if protocols is not None:
+            self._protocols = protocols
+            if self._next_protocols is protocols:
+                self._next_protocols = None
+
+    def _protocols_refused(self, error: str, now: float) -> list[Action]:
+        self._protocols_refusals += 1
+        self._protocols_at = now + _retry_delay(self._protocols_refusals)
+        return [Note(f"protocols: refused: {error}; those that were there before stay in force"), *self._step(now)]
+
     def _candidates(self) -> Iterator[tuple[str, ...]]:
         """Sets of staged types to bring into force together, the most desired first."""
         ready = tuple(url for url in (ENDPOINTS, CLUSTER, ROUTES, LISTENER) if self._ready(url))
@@ -455,7 +510,10 @@ class AdsState:
         return staged is not None and not staged.retry_at
 
     def _compose(
-        self, types: Iterable[str], renewed: Mapping[plan.SectionKey, SecretRecord] | None = None
+        self,
+        types: Iterable[str],
+        renewed: Mapping[plan.SectionKey, SecretRecord] | None = None,
+        protocols: list[SecretRecord] | None = None,
     ) -> Composition:
         chosen = set(types)
         return compose(
@@ -470,6 +528,7 @@ class AdsState:
                 replacing=not self._complete,
                 renewed=self._renewed if renewed is None else renewed,
                 overload=self._overload,
+                protocols=self._protocols if protocols is None else protocols,
             )
         )
 
@@ -548,6 +607,8 @@ class AdsState:
             self._quiet_until = 0.0
         if now >= self._renewal_at:
             self._renewal_at = 0.0
+        if now >= self._protocols_at:
+            self._protocols_at = 0.0
         for each in self._types.values():
             if each.staged is not None and now >= each.staged.retry_at:
                 each.staged.retry_at = 0.0

@@ -79,7 +79,7 @@ class RoutesRecord:
 
 
 class SecretRecord:
-    """A certificate, what is trusted, or a filter's code."""
+    """A certificate, what is trusted, or code of a filter or of protocols."""
 
     __slots__ = ("blob", "key")
 
@@ -162,6 +162,7 @@ class Resources:
     renewed: Mapping[plan.SectionKey, SecretRecord] = field(default_factory=dict)
     """Those whose files have changed since listener or cluster came."""
     overload: plan.Overload | None = None
+    protocols: Iterable[SecretRecord] = ()
 
 
 @dataclass
@@ -177,6 +178,8 @@ def compose(resources: Resources) -> Composition:
     result = Composition(clusters=dict(resources.clusters))
     if resources.overload is not None:
         result.sections["overload", resources.overload.name] = plan.encode(resources.overload)
+    for protocol in resources.protocols:
+        result.sections[protocol.key] = protocol.blob
     named = _add_listeners(resources, result)
     for name in named:
         if name not in result.clusters and name in resources.in_force:

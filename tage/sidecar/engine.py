@@ -21,7 +21,8 @@ from tage.sidecar.ads_state import CLUSTER, LISTENER, Action, AdsState, Decode, 
 from tage.sidecar.bootstrap import Bootstrap, load_apart
 from tage.sidecar.channel import AsyncChannel, ChannelClosed
 from tage.sidecar.dns import Resolver
-from tage.sidecar.secrets import SecretFiles
+from tage.sidecar.protocol_files import ProtocolFiles, allowed
+from tage.sidecar.secrets import SecretError, SecretFiles
 from tage.sidecar.translate.draft import FileSection
 from tage.sidecar.translate.problem import TranslateError
 
@@ -54,6 +55,7 @@ class Engine:
         self._client: Any = None
         self._resolver = Resolver(self._resolved)
         self._secrets = SecretFiles(self._renewed)
+        self._protocols = ProtocolFiles(allowed(), self._protocols_changed)
         self._admin = AdminServer(Pages(self, run_dir))
         self._version = 0
         self._updates: asyncio.Queue[plan.Update] = asyncio.Queue(1)
@@ -79,6 +81,7 @@ class Engine:
             asyncio.create_task(task) for task in (self._send_updates(), self._watch_time(), *self._control_plane())
         ]
         reader = asyncio.create_task(self._read_channel())
+        self._protocols.start()
         self._do(self._state.tick(time.monotonic()))
         try:
             done, _ = await asyncio.wait(
@@ -92,6 +95,7 @@ class Engine:
             self._admin.close()
             self._resolver.close()
             self._secrets.close()
+            self._protocols.close()
             for task in (reader, *background):
                 task.cancel()
             await asyncio.gather(reader, *background, return_exceptions=True)
@@ -109,6 +113,7 @@ class Engine:
             what = "node, admin, dynamic_resources and layered_runtime"
             logger.warning("%s: %s count from the sidecar's next start on", file, what)
         if self._state is not None:
+            self._protocols.look()  # it may ask for one that has just come
             self._do(self._state.reloaded(fresh.listeners, fresh.clusters, time.monotonic()))
 
     def _machine(self, in_force: int) -> AdsState:
@@ -127,7 +132,18 @@ class Engine:
             listeners=bootstrap.listeners,
             clusters=bootstrap.clusters,
             overload=bootstrap.overload,
+            protocols=self._first_protocols(in_force),
         )
+
+    def _first_protocols(self, in_force: int) -> list[plan.ProtocolCode]:
+        """Raises `StartRefused`, unless a plan is in force already."""
+        try:
+            return self._protocols.read()
+        except SecretError as error:
+            if not in_force:
+                raise StartRefused(str(error)) from None
+        self._protocols.update()
+        return self._protocols.all()
 
     def _control_plane(self) -> list[Any]:
         """The coroutine that talks to it, if there is one."""
@@ -181,6 +197,9 @@ class Engine:
 
     def _renewed(self, section: FileSection) -> None:
         self._do(self._machine_now().renewed(section, time.monotonic()))
+
+    def _protocols_changed(self, sections: list[plan.ProtocolCode]) -> None:
+        self._do(self._machine_now().protocols_changed(sections, time.monotonic()))
 
     async def _read_channel(self) -> None:
         async for message, _ in self._channel:

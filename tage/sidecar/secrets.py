@@ -1,5 +1,5 @@
-"""Certificates, what is trusted, and the code of filters, as files hold them: read, checked, and read again when a file
-changes.
+"""Certificates, what is trusted, and code of filters and protocols, as files hold them: read, checked, and read again
+when a file changes (`protocol_files` watches those of protocols).
 
 What was read is looked at before anybody is given it: a certificate whose key has not been replaced yet is half of a
 change, as is a filter that is no Python, and what was there stays until the other half is there.
@@ -43,7 +43,7 @@ def load(draft: SecretDraft) -> SecretDraft:
 
 
 def _check(section: FileSection, draft: SecretDraft) -> None:
-    if isinstance(section, plan.FilterCode):
+    if isinstance(section, plan.FilterCode | plan.ProtocolCode):
         _check_code(section)
         return
     from tage.dataplane.net import tls  # here: it loads OpenSSL, which an agent without TLS does without
@@ -58,7 +58,7 @@ def _check(section: FileSection, draft: SecretDraft) -> None:
         raise SecretError(f"{files}: {error}" if files else str(error)) from None
 
 
-def _check_code(section: plan.FilterCode) -> None:
+def _check_code(section: plan.FilterCode | plan.ProtocolCode) -> None:
     """That it is Python. Whether it works is seen where it is loaded, which is in the workers."""
     try:
         compile(section.source, section.name, "exec", dont_inherit=True)
@@ -124,8 +124,8 @@ class SecretFiles:
     def look(self, name: str) -> None:
         """Reads one again if one of its files is another than before."""
         draft = self._drafts[name]
-        stamp = tuple(_stamp(source.file) for source in draft.sources.values() if source.file)
-        if stamp == self._stamps[name]:
+        stamps = tuple(stamp(source.file) for source in draft.sources.values() if source.file)
+        if stamps == self._stamps[name]:
             return
         try:
             fresh = load(draft)
@@ -135,7 +135,7 @@ class SecretFiles:
                 self._reported[name] = str(error)
                 logger.warning("%s; what was there before stays in force", error)
             return
-        self._stamps[name] = stamp
+        self._stamps[name] = stamps
         self._reported.pop(name, None)
         if fresh.section != draft.section:
             self._drafts[name] = fresh
@@ -143,7 +143,8 @@ class SecretFiles:
             self._changed(fresh.section)
 
 
-def _stamp(file: str) -> Stamp:
+def stamp(file: str) -> Stamp:
+    """Another one whenever the file is another."""
     try:
         found = os.stat(file)
     except OSError as error:

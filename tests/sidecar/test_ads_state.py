@@ -589,6 +589,74 @@ def test_a_static_configuration_that_is_on_its_way_is_not_given_up_for_a_file() 
     assert play.notes == ["the new configuration is in force"]
 
 
+def protocols(*sources: bytes) -> list[plan.ProtocolCode]:
+    return [plan.ProtocolCode(f"/p{i}.py", source) for i, source in enumerate(sources)]
+
+
+def files(play: Play) -> list[bytes]:
+    return [section.source for section in play.plan.values() if isinstance(section, plan.ProtocolCode)]
+
+
+def with_protocols(*sources: bytes) -> Play:
+    play = Play(protocols=protocols(*sources))
+    play.connect()
+    play.say(CLUSTER, "1", cluster("a"))
+    play.say(ENDPOINTS, "2", endpoints("a", 1))
+    play.commit()
+    assert files(play) == list(sources)
+    return play
+
+
+def test_files_with_protocols_are_a_part_of_every_plan() -> None:
+    play = with_protocols(b"1")
+    play.say(CLUSTER, "3", cluster("b"))
+    play.say(ENDPOINTS, "4", endpoints("b", 1))
+    play.commit()
+    assert files(play) == [b"1"]
+
+
+def test_files_with_protocols_change_in_updates_of_their_own() -> None:
+    play = with_protocols(b"1", b"2")
+    play.seen(play.state.protocols_changed(protocols(b"1", b"3"), play.now))
+    assert [name for _, name, _ in play.commit().upserts] == ["/p1.py"]
+    play.seen(play.state.protocols_changed(protocols(b"1"), play.now))
+    assert play.commit().removed == [("protocol", "/p1.py")]
+    play.seen(play.state.protocols_changed(protocols(b"1"), play.now))
+    assert (play.updates, files(play)) == ([], [b"1"])
+
+
+def test_protocols_that_are_refused_hold_up_nothing_else_and_are_tried_again() -> None:
+    play = with_protocols(b"1")
+    play.seen(play.state.protocols_changed(protocols(b"broken"), play.now))
+    play.refuse("/p0.py:3: no")
+    assert play.notes == ["protocols: refused: /p0.py:3: no; those that were there before stay in force"]
+    play.say(ENDPOINTS, "6", endpoints("a", 2))
+    assert [name for _, name, _ in play.commit().upserts] == ["a"]
+    assert files(play) == [b"1"]
+    play.later(RETRY_FIRST + 1)
+    assert [name for _, name, _ in play.updates[0].upserts] == ["/p0.py"]
+    play.refuse("/p0.py:3: no")
+    play.seen(play.state.protocols_changed(protocols(b"2"), play.now))
+    play.commit()
+    assert files(play) == [b"2"]
+    assert play.state.deadline() is None
+
+
+def test_what_was_refused_for_want_of_a_protocol_is_tried_again_when_one_comes() -> None:
+    play = with_protocols()
+    play.say(CLUSTER, "3", cluster("b"))
+    play.say(ENDPOINTS, "4", endpoints("b", 1))
+    play.refuse("there is no protocol 'ledger'")
+    while play.updates:
+        play.refuse("there is no protocol 'ledger'")
+    play.seen(play.state.protocols_changed(protocols(b"1"), play.now))
+    play.commit()
+    while play.updates:
+        play.commit()
+    assert ("cluster", "b") in play.plan
+    assert files(play) == [b"1"]
+
+
 def test_a_static_name_cannot_be_sent() -> None:
     a = ClusterDraft(plan.Cluster("a", "a"), endpoints=endpoints("a", 1))
     play = Play(clusters=[a])

@@ -34,7 +34,7 @@ class DataSource(msgspec.Struct, frozen=True):
     inline: bytes = b""
 
 
-FileSection = plan.Certificate | plan.Trust | plan.FilterCode
+FileSection = plan.Certificate | plan.Trust | plan.FilterCode | plan.ProtocolCode
 """What files hold."""
 
 
