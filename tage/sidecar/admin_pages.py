@@ -156,7 +156,12 @@ class Pages:
             section = sections.get(("cluster", cluster))
             return section.labels if isinstance(section, plan.Cluster) else {}
 
-        workload = metrics.Workload(self._sidecar.node, labels, inbound.__contains__)
+        def rpc_protocol(cluster: str) -> str:
+            section = sections.get(("cluster", cluster))
+            spoken = section.x_protocol if isinstance(section, plan.Cluster) else None
+            return spoken.protocol if spoken is not None else ""
+
+        workload = metrics.Workload(self._sidecar.node, labels, inbound.__contains__, rpc_protocol)
         return Page(metrics.prometheus(self._snapshot(), workload), content_type=metrics.CONTENT_TYPE)
 
     def _snapshot(self) -> reader.Snapshot:

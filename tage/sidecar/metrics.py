@@ -3,6 +3,8 @@
 ``istio_requests_total`` and ``istio_request_duration_milliseconds`` come from the clusters: every request that was
 given to one is counted there by exact status and response flags. Requests that no route took are in
 ``envoy_listener_no_route``. The duration has no status among its labels: a worker keeps one histogram a cluster.
+Of clusters with an RPC protocol both come from the statistics by method, with ``rpc_service`` and ``rpc_method`` beside
+Istio's labels, the latter two empty where they are not read; more than a thousand methods are counted as ``other``.
 ``istio_tcp_*`` come from the clusters that a TCP proxy relays to; as Istio has it, what is sent goes to the client.
 
 The text format: prometheus.io/docs/instrumenting/exposition_formats.
@@ -14,6 +16,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from tage.dataplane.telemetry.layout import parted_method
 from tage.dataplane.telemetry.reader import Histogram, Snapshot, StatKey
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -38,6 +41,7 @@ _OWNER_LABELS = {
     "route": "envoy_route",
     "http": "envoy_http_conn_manager_prefix",
     "python_filter": "filter",
+    "x_protocol": "protocol",
     "": "envoy_local_http_ratelimit_prefix",
 }
 
@@ -107,10 +111,14 @@ class Workload:
     """Who this sidecar stands beside, in Istio's labels, and which clusters are its own application."""
 
     def __init__(
-        self, node: Mapping[str, Any], cluster_labels: Callable[[str], Labels], is_inbound: Callable[[str], bool]
+        self,
+        node: Mapping[str, Any],
+        cluster_labels: Callable[[str], Labels],
+        is_inbound: Callable[[str], bool],
+        rpc_protocol: Callable[[str], str] = lambda cluster: "",
     ) -> None:
         """`node` is the xDS node as JSON; `cluster_labels` gives the labels of `plan.Cluster`; `is_inbound` tells
-        whether an inbound listener leads to a cluster."""
+        whether an inbound listener leads to a cluster; `rpc_protocol` the RPC protocol of its hosts, empty: HTTP."""
         metadata = node.get("metadata", {})
         labels = metadata.get("LABELS", {})
         service = metadata.get("SERVICE") or str(node.get("cluster", "")).partition(".")[0]
@@ -120,6 +128,7 @@ class Workload:
         self._version = labels.get("version") or "unknown"
         self._cluster_labels = cluster_labels
         self._is_inbound = is_inbound
+        self.rpc_protocol = rpc_protocol
 
     def labels(self, cluster: str) -> dict[str, str]:
         """Istio's labels of a request that was given to `cluster`, but for its outcome."""
@@ -143,18 +152,27 @@ class Workload:
                 name: destination.get(name) or "unknown"
                 for name in ("destination_service", "destination_service_name", "destination_service_namespace")
             },
-            "request_protocol": "http",
+            "request_protocol": self.rpc_protocol(cluster) or "http",
             "connection_security_policy": "none" if inbound else "unknown",
         }
+
+    def method_labels(self, owner: str) -> dict[str, str]:
+        """Of a request that the statistics by method have."""
+        cluster, service, method = parted_method(owner)
+        return {**self.labels(cluster), "rpc_service": service, "rpc_method": method}
 
 
 def prometheus(snapshot: Snapshot, workload: Workload) -> str:
     exposition = Exposition()
     by_code: dict[tuple[str, str], int] = {}
     for (scope, owner, name), value in snapshot.counters.items():
+        if scope == "method":
+            if code := _CODE.fullmatch(name):
+                _count_requests(exposition, workload.method_labels(owner), code, value)
+            continue
         if scope == "cluster" and (code := _CODE.fullmatch(name)):
-            labels = {**workload.labels(owner), "response_code": code["code"], "response_flags": code["flags"]}
-            exposition.counter("istio_requests_total", labels, value)
+            if not workload.rpc_protocol(owner):
+                _count_requests(exposition, workload.labels(owner), code, value)
             key = (owner, code["code"])
             by_code[key] = by_code.get(key, 0) + value
             continue
@@ -171,10 +189,18 @@ def prometheus(snapshot: Snapshot, workload: Workload) -> str:
     for (scope, owner, name), value in snapshot.gauges.items():
         exposition.gauge(_name(scope, name), _owner(scope, owner), value)
     for (scope, owner, name), histogram in snapshot.histograms.items():
+        if scope == "method":
+            exposition.histogram("istio_request_duration_milliseconds", workload.method_labels(owner), histogram)
+            continue
         exposition.histogram(_name(scope, name), _owner(scope, owner), histogram)
-        if (scope, name) == ("cluster", "upstream_rq_time"):
+        if (scope, name) == ("cluster", "upstream_rq_time") and not workload.rpc_protocol(owner):
             exposition.histogram("istio_request_duration_milliseconds", workload.labels(owner), histogram)
     return exposition.text()
+
+
+def _count_requests(exposition: Exposition, labels: Labels, code: re.Match[str], value: int) -> None:
+    labels = {**labels, "response_code": code["code"], "response_flags": code["flags"]}
+    exposition.counter("istio_requests_total", labels, value)
 
 
 def _name(scope: str, name: str) -> str:

@@ -139,3 +139,45 @@ def test_envoys_formats() -> None:
     found = stats_json(snapshot, lambda name: True, used_only=True)["stats"]
     assert found[0] == {"name": "cluster.a.b", "value": 1}
     assert [each["name"] for each in found[1]["histograms"]["computed_quantiles"]] == ["cluster.a.t"]
+
+
+RPC = Workload(NODE, lambda name: LABELS.get(name, {}), {"in"}.__contains__, {"out": "bolt"}.get)  # type: ignore[arg-type]
+
+
+def test_rpc_is_told_by_service_and_method() -> None:
+    text = prometheus(
+        Snapshot(
+            {
+                ("cluster", "out", "upstream_rq_code_200_-"): 3,
+                ("method", "out /com.a.Stock/count", "rq_total"): 2,
+                ("method", "out /com.a.Stock/count", "upstream_rq_code_200_-"): 2,
+                ("method", "out /com.a.Stock/sell", "upstream_rq_code_503_UF"): 1,
+            },
+            histograms={
+                ("cluster", "out", "upstream_rq_time"): histogram(5),
+                ("method", "out /com.a.Stock/count", "rq_time"): histogram(5, 6),
+            },
+        ),
+        RPC,
+    )
+    requests = [line for line in text.splitlines() if line.startswith("istio_requests_total")]
+    assert len(requests) == 2, "each request is counted once"
+    for label in (
+        'reporter="source"',
+        'destination_service="reviews.default.svc.cluster.local"',
+        'request_protocol="bolt"',
+        'rpc_service="com.a.Stock"',
+        'rpc_method="count"',
+        'response_code="200"',
+        'response_flags="-"',
+    ):
+        assert label in requests[0]
+    assert requests[0].endswith(" 2")
+    assert 'rpc_method="sell"' in requests[1]
+    assert 'response_code="503",response_flags="UF"' in requests[1]
+    assert 'envoy_cluster_upstream_rq{envoy_response_code="200",envoy_cluster_name="out"} 3\n' in text
+    durations = [line for line in text.splitlines() if line.startswith("istio_request_duration_milliseconds_count")]
+    assert len(durations) == 1
+    assert 'rpc_method="count"' in durations[0]
+    assert durations[0].endswith(" 2")
+    assert "envoy_method" not in text

@@ -205,5 +205,24 @@ LOCAL_RATE_LIMIT = Layout(
     gauges=(),
 )
 """Of the rate limit's own stat_prefix."""
-LAYOUTS = (CLUSTER, LISTENER, ROUTE, TCP, HEALTH, FAULT, CORS, LOCAL_RATE_LIMIT)
+METHOD = Layout(
+    scope="method",
+    counters=("rq_total", "rq_1xx", "rq_2xx", "rq_3xx", "rq_4xx", "rq_5xx"),
+    gauges=(),
+    histogram="rq_time",
+)
+"""Of a cluster and the path of an RPC protocol's requests, see `methods`."""
+LAYOUTS = (CLUSTER, LISTENER, ROUTE, TCP, HEALTH, FAULT, CORS, LOCAL_RATE_LIMIT, METHOD)
 """Numbered by position: append only, or raise VERSION."""
+
+
+def method_owner(cluster: str, path: bytes) -> str:
+    """The owner of a METHOD group."""
+    return f"{cluster} {path.decode('utf-8', 'backslashreplace')}"
+
+
+def parted_method(owner: str) -> tuple[str, str, str]:
+    """Of such an owner cluster, service and method; where the path has one name alone, that is the method's."""
+    cluster, _, path = owner.rpartition(" ")
+    service, _, method = path[1:].rpartition("/")
+    return cluster, service, method

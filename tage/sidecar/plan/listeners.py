@@ -30,8 +30,9 @@ class XProtocol(msgspec.Struct, frozen=True, omit_defaults=True):
 
     protocol: str
     """Its name: built in, of an installed package, or of a file (`ProtocolCode`)."""
-    depth: Literal["frame", "names", "headers"] = "names"
-    """How much of a request is read at least. frame: nothing; its service and method are empty then."""
+    depth: Literal["frame", "names"] = "names"
+    """What is read of every request: names, its service and method; frame, nothing, and its path is "/". Headers are
+    read where a rule, a filter or a log asks."""
     max_frame_bytes: int = 16 * 1024 * 1024
     max_requests: int = 1024
     """Of a connection, under way at a time; more are not read before one has its answer."""

@@ -47,7 +47,7 @@ def downstream(message: Any, path: str, problems: Problems) -> plan.XProtocol:
     default = plan.XProtocol("")
     return plan.XProtocol(
         _protocol(value, at, problems),
-        typed_struct.choice(value, "depth", "NAMES", ("FRAME", "NAMES", "HEADERS"), at, problems),  # type: ignore[arg-type]
+        typed_struct.choice(value, "depth", "NAMES", ("FRAME", "NAMES"), at, problems),  # type: ignore[arg-type]
         _frame_bytes(value, default.max_frame_bytes, at, problems),
         _requests(value, default.max_requests, at, problems),
     )

@@ -36,7 +36,7 @@ Sections = Mapping[plan.SectionKey, plan.Section]
 
 
 class Failures:
-    """What a protocol's own methods raise, which ends the connection that called them and nothing else: counted as
+    """What a protocol raises, which ends the connection where it does and nothing else: counted as
     ``x_protocol.NAME.exception``, and said on stderr, once a second at most."""
 
     def __init__(self, name: str, file: str, stats: StatStore, reporter: Reporter) -> None:
@@ -46,11 +46,11 @@ class Failures:
         self._reporter = reporter
         self._bound = Bound()
 
-    def failed(self, method: str, error: BaseException) -> None:
+    def failed(self, error: BaseException) -> None:
         self._stats.count(self._cell, 1)
         if self._bound.passes():
             told = "".join(traceback.TracebackException.from_exception(error, limit=-8).format()).rstrip()
-            self._reporter.say(f"{self._title}: {method} failed{self._bound.take_unsaid()}: {told}")
+            self._reporter.say(f"{self._title} failed{self._bound.take_unsaid()}: {told}")
 
 
 class Known(NamedTuple):
@@ -163,12 +163,11 @@ class Protocols:
             return live
         settings = DownstreamSettings(
             known.protocol,
-            depth=spec.depth,
-            whole=spec.max_frame_bytes,
+            names=spec.depth != "frame",
             limit=spec.max_frame_bytes,
             max_requests=spec.max_requests,
+            failed=known.failures.failed,
         )
-        settings.failures = known.failures
         return Use(spec, known.protocol, settings)
 
     def _upstream(self, name: str, spec: plan.XProtocolUpstream, names: Mapping[str, Known]) -> Use:
@@ -176,18 +175,18 @@ class Protocols:
         live = self._live.clusters.get(name)
         if live is not None and live.spec == spec and live.protocol is known.protocol:
             return live
-        protocol = known.protocol
-        settings = UpstreamSettings(
-            protocol,
-            mode=spec.mode or protocol.multiplexing,
-            max_requests=spec.max_requests,
-            heartbeat_interval=(
-                spec.heartbeat_interval if spec.heartbeat_interval >= 0 else protocol.heartbeat_interval
-            ),
-            limit=spec.max_frame_bytes,
-        )
-        settings.failures = known.failures
-        return Use(spec, protocol, settings)
+        try:
+            settings = UpstreamSettings(
+                known.protocol,
+                mode=spec.mode,
+                max_requests=spec.max_requests,
+                heartbeat_interval=spec.heartbeat_interval,
+                limit=spec.max_frame_bytes,
+                failed=known.failures.failed,
+            )
+        except ValueError as error:
+            raise ValueError(f"cluster {name!r}: {error}") from None
+        return Use(spec, known.protocol, settings)
 
     def _names(self, files: Mapping[CodeKey, Mapping[str, Known]]) -> dict[str, Known]:
         return {**{name: known for each in files.values() for name, known in each.items()}, **self._installed}
@@ -299,7 +298,7 @@ def _matcher(known: Known) -> Callable[[bytes], int]:
         try:
             return int(known.protocol.matches(prefix))
         except Exception as error:
-            known.failures.failed("matches", error)
+            known.failures.failed(error)
             return 0
 
     return matches

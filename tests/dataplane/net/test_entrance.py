@@ -359,3 +359,59 @@ def test_a_handshake_that_does_not_go_on(run, store):  # noqa: F811
         await world.close()
 
     run(scenario)
+
+
+def bolt(prefix):
+    return 2 if prefix.startswith(b"\x01\x01") else 1 if b"\x01\x01".startswith(prefix) else 0
+
+
+@pytest.mark.parametrize(
+    ("data", "chain"), [(b"\x01\x01\x00", 1), (b"GET / HTTP/1.1\r\n\r\n", 0), (b"\x01\x02", 2), (b"SSH-2.0\r\n", 2)]
+)
+@pytest.mark.parametrize("cut", [1, None])
+def test_protocols_are_told_apart_beside_http(run, store, data, chain, cut):  # noqa: F811
+    async def scenario(bench):
+        matches = (Match(application_protocols=("http/1.1",)), Match(application_protocols=("x-bolt",)), EVERYTHING)
+        world = World(bench, store, matches, inspect_http=True, inspect_protocols=[("x-bolt", bolt)])
+        peer = world.connect(data[:cut])
+        if cut is not None:
+            await asyncio.sleep(0.02)
+            assert world.arrivals == []
+            await bench.loop.sock_sendall(peer, data[cut:])
+        connection = await world.arrival()
+        assert connection.chain == chain
+        await world.until(lambda: connection.data == data)
+        world.arrivals.append(connection)
+        await world.close()
+
+    run(scenario)
+
+
+def test_within_tls_no_protocol_is_looked_for(run, store):  # noqa: F811
+    def never(prefix):
+        raise AssertionError("it was asked")
+
+    async def scenario(bench):
+        matches = (Match(transport_protocol="tls"), Match(application_protocols=("x-bolt",)))
+        world = World(bench, store, matches, inspect_tls=True, inspect_protocols=[("x-bolt", never)])
+        world.connect(hello())
+        connection = await world.arrival()
+        assert connection.chain == 0
+        world.arrivals.append(connection)
+        await world.close()
+
+    run(scenario)
+
+
+def test_a_protocol_whose_server_speaks_first_is_waited_for_no_longer_than_the_timeout(run, store):  # noqa: F811
+    async def scenario(bench):
+        matches = (Match(application_protocols=("x-bolt",)), EVERYTHING)
+        options = {"timeout": 50, "continue_on_timeout": True, "inspect_protocols": [("x-bolt", bolt)]}
+        world = World(bench, store, matches, **options)
+        world.connect(b"\x01")
+        connection = await world.arrival()
+        assert connection.chain == 1
+        world.arrivals.append(connection)
+        await world.close()
+
+    run(scenario)

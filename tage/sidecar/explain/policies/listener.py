@@ -110,16 +110,13 @@ def _log(log: plan.AccessLog) -> str:
     return f"{log.path} ({form}{fields}{', without what is empty' if log.omit_empty else ''})"
 
 
-_DEPTHS = {"frame": "nothing of a request is read", "names": "", "headers": "all headers of requests are read"}
-
-
 def _protocol(http: plan.Http) -> str:
     given = http.x_protocol
     if given is None:
         return ""
     return clauses(
         given.protocol,
-        _DEPTHS[given.depth],
+        "service and method are not read" if given.depth == "frame" else "",
         f"frames up to {size(given.max_frame_bytes)}",
         f"{count(given.max_requests, 'request')} of a connection at a time",
     )
