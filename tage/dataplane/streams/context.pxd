@@ -10,6 +10,7 @@ from tage.dataplane.routing.table cimport RouteTable
 from tage.dataplane.routing.tcp cimport TcpRoute
 from tage.dataplane.telemetry.access_log.log cimport AccessLog
 from tage.dataplane.telemetry.access_log.record cimport Record
+from tage.dataplane.telemetry.methods cimport MethodStats
 from tage.dataplane.telemetry.store cimport StatGroup
 
 @cython.final
@@ -20,7 +21,7 @@ cdef class Context:
     cdef public dict clusters
     cdef public Overload overload
     cdef public Flushes flushes
-    cdef public object methods
+    cdef public MethodStats methods
     cdef public bint draining
     cdef public long long drain_time
 

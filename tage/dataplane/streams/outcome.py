@@ -90,8 +90,8 @@ class Outcome(Deadlines):
         if self.route is not None and self.route.stats is not None:
             self.route.stats.record(took)
             self.route.stats.up_class(_R_1XX, self.status)
-        if self.context.methods is not None and self.listener.carries is not None and self.head.path:
-            self.context.methods.count(self.head.path, self.status, took)
+        if self.cluster is not None and self.listener.carries is not None and self.context.methods is not None:
+            self.context.methods.count(self.cluster.name, self.head.path, self.status, self.flags, took)
         if self.record is not None:
             self.log(took)
 

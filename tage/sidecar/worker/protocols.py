@@ -26,7 +26,7 @@ from tage.dataplane.telemetry.store import StatStore
 from tage.sidecar import plan
 from tage.sidecar.worker.listeners import keyed
 from tage.sidecar.worker.loading import Loader
-from tage.xprotocol import Protocol
+from tage.xprotocol import Protocol, ProtocolError
 
 GROUP = "tage.protocols"
 """Of entry points."""
@@ -283,6 +283,8 @@ def _made(kind: type[Protocol], where: str, file: str = "") -> Protocol:
     """An object of a user's class. Raises `LoadError`."""
     try:
         protocol = kind()
+    except ProtocolError as error:
+        raise LoadError(f"{where}: {error}") from None
     except BaseException as error:
         raise LoadError(f"{where}: {described(error, file)}") from None
     name = protocol.name

@@ -26,6 +26,7 @@ from tage.dataplane.streams.context import Context, ListenerState
 from tage.dataplane.streams.http1_upstream import Http1UpstreamConnection
 from tage.dataplane.telemetry import layout
 from tage.dataplane.telemetry.access_log.log import AccessLog
+from tage.dataplane.telemetry.methods import MethodStats
 from tage.dataplane.telemetry.store import StatStore
 from tage.dataplane.upstream.connect import Connector
 from tage.dataplane.upstream.shared import SharedFile
@@ -215,6 +216,7 @@ class Tables:
             from tage.sidecar.worker.protocols import Protocols
 
             self._protocols = Protocols(self._stats)
+            self._context.methods = MethodStats(self._stats)  # type: ignore[assignment]
         try:
             draft.protocols = await self._protocols.prepare(draft.sections, listeners, clusters, pause.between)
         except ValueError as error:
