@@ -107,3 +107,40 @@ def test_like_a_list_of_pieces(script, capacity: int):
             model = b""
         assert out.size == len(model)
     assert out.take() == model
+
+
+@pytest.mark.parametrize(
+    ("at", "value", "width", "little", "result"),
+    [
+        (0, 0x0102, 2, False, b"\1\2cdefgh"),
+        (0, 0x0102, 2, True, b"\2\1cdefgh"),
+        (5, 0xFF010203, 3, False, b"abcde\1\2\3"),
+        (0, (1 << 64) - 2, 8, False, b"\xff" * 7 + b"\xfe"),
+        (8, 1, 0, False, b"abcdefgh"),
+    ],
+)
+def test_a_number_over_what_was_put(at: int, value: int, width: int, little: bool, result: bytes):
+    out = ByteWriter(8)
+    out.put(b"abcdefgh")
+    out.put_number_at(at, value, width, little)
+    assert out.take() == result
+
+
+@pytest.mark.parametrize(("at", "width"), [(-1, 1), (0, 9), (8, 1), (7, 2), (0, -1)])
+def test_a_number_outside_what_was_put(at: int, width: int):
+    out = ByteWriter(64)
+    out.put(b"abcdefgh")
+    with pytest.raises(IndexError):
+        out.put_number_at(at, 1, width, False)
+    assert out.take() == b"abcdefgh"
+
+
+def test_a_crc_of_what_was_put():
+    out = ByteWriter(4)
+    out.put(b"before123456789")
+    assert out.crc32(6, 15) == 0xCBF43926
+    assert out.crc32(6, 6) == 0
+    out.put(b"x" * 100)  # the buffer may grow again
+    for start, end in ((-1, 1), (2, 1), (0, 116)):
+        with pytest.raises(IndexError):
+            out.crc32(start, end)

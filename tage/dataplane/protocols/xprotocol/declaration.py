@@ -169,6 +169,8 @@ def _check_class(protocol: Any, found: list[Shape], overridden: frozenset[str]) 
             if shape.by_method or shape.id_by_method:
                 how = "size()" if shape.by_method else "id_at()"
                 raise ProtocolError(f"{cls}.{shape.name}: define reply(): with {how} no answer can be built from it")
+            if shape.kind == Kind.RESPONSE and not shape.has_status:
+                raise ProtocolError(f"{cls}.{shape.name}: define reply(): without a status= none can be built")
     interval = protocol.heartbeat_interval
     if not isinstance(interval, int) or interval < 0:
         raise ProtocolError(f"{cls}.heartbeat_interval: {interval!r}: milliseconds, 0: none")

@@ -9,6 +9,7 @@ cdef class Pairs:
     cdef readonly object null
     cdef unsigned long long _null
     cdef bint _nullable
+    cdef object _most
     cdef Py_ssize_t _next(self, const unsigned char* p, Py_ssize_t at, Py_ssize_t end) noexcept
     cdef Py_ssize_t _length(self, const unsigned char* p, Py_ssize_t at) noexcept
     cdef (Py_ssize_t, Py_ssize_t) find(self, const unsigned char* p, Py_ssize_t start, Py_ssize_t end, tuple keys) noexcept

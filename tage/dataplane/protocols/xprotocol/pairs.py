@@ -37,6 +37,7 @@ class Pairs:
         self.little = little
         self.null = null
         self._nullable = null is not None
+        self._most = Field(0, width).bits - (1 if self._nullable else 0)
         self._null = 0
         if null is not None:
             self._null = null
@@ -56,7 +57,8 @@ class Pairs:
 
     def find(self, p, start, end, keys):
         """Where the value of the first of `keys` (bytes) that is there and not null stands in p[start:end]; (-1, -1)
-        where none is, (-2, -2) where the pairs are malformed."""
+        where none is, (-2, -2) where the pairs are malformed. Of equal keys the last counts, as in the maps that most
+        implementations read them into."""
         at: cython.Py_ssize_t = start
         key: cython.Py_ssize_t
         key_end: cython.Py_ssize_t
@@ -64,7 +66,7 @@ class Pairs:
         found: cython.Py_ssize_t = -1
         found_end: cython.Py_ssize_t = -1
         i: cython.Py_ssize_t
-        best: cython.Py_ssize_t = len(keys)
+        best: cython.Py_ssize_t = len(keys)  # how many of the keys are as good as what was found, or better
         wanted: bytes
         while at < end:
             key = at + self.width
@@ -78,7 +80,7 @@ class Pairs:
                 wanted = keys[i]
                 if len(wanted) == key_end - key and native.equal(p, key, wanted, key_end - key):
                     if self._length(p, key_end) >= 0:
-                        best = i
+                        best = i + 1
                         found = key_end + self.width
                         found_end = value_end
                     break
@@ -117,13 +119,14 @@ class Pairs:
         """`items` as bytes. What was null in `before` ([data, start, end] of the pairs as they came) and is empty now
         is null again. ValueError: longer than a length can say."""
         nulls: set = self.nulls(*before) if before is not None and self._nullable else set()
-        most: Any = (1 << (8 * self.width)) - (2 if self._nullable else 1)
         pieces: list = []
         order: str = "little" if self.little else "big"
         for key, value in items:
             for text, null in ((key, key == b"" and None in nulls), (value, value == b"" and key in nulls)):
-                if len(text) > most:
-                    raise ValueError(f"metadata: {len(text):,} bytes, of which a length of {self.width} says {most:,}")
+                if len(text) > self._most:
+                    raise ValueError(
+                        f"metadata: {len(text):,} bytes, of which a length of {self.width} says {self._most:,}"
+                    )
                 pieces.append((self.null if null else len(text)).to_bytes(self.width, order))
                 pieces.append(text)
         return b"".join(pieces)

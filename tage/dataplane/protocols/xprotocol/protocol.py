@@ -437,7 +437,8 @@ class Protocol:
         parts: dict = {"service": b"com.example.Service", "method": b"call", "body": b"body"}
         if self._pairs is not None:
             parts["metadata"] = self._pairs.write(items)
-        return build.built(shape, 1, self._ok(), 3000 if shape.has_timeout else 0, parts)
+        timeout: Any = min(3000, shape.frame.timeout.most) if shape.has_timeout else 0
+        return build.built(shape, 1, self._ok(), timeout, parts)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: {self.name}, {', '.join([s.name for s in self.shapes or ()])}>"

@@ -17,6 +17,7 @@ Invariant, tested: fed whole, byte by byte or in any cut, the same bytes give th
 """
 
 from enum import IntEnum
+from operator import index
 
 import cython
 
@@ -224,6 +225,8 @@ class FrameReader:
         size: cython.longlong
         try:
             size = self.protocol.size(self._data, self._pos, available, shape)
+            if not cython.compiled:
+                size = index(size)  # as C would
         except Exception as error:
             self._raised("size", error)
             return -1
@@ -244,6 +247,8 @@ class FrameReader:
         try:
             if shape.id_by_method:
                 at = self.protocol.id_at(frame, shape)
+                if not cython.compiled:
+                    at = index(at)
                 if at < 0 or at + shape.id_width > len(frame):
                     raise ValueError(f"the id would stand at {at}, outside the frame")
                 self.id = int.from_bytes(

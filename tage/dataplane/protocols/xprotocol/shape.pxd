@@ -64,3 +64,4 @@ cdef class Shape:
     cdef (Py_ssize_t, Py_ssize_t) part_at(self, bytes frame, int index) noexcept
 
 cpdef put_frame(ByteWriter out, bytes frame, Shape shape, object protocol, unsigned long long id)
+cdef _mend(ByteWriter out, Py_ssize_t start, bytes frame, Shape shape)
