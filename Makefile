@@ -16,6 +16,7 @@ BENCH ?=
 TARGET ?= all
 SECONDS ?= 60
 SOAK ?=
+FUZZ_INPUTS ?= 1000000
 CASES ?= 100000
 SEED ?= 1
 PYTEST ?=
@@ -94,9 +95,10 @@ build/.bench: $(VENV)/.installed-dev bench/build.py $(BENCH_COMPILED)
 	@$(BIN)/python -m bench.build >build/bench.log 2>&1 || { cat build/bench.log; exit 1; }
 	@touch $@
 
-soak: $(VENV)/.installed-dev build  ## Load while rules and endpoints change and processes are killed: no request may fail
+soak: $(VENV)/.installed-dev build  ## Load while rules change and processes are killed: no request may fail; a million frames a codec
 	@$(BIN)/python -m bench.soak $(SOAK)
 	@TAGE_GOVERNANCE=8 TAGE_OVERLOAD=1 $(BIN)/python -m pytest tests/e2e/test_governance.py tests/e2e/test_overload.py
+	@$(BIN)/python -m fuzz xprotocol --inputs $(FUZZ_INPUTS)
 
 soak-table: build  ## The same, and write the committed table under bench/results
 	@$(BIN)/python -m bench.soak --commit $(SOAK)

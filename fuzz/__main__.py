@@ -1,4 +1,4 @@
-"""`python -m fuzz TARGET|all --seconds N`: fuzzes, and keeps an input that breaks an invariant under build/fuzz.
+"""`python -m fuzz TARGET|GROUP|all --seconds N`: fuzzes, and keeps an input that breaks an invariant under build/fuzz.
 
 `--engine builtin` (the default) needs nothing installed; `--engine atheris` is guided by coverage and runs the sources
 uncompiled. The compiled modules are what the built-in engine takes unless TAGE_PURE=1 is set.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import faulthandler
+import math
 import os
 import sys
 import traceback
@@ -24,27 +25,34 @@ def main() -> int:
     arguments = _arguments()
     if arguments.engine == "atheris":
         os.environ["TAGE_PURE"] = "1"  # before tage is imported: there is no coverage of compiled modules
-    from fuzz.targets import TARGETS
+    from fuzz.targets import GROUPS, TARGETS
 
-    chosen = list(TARGETS.values()) if arguments.target == "all" else [TARGETS.get(arguments.target)]
-    for target in chosen:
-        if target is None:
-            print(f"fuzz: no target {arguments.target!r}; there are: all, {', '.join(TARGETS)}", file=sys.stderr)
-            return 2
+    names = GROUPS.get(arguments.target, [arguments.target])
+    if not set(names) <= set(TARGETS):
+        there = ", ".join([*GROUPS, *TARGETS])
+        print(f"fuzz: no target {arguments.target!r}; there are: {there}", file=sys.stderr)
+        return 2
+    if len(names) > 1 and (arguments.replay or arguments.engine == "atheris"):
+        print("fuzz: --replay and --engine atheris take one target", file=sys.stderr)
+        return 2
+    chosen = [TARGETS[name] for name in names]
     FOLDER.mkdir(parents=True, exist_ok=True)
     return _run(chosen, arguments)
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m fuzz", description="Fuzzes what reads bytes from the network.")
-    parser.add_argument("target", help="a module of fuzz/targets, or all")
-    parser.add_argument("--seconds", type=float, default=60, help="for each target (default: 60)")
+    parser.add_argument("target", help="a target of fuzz/targets, xprotocol for those of all RPC codecs, or all")
+    parser.add_argument("--seconds", type=float, help="for each target (default: 60; with --inputs none)")
+    parser.add_argument("--inputs", type=int, default=0, help="for each target, in place of seconds")
     parser.add_argument("--seed", type=int, help="of the built-in engine's inputs (default: another each time)")
     parser.add_argument("--engine", choices=["builtin", "atheris"], default="builtin")
     parser.add_argument("--replay", type=Path, metavar="FILE", help="check this one input and nothing else")
     arguments = parser.parse_args()
-    if arguments.target == "all" and (arguments.replay or arguments.engine == "atheris"):
-        parser.error("--replay and --engine atheris take one target")
+    if arguments.seconds is None:
+        arguments.seconds = math.inf if arguments.inputs else 60.0
+    if arguments.engine == "atheris" and math.isinf(arguments.seconds):
+        parser.error("--engine atheris counts in --seconds")
     return arguments
 
 
@@ -64,7 +72,7 @@ def _run(chosen: list, arguments: argparse.Namespace) -> int:
                 print(f"{target.name}: holds for {arguments.replay}")
                 continue
             with LastInput(FOLDER / f"{target.name}.last") as last:
-                outcome = driver.run(target, arguments.seconds, seed, before=last.keep)
+                outcome = driver.run(target, arguments.seconds, seed, inputs=arguments.inputs, before=last.keep)
         except driver.BrokenInvariantError as broken:
             traceback.print_exc()
             path = FOLDER / f"{target.name}-{sha1(broken.data).hexdigest()[:12]}.bin"

@@ -43,11 +43,12 @@ def run(
     seconds: float,
     seed: int,
     *,
+    inputs: int = 0,
     before: Callable[[bytes], None] = lambda data: None,
     clock: Callable[[], float] = time.monotonic,
 ) -> Outcome:
-    """Checks the seeds, then mutations for `seconds`. `before` is called with each input before it is checked. Raises
-    BrokenInvariantError."""
+    """Checks the seeds, then mutations for `seconds`; with `inputs` until there were so many, if that is sooner.
+    `before` is called with each input before it is checked. Raises BrokenInvariantError."""
     rng = random.Random(seed)
     mutator = Mutator(rng, target.tokens, target.max_size)
     seeds = list(target.seeds())
@@ -66,7 +67,7 @@ def run(
 
     for data in seeds:
         check(data[: target.max_size])
-    while clock() < deadline:
+    while clock() < deadline and (not inputs or outcome.runs < inputs):
         if target.make is not None and rng.random() < _MADE:
             data = target.make(rng)[: target.max_size]
         else:

@@ -1,11 +1,20 @@
-"""One module a parser; `TARGETS` by name."""
+"""One module a parser; `TARGETS` by name, `GROUPS` of names."""
 
 from __future__ import annotations
 
 from fuzz.target import Target
-from fuzz.targets import client_hello, detect, http1, proxy_protocol
+from fuzz.targets import client_hello, detect, http1, proxy_protocol, xprotocol
 
 TARGETS: dict[str, Target] = {
     target.name: target
-    for target in (client_hello.TARGET, proxy_protocol.TARGET, detect.TARGET, http1.REQUESTS, http1.RESPONSES)
+    for target in (
+        client_hello.TARGET,
+        proxy_protocol.TARGET,
+        detect.TARGET,
+        http1.REQUESTS,
+        http1.RESPONSES,
+        *xprotocol.TARGETS,
+    )
 }
+
+GROUPS: dict[str, list[str]] = {"all": list(TARGETS), "xprotocol": [target.name for target in xprotocol.TARGETS]}

@@ -7,6 +7,7 @@ without the rest.
 ``resources``    `tage get`, `tage apply`, `tage delete`
 ``status``       `tage status`
 ``explain``      `tage explain`
+``protocol``     `tage protocol new`, `check`, `list`
 ``client``       the control plane's HTTP API, as the commands use it
 ``runtime``      the files that say which meshes run here
 ``output``       tables, JSON, YAML
@@ -19,7 +20,7 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Annotated, Any, NamedTuple
 
 import typer
@@ -46,6 +47,7 @@ COMMANDS: dict[str, _Command] = {
     "delete": _Command("tage.cli.resources", "Delete resources."),
     "status": _Command("tage.cli.status", "Show whether every sidecar is in sync, and since when."),
     "explain": _Command("tage.cli.explain", "Show what a request would meet, and why."),
+    "protocol": _Command("tage.cli.protocol", "Write a protocol of one's own, and try it out."),
 }
 
 
@@ -63,8 +65,11 @@ def application(argv: Sequence[str]) -> typer.Typer:
     wanted = next((arg for arg in argv if not arg.startswith("-")), "")
     for name, command in COMMANDS.items():
         if name == wanted:
-            function: Callable[..., Any] = getattr(importlib.import_module(command.module), name)
-            app.command(name)(function)
+            found: Any = getattr(importlib.import_module(command.module), name)
+            if isinstance(found, typer.Typer):
+                app.add_typer(found, name=name)
+            else:
+                app.command(name)(found)
         else:
             app.command(name, help=command.help)(_not_loaded)
     return app

@@ -1,4 +1,4 @@
-"""A world whose clients and hosts speak a protocol that is declared here: see `tage.xprotocol_testing.world`."""
+"""A world whose clients and hosts speak a protocol that is declared here: see `tage.xprotocol_testing.rpc`."""
 
 from __future__ import annotations
 
@@ -6,11 +6,8 @@ import struct
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tage.dataplane.protocols.xprotocol.settings import DownstreamSettings, UpstreamSettings
-from tage.dataplane.streams.rpc_downstream import RpcDownstreamConnection
-from tage.dataplane.streams.rpc_upstream import RpcUpstreamConnection
 from tage.xprotocol import Frame, Protocol, pairs, u8, u16, u32
-from tage.xprotocol_testing import world
+from tage.xprotocol_testing import rpc
 from tage.xprotocol_testing.world import SLOT_MS, End
 
 __all__ = ["SLOT_MS", "End", "Message", "OrderedToy", "RpcWorld", "Toy", "frame", "frames"]
@@ -94,43 +91,9 @@ class OrderedToy(Toy):
     multiplexing = "ordered"
 
 
-class RpcWorld(world.World):
-    """`failures` are what the protocol has raised."""
-
-    def __init__(
-        self,
-        path: Path,
-        hosts: int = 1,
-        *,
-        protocol: Protocol | None = None,
-        names: bool = True,
-        whole: int = 262_144,
-        limit: int = 16_777_216,
-        max_requests: int = 1024,
-        mode: str = "",
-        heartbeat_interval: int = -1,
-        **settings: Any,
-    ) -> None:
-        self.protocol = protocol or Toy()
-        self.failures: list[BaseException] = []
-        self.upstream_settings = UpstreamSettings(
-            self.protocol, mode, max_requests, heartbeat_interval, limit, self.failures.append
-        )
-        super().__init__(path, hosts, **settings)
-        self.listener.speak(
-            DownstreamSettings(self.protocol, names, whole, limit, max_requests, self.failures.append)
-        )
-
-    def upstream(self, host: Any) -> Any:
-        return RpcUpstreamConnection(host, self.context)
-
-    def add_cluster(self, name: str, hosts: int = 1, **settings: Any) -> Any:
-        cluster = super().add_cluster(name, hosts, **settings)
-        cluster.speak(self.upstream_settings)
-        return cluster
-
-    def downstream(self) -> Any:
-        return RpcDownstreamConnection(self.listener)
+class RpcWorld(rpc.RpcWorld):
+    def __init__(self, path: Path, hosts: int = 1, *, protocol: Protocol | None = None, **settings: Any) -> None:
+        super().__init__(path, protocol or Toy(), hosts, **settings)
 
     def connected(self) -> tuple[End, End]:
         """A client and a server between whom a request has been carried."""

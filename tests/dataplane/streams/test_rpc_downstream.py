@@ -142,9 +142,7 @@ def test_by_service_method_and_metadata(world):
         to("d", "/", headers=[plan.HeaderMatch("user", plan.StringMatch("exact", "ann"))]),
         to("c", "/"),
     )
-    client = world.client(
-        frame(number=1), frame(number=2, method=b"other"), frame(number=3, metadata={"user": "ann"})
-    )
+    client = world.client(frame(number=1), frame(number=2, method=b"other"), frame(number=3, metadata={"user": "ann"}))
     hosts = [host.cluster.name for host in world.opening]
     assert hosts == ["c", "d"]
     first, second = world.accept(), world.accept()

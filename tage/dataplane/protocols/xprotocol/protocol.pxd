@@ -31,6 +31,7 @@ cdef class Protocol:
     cdef int _match_slowly(self, const unsigned char* p, Py_ssize_t start, Py_ssize_t end) noexcept
     cpdef int matches(self, bytes prefix) except -1
     cdef tuple call_of(self, bytes frame, Shape shape)
+    cdef tuple _declared_call(self, bytes frame, Shape shape)
     cdef tuple _interned(self, const unsigned char* p, Py_ssize_t start, Py_ssize_t end, const unsigned char* q, Py_ssize_t method, Py_ssize_t method_end)
     cdef int status_of(self, bytes frame, Shape shape) except -1
     cdef Py_ssize_t timeout_in(self, bytes frame, Shape shape) except -1

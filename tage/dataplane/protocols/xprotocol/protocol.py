@@ -168,20 +168,24 @@ class Protocol:
         part: tuple
         service: bytes
         method: bytes
+        if not self.own_names:
+            return self._declared_call(frame, shape)
+        try:
+            part = self.names(frame, shape)
+        except ValueError:
+            return None
+        if part is None:
+            return None
+        service, method = part
+        if service is None or method is None:
+            return None
+        return self._interned(service, 0, len(service), method, 0, len(method))
+
+    def _declared_call(self, frame, shape):
+        """As `call_of`, by what is declared."""
         where: tuple[cython.Py_ssize_t, cython.Py_ssize_t]
         other: tuple[cython.Py_ssize_t, cython.Py_ssize_t]
         metadata: tuple[cython.Py_ssize_t, cython.Py_ssize_t]
-        if self.own_names:
-            try:
-                part = self.names(frame, shape)
-            except ValueError:
-                return None
-            if part is None:
-                return None
-            service, method = part
-            if service is None or method is None:
-                return None
-            return self._interned(service, 0, len(service), method, 0, len(method))
         if shape.by_method or len(frame) < shape.header:
             return None
         where = shape.part_at(frame, shape.service)
@@ -300,7 +304,7 @@ class Protocol:
 
     def names(self, frame, shape):
         """(service, method) of a request; None where they cannot be read. The method may be empty."""
-        call: tuple = None if self.own_names else self.call_of(frame, shape)
+        call: tuple = self._declared_call(frame, shape)
         if call is None:
             return None
         return (call[0], call[1][len(call[0]) + 2 :])
