@@ -269,6 +269,8 @@ class RpcDownstreamConnection(DownstreamConnection):
             self.listener.write_logs(record)
 
     def _malformed(self):
+        if self.reader.faulty and self.settings.failed is not None:
+            self.settings.failed(RuntimeError(self.reader.error))
         self.listener.stats.up(_CX_PROTOCOL_ERROR)
         self.flush()
         self.abort()

@@ -291,6 +291,8 @@ class RpcUpstreamConnection(UpstreamConnection):
             elif progress == DATA:
                 self._more()
             else:
+                if self.reader.faulty and self.settings.failed is not None:
+                    self.settings.failed(RuntimeError(self.reader.error))
                 self.cluster.stats.up(_PROTOCOL_ERROR)
                 self._break(PROTOCOL_ERROR, self.reader.error)
 
