@@ -6,6 +6,7 @@ cdef class Deadlines(Exchange):
     cdef Context context
     cdef ListenerState listener
     cdef bint backing_off
+    cdef bint patient
     cdef long long started
     cdef long long try_started
     cdef long long route_deadline

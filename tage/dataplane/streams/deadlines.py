@@ -4,7 +4,7 @@
     route          its timeout, or the client's own if that is less, from the request's end to the answer's end
     try            from the request's end, or the try's begin if that is later, to the answer's head
     idle           without a byte in either direction, of a stream and of a try; looked at when the timer is due, not
-                   moved at each byte
+                   moved at each byte. Not of a call that is one frame (`patient`): it is quiet until it is answered
     next try, and the end of a filter's delay
 """
 
@@ -23,6 +23,7 @@ class Deadlines(Exchange):
         self.listener = listener
         self.context = listener.context
         self.backing_off = False
+        self.patient = False
         self.started = 0
         self.try_started = 0
         self.route_deadline = 0
@@ -101,7 +102,7 @@ class Deadlines(Exchange):
         """Sets the timer to the earliest of the deadlines."""
         due: cython.longlong = 0
         limit: cython.longlong = self._longest()
-        if self.route is not None and self.route.idle_timeout:
+        if self.route is not None and self.route.idle_timeout and not self.patient:
             due = self.last_activity + self.route.idle_timeout
         if self.route_deadline and (due == 0 or self.route_deadline < due):
             due = self.route_deadline

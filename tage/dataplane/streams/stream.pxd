@@ -53,6 +53,7 @@ cdef class Stream(Routed):
     cdef _ended_request(self)
     cdef bint _may_retry(self)
     cdef _retry(self)
+    cdef bint _idle(self, long long now)
     cdef _try_timed_out(self)
     cdef _leave_upstream(self)
     cdef _part(self)

@@ -132,6 +132,7 @@ class Stream(Routed):
         if data is not None:
             self._keep(data)
         self.request_ended = end
+        self.patient = end and self.listener.carries is not None
         if self.context.overload.share and self._sheds():
             return
         if self.record is not None or self.listener.filters is not None:
@@ -604,12 +605,16 @@ class Stream(Routed):
             self.cluster.stats.up(_C_TRY_IDLE_TIMEOUT)
             self._try_timed_out()
             return
-        elif self.route is not None and self.route.idle_timeout and now >= self.last_activity + self.route.idle_timeout:
+        elif self._idle(now):
             self.listener.stats.up(_L_IDLE)
             self._leave_upstream()
             self.fail(errors.STREAM_IDLE if self.request_ended else errors.REQUEST_IDLE, "")
             return
         self.rearm(now)
+
+    def _idle(self, now):
+        limit: cython.longlong = 0 if self.route is None or self.patient else self.route.idle_timeout
+        return limit > 0 and now >= self.last_activity + limit
 
     def _try_timed_out(self):
         """As Envoy: it counts as a 5xx and as a gateway error."""

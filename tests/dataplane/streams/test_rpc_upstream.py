@@ -322,3 +322,13 @@ def test_it_takes_as_many_requests_as_it_may(tmp_path):
     other.send(frame(RESPONSE, asked.id))
     assert len(frames(client.takes())) == 4
     world.close()
+
+
+def test_a_call_may_be_quiet_for_longer_than_a_stream_of_http(world):
+    world.rule(timeout=0, idle_timeout=5_000)
+    client, server = world.connected()
+    client.send(frame(number=2))
+    [asked] = frames(server.takes())
+    world.pass_time(60_000)
+    server.send(frame(RESPONSE, asked.id, b"at last"))
+    assert [each.body for each in frames(client.takes())] == [b"at last"]
