@@ -1,12 +1,13 @@
-"""The bookshop's remote calls, as its callers make them.
+"""The bookshop's remote calls, as its callers make them; and the one service that only sends bytes.
 
-Where they go is said by TAGE_SIDECAR_BOLT, TAGE_SIDECAR_DUBBO and TAGE_SIDECAR_X_LEDGER: a sidecar's ports, or, without
-a mesh, the services themselves.
+Where they go is said by TAGE_SIDECAR_BOLT, TAGE_SIDECAR_DUBBO, TAGE_SIDECAR_X_LEDGER and TAGE_SIDECAR_TCP_QUOTE: a
+sidecar's ports, or, without a mesh, the services themselves.
 """
 
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,6 +20,7 @@ ADDRESSES = {
     "bolt": "TAGE_SIDECAR_BOLT",
     "dubbo": "TAGE_SIDECAR_DUBBO",
     "x-ledger": "TAGE_SIDECAR_X_LEDGER",
+    "tcp-quote": "TAGE_SIDECAR_TCP_QUOTE",
 }
 _WIRES: dict[str, rpc.Wire] = {"bolt": wire_bolt, "dubbo": wire_dubbo, "x-ledger": wire_ledger}
 
@@ -45,11 +47,26 @@ class Shop:
     def lines(self, metadata: Mapping[str, str]) -> Any:
         return self._client("x-ledger").call("com.tage.bookshop.Ledger", "lines", metadata=metadata)
 
+    def quote(self) -> str:
+        host, _, port = self._address("tcp-quote").rpartition(":")
+        try:
+            with socket.create_connection((host, int(port)), rpc.TIMEOUT) as connection:
+                line = connection.makefile("rb").readline(1000)
+        except OSError as error:
+            raise rpc.CallError(f"quote: {error}") from error
+        if not line:
+            raise rpc.CallError("quote: the connection was closed")
+        return line.decode().strip()
+
     def _client(self, protocol: str) -> rpc.Client:
         known = self._clients.get(protocol)
         if known is None:
-            address = self._addresses.get(protocol) or os.environ.get(ADDRESSES[protocol], "")
-            if not address:
-                raise rpc.CallError(f"no address for {protocol}: {ADDRESSES[protocol]} is not set")
-            known = self._clients.setdefault(protocol, rpc.Client(_WIRES[protocol], address))
+            client = rpc.Client(_WIRES[protocol], self._address(protocol))
+            known = self._clients.setdefault(protocol, client)
         return known
+
+    def _address(self, name: str) -> str:
+        address = self._addresses.get(name) or os.environ.get(ADDRESSES[name], "")
+        if not address:
+            raise rpc.CallError(f"no address for {name}: {ADDRESSES[name]} is not set")
+        return address

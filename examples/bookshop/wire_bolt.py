@@ -44,8 +44,8 @@ def size(data: bytes) -> int:
 
 def read(frame: bytes) -> Message:
     kind, command, id, time, start, of_class, of_pairs, _ = _header(frame)
-    if command == _HEARTBEAT:
-        return Heartbeat(id, is_answer=kind == 0)
+    if command not in (_CALL, _RESULT):  # A heartbeat; or a go-away, which asks for nothing that we do not do anyway.
+        return Heartbeat(id, is_answer=kind == 0 or command != _HEARTBEAT)
     pairs = _pairs(frame[start + of_class : start + of_class + of_pairs])
     content = frame[start + of_class + of_pairs :]
     if kind == 0:

@@ -110,7 +110,7 @@ async def _run(
         planned,
         mesh_file,
         run,
-        TagePrograms([mesh_file.parent / file for file in mesh.protocols]),
+        TagePrograms(),
         console,
         os.environ,
         ready_timeout=ready_timeout,

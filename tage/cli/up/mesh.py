@@ -61,7 +61,7 @@ class MeshRunner:
         self._run_dir = run.path
         self._console = console
         self._directory = mesh_file.parent
-        self._env = infrastructure_environment(environ, self._directory)
+        self._env = infrastructure_environment(environ, self._directory, mesh.protocols)
         self._ready_timeout = ready_timeout
         self._show_table = show_table
         self._stopping = asyncio.Event()

@@ -8,7 +8,7 @@ import re
 import shlex
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from tage.config import protocols
 from tage.config.mesh import Mesh, MeshInstance
 from tage.registry.model import Instance, Service
 from tage.sidecar.filter_code import VARIABLE as FILTERS
+from tage.sidecar.protocol_files import VARIABLE as PROTOCOLS
 
 RESERVED = ("HOST", "PORT")
 """Environment variables that only `tage up` sets: it has to know where the application listens. So are those that begin
@@ -71,6 +72,8 @@ class PlannedMesh:
     client: str
     ports: Mapping[str, int] = field(default_factory=dict)
     """Protocols of remote calls, and the port of every sidecar that takes each; of protocol tcp, `tcp-SERVICE`."""
+    protocols: tuple[str, ...] = ()
+    """Files (or directories of them) with protocols, from the mesh file's directory."""
 
     def registry(self, ready: Mapping[str, bool]) -> tuple[Service, ...]:
         """The services with their instances; an instance is ready when `ready` says so by its name."""
@@ -144,7 +147,9 @@ def plan(name: str, namespace: str, mesh: Mesh, addresses: Addresses, environ: M
         )
         for service in mesh.services
     )
-    return PlannedMesh(name, namespace, services, tuple(planned), addresses.control, client, ports)
+    return PlannedMesh(
+        name, namespace, services, tuple(planned), addresses.control, client, ports, tuple(mesh.protocols)
+    )
 
 
 def check(mesh: Mesh, directory: Path, environ: Mapping[str, str]) -> list[tuple[FieldPath, str]]:
@@ -194,11 +199,16 @@ def application_environment(
     return env
 
 
-def infrastructure_environment(environ: Mapping[str, str], directory: Path) -> dict[str, str]:
+def infrastructure_environment(
+    environ: Mapping[str, str], directory: Path, protocols: Iterable[str] = ()
+) -> dict[str, str]:
     """The environment of the control plane and the sidecars: the user's without proxies, which gRPC would go through
-    even to a loopback address. Filters in Python may lie in `directory`, the mesh file's."""
+    even to a loopback address. Filters in Python may lie in `directory`, the mesh file's; `protocols` as well."""
     env = {name: value for name, value in environ.items() if name.lower() not in _PROXIES}
     env[FILTERS] = os.pathsep.join([str(directory), *filter(None, [environ.get(FILTERS)])])
+    files = [str(directory / file) for file in protocols]
+    if files:
+        env[PROTOCOLS] = os.pathsep.join([*files, *filter(None, [environ.get(PROTOCOLS)])])
     env.setdefault("PYTHONUNBUFFERED", "1")
     return env
 

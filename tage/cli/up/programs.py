@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -32,10 +31,7 @@ class Programs(Protocol):
 
 
 class TagePrograms:
-    """Tage's own, run by this interpreter. Sidecars may take protocols from the files (or directories) `protocols`."""
-
-    def __init__(self, protocols: Sequence[Path] = ()) -> None:
-        self._protocols = protocols
+    """Tage's own, run by this interpreter."""
 
     def control(self, files: ControlFiles, address: str) -> list[str]:
         return [
@@ -56,26 +52,26 @@ class TagePrograms:
             own += ["--label", f"{name}={value}"]
         if instance.locality:
             own += ["--locality", instance.locality]
-        return [*self._sidecar(instance.name, instance.namespace, instance.address, control, run_dir), *own]
+        return [*_sidecar(instance.name, instance.namespace, instance.address, control, run_dir), *own]
 
     def client(self, namespace: str, address: str, control: str, run_dir: Path) -> list[str]:
-        return self._sidecar(CLIENT, namespace, address, control, run_dir)
-
-    def _sidecar(self, name: str, namespace: str, address: str, control: str, run_dir: Path) -> list[str]:
-        return [
-            *_module("tage.sidecar.supervisor"),
-            *("--run-dir", str(run_dir), "--workers", "1", "--"),
-            *_module("tage.sidecar.agent"),
-            *("--control", control),
-            *("--instance", name),
-            *("--namespace", namespace),
-            *("--address", address),
-            *("--admin-address", address),
-            *("--admin-port", str(ADMIN_PORT)),
-            *("--run-dir", str(run_dir)),
-            *(word for file in self._protocols for word in ("--protocols", str(file))),
-        ]
+        return _sidecar(CLIENT, namespace, address, control, run_dir)
 
 
 def _module(name: str) -> list[str]:
     return [sys.executable, "-m", name]
+
+
+def _sidecar(name: str, namespace: str, address: str, control: str, run_dir: Path) -> list[str]:
+    return [
+        *_module("tage.sidecar.supervisor"),
+        *("--run-dir", str(run_dir), "--workers", "1", "--"),
+        *_module("tage.sidecar.agent"),
+        *("--control", control),
+        *("--instance", name),
+        *("--namespace", namespace),
+        *("--address", address),
+        *("--admin-address", address),
+        *("--admin-port", str(ADMIN_PORT)),
+        *("--run-dir", str(run_dir)),
+    ]

@@ -26,7 +26,7 @@ import sys
 from pathlib import Path
 import tage.cli.up
 from tests.cli.up.fakes import FakePrograms
-tage.cli.up.TagePrograms = lambda protocols: FakePrograms(Path(sys.argv[1]))
+tage.cli.up.TagePrograms = lambda: FakePrograms(Path(sys.argv[1]))
 from tage.cli import main
 main(["up", *sys.argv[2:]])
 """

@@ -131,15 +131,14 @@ def test_remote_calls_have_ports_that_applications_are_told_of() -> None:
     assert planned(MeshService("a")).ports == {}
 
 
-def test_sidecars_are_given_the_files_of_protocols(tmp_path: Path) -> None:
-    programs = TagePrograms([tmp_path / "ledger.py", tmp_path / "more"])
-    (instance,) = planned(MeshService("a", instances=[MeshInstance("x")])).instances
-    for argv in (
-        programs.sidecar(instance, "127.0.0.1:1", tmp_path),
-        programs.client("default", "127.0.0.1", "127.0.0.1:1", tmp_path),
-    ):
-        given = [argv[at + 1] for at, word in enumerate(argv) if word == "--protocols"]
-        assert given == [str(tmp_path / "ledger.py"), str(tmp_path / "more")]
+def test_sidecars_are_told_of_the_files_of_protocols() -> None:
+    mesh = plan("shop", "prod", Mesh([MeshService("a")], ["ledger.py", "more"]), ADDRESSES, {})
+    assert mesh.protocols == ("ledger.py", "more")
+    env = infrastructure_environment({}, Path("/mesh"), mesh.protocols)
+    assert env["TAGE_PROTOCOLS"] == "/mesh/ledger.py:/mesh/more"
+    env = infrastructure_environment({"TAGE_PROTOCOLS": "/etc/ours"}, Path("/mesh"), mesh.protocols)
+    assert env["TAGE_PROTOCOLS"] == "/mesh/ledger.py:/mesh/more:/etc/ours"
+    assert infrastructure_environment({"TAGE_PROTOCOLS": "/etc/ours"}, Path("/mesh"))["TAGE_PROTOCOLS"] == "/etc/ours"
 
 
 def test_check_looks_for_the_files_of_protocols(tmp_path: Path) -> None:
