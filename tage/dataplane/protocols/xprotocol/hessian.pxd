@@ -22,6 +22,7 @@ cdef class HessianReader:
     cpdef bint skip(self) noexcept
     cpdef bint skip_string(self) noexcept
     cpdef bytes text(self)
+    cpdef bint null(self) noexcept
     cpdef long long number(self) noexcept
     cpdef bint enter_map(self) noexcept
     cpdef bint leave(self) noexcept

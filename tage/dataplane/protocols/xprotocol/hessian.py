@@ -143,6 +143,31 @@ class HessianReader:
         self.at = at
         return found
 
+    def span(self, what: str) -> tuple[int, int, bytes | None]:
+        """Goes past the string or null that stands here: (start, end, its text, None: null). ValueError: something else
+        does, and `what` was expected."""
+        start: cython.Py_ssize_t = self.at
+        found: bytes = self.text()
+        if found is None and not self.skip_string():
+            raise ValueError(f"{what}: {self.error}")
+        return (start, self.at, found)
+
+    def go_past(self, values: int, what: str) -> None:
+        """Goes past so many values, `what`. ValueError: they are malformed, or not all there."""
+        count: cython.longlong = values
+        while count > 0:
+            if not self.skip():
+                raise ValueError(f"{what}: {self.error}")
+            count -= 1
+
+    def null(self):
+        """Whether null stands here; goes past it."""
+        p: cython.p_uchar = self.data
+        if self.at < self._end and p[self.at] == 78:  # "N"
+            self.at += 1
+            return True
+        return False
+
     def number(self):
         """The int that stands here, and goes past it; -1 where something else does or it is negative."""
         at: cython.Py_ssize_t = self.at

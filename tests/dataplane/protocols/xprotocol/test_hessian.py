@@ -6,7 +6,7 @@ import tracemalloc
 from datetime import datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyhessian.data_types import long
 from pyhessian.encoder import Encoder
@@ -119,6 +119,7 @@ def test_field_of_java() -> None:
 
 
 @DIALECTS
+@settings(deadline=None)
 @given(rng=RNG, behind=st.binary(max_size=3))
 def test_every_form_is_skipped(dialect: Dialect, rng: random.Random, behind: bytes) -> None:
     values = Values(dialect, rng)
@@ -132,6 +133,7 @@ def test_every_form_is_skipped(dialect: Dialect, rng: random.Random, behind: byt
 
 
 @DIALECTS
+@settings(deadline=None)
 @given(rng=RNG)
 def test_every_form_cut_anywhere_is_not(dialect: Dialect, rng: random.Random) -> None:
     wire = Values(dialect, rng).value()
@@ -143,6 +145,7 @@ def test_every_form_cut_anywhere_is_not(dialect: Dialect, rng: random.Random) ->
 
 
 @DIALECTS
+@settings(deadline=None)
 @given(data=st.binary(max_size=200))
 def test_whatever_comes(dialect: Dialect, data: bytes) -> None:
     """What is skipped, its bytes alone tell: the same with nothing, and with other bytes, behind them."""
@@ -160,6 +163,7 @@ def test_whatever_comes(dialect: Dialect, data: bytes) -> None:
 
 
 @DIALECTS
+@settings(deadline=None)
 @given(text=st.text(), rng=RNG)
 def test_strings(dialect: Dialect, text: str, rng: random.Random) -> None:
     wire = Values(dialect, rng).string(text)
@@ -171,6 +175,7 @@ def test_strings(dialect: Dialect, text: str, rng: random.Random) -> None:
 
 
 @DIALECTS
+@settings(deadline=None)
 @given(text=st.one_of(st.text(), st.text("a😀é", min_size=20, max_size=2000)))
 def test_strings_written(dialect: Dialect, text: str) -> None:
     made = reader(encode_string(text.encode(), dialect == FINAL), dialect)
@@ -208,6 +213,7 @@ _OLD = st.recursive(
 )  # fmt: skip
 
 
+@settings(deadline=None)
 @given(value=_OLD.filter(lambda value: not isinstance(value, int) or -(2**31) <= value < 2**31))
 def test_values_of_another_writer(value: object) -> None:
     try:
@@ -221,6 +227,7 @@ def test_values_of_another_writer(value: object) -> None:
 
 
 @DIALECTS
+@settings(deadline=None)
 @given(rng=RNG, before=st.integers(0, 3), text=st.text())
 def test_field(dialect: Dialect, rng: random.Random, before: int, text: str) -> None:
     values = Values(dialect, rng)
