@@ -63,7 +63,6 @@ _PROTOCOL_ERROR = cython.declare(cython.Py_ssize_t, CLUSTER.offset("upstream_cx_
 _GO_AWAY = cython.declare(cython.Py_ssize_t, CLUSTER.offset("upstream_cx_close_notify"))
 _LATE = cython.declare(cython.Py_ssize_t, CLUSTER.offset("upstream_rq_late_response"))
 
-_MAX_RESERVED = cython.declare(cython.Py_ssize_t, 65_536)
 _SILENT = cython.declare(cython.longlong, 3)
 _AT_ONCE = cython.declare(cython.Py_ssize_t, 262_144)  # bytes; more do not wait for the end of the batch
 
@@ -160,7 +159,7 @@ class RpcUpstreamConnection(UpstreamConnection):
         self.streams[receiver.upstream_id] = None
         self._reserved += 1
         self._freed()
-        if self._reserved > _MAX_RESERVED and not self._leaving:
+        if self._reserved > self.settings.max_reserved and not self._leaving:
             self.retire()
 
     def _forget(self, receiver):

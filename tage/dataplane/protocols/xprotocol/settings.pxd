@@ -24,6 +24,7 @@ cdef class UpstreamSettings:
     cdef readonly int mode
     cdef readonly bint pinned
     cdef readonly Py_ssize_t max_requests
+    cdef readonly Py_ssize_t max_reserved
     cdef readonly long long heartbeat_interval
     cdef readonly Py_ssize_t limit
     cdef readonly object failed

@@ -18,6 +18,7 @@ WHOLE = 262_144
 """Bytes: a larger frame streams, on a connection of its own."""
 LIMIT = 16_777_216
 """Bytes: a larger frame is refused."""
+_MAX_RESERVED = 65_536
 
 
 class DownstreamSettings:
@@ -42,8 +43,9 @@ class DownstreamSettings:
 
 
 class UpstreamSettings:
-    """`mode` is one of `MODES`. `heartbeat_interval` in ms: how long a connection may be silent before it is asked
-    whether the peer is there; 0: it is not asked."""
+    """`mode` is one of `MODES`. `max_requests` of a connection at a time, as far as half of the protocol's ids go; one
+    with more than `max_reserved` ids of requests that were given up takes no further ones. `heartbeat_interval` in ms:
+    how long a connection may be silent before it is asked whether the peer is there; 0: it is not asked."""
 
     def __init__(
         self,
@@ -62,6 +64,11 @@ class UpstreamSettings:
             raise ValueError(f"the frames of {protocol.name!r} have no ids: it cannot be {mode}")
         self.pinned = self.mode == PINNED
         self.max_requests = 1 if self.mode == PING_PONG else max_requests
+        self.max_reserved = _MAX_RESERVED
+        if self.mode != ORDERED and protocol.id_most:
+            half: cython.ulonglong = protocol.id_most // 2  # so that there is always one that is free
+            self.max_requests = max(1, min(self.max_requests, half))
+            self.max_reserved = min(self.max_reserved, half)
         self.heartbeat_interval = protocol.heartbeat_interval if heartbeat_interval < 0 else heartbeat_interval
         self.limit = limit
         self.failed = failed
