@@ -10,6 +10,7 @@ from tage.dataplane.protocols.xprotocol.shape cimport REQUEST, RESPONSE, Shape
 cdef class Dubbo(Protocol):
     cdef HessianReader _reader
     cdef tuple call_of(self, bytes frame, Shape shape)
+    cpdef tuple names(self, bytes frame, Shape shape)
     cpdef list headers(self, bytes frame, Shape shape)
     cpdef bytes with_headers(self, bytes frame, Shape shape, list headers)
     cpdef bytes with_names(self, bytes frame, Shape shape, bytes service, bytes method)
