@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from tage.sidecar import plan
 from tage.xprotocol import Kind, Protocol
 from tage.xprotocol_testing.frames import Told, first
 from tage.xprotocol_testing.report import Failed, Skipped
@@ -221,19 +222,21 @@ def framing_errors(subject: Subject) -> str:
 def exceptions(subject: Subject) -> str:
     """A method that raises harms the connection on which it does, and no other."""
     request, response = _frames(subject)
-    if not subject.protocol.has_names:
-        raise Skipped("none of its methods is called for a request")
     faulty = _faulty(subject.protocol)
     with _world(_Faulty(subject, faulty)) as world:
+        # A rule that looks at metadata: that has headers() called.
+        match = plan.RouteMatch(plan.StringMatch("prefix", "/"), [plan.HeaderMatch("x-tage-check")])
+        everything = plan.RouteMatch(plan.StringMatch("prefix", "/"))
+        world.route(*(plan.Route(each, clusters=[plan.WeightedCluster("c")]) for each in (match, everything)))
         good = world.call(request, 1)
         faulty.raises = True
         victim = world.client(world.with_id(request, 2))
         faulty.raises = False
-        if world.opening and not victim.closed:
-            raise Failed("a request goes on although the protocol's names() raised", request)
+        if not world.failures:
+            raise Failed("headers() raised, and nobody was told of it", request)
         told = world.told(victim)
         if not victim.closed and [(each.kind, each.id) for each in told] != [(Kind.RESPONSE, _id(world, response, 2))]:
-            raise Failed("when names() raised, the connection was neither closed nor its request answered", request)
+            raise Failed("when headers() raised, the connection was neither closed nor its request answered", request)
         _only(world.answer(good, response), Kind.RESPONSE, _id(world, response, 1), "another client's response was")
         more = world.call(request, 3)
         _only(world.answer(more, response), Kind.RESPONSE, _id(world, response, 3), "a later client's response was")
@@ -255,10 +258,10 @@ def _faulty(protocol: Protocol) -> Any:
 
         raises = False
 
-        def names(self, frame, shape):  # type: ignore[no-untyped-def]
+        def headers(self, frame, shape):  # type: ignore[no-untyped-def]
             if self.raises:
                 raise RuntimeError("as the check wants it")
-            return super().names(frame, shape)
+            return super().headers(frame, shape)
 
     return Faulty()
 

@@ -120,13 +120,13 @@ def _renamed(subject: Subject, sample: Sample, reader: One, service: bytes) -> N
     got = _names(subject, again)
     if got not in (wanted, (wanted[0], b"")):
         raise Failed(f"with other names, a {sample} tells {got!r}", changed)
-    if _but_names(subject, again) != _but_names(subject, reader):
+    if _but_names(subject, again, wanted[0]) != _but_names(subject, reader, service):
         raise Failed(f"with other names, a {sample} has other metadata", changed)
 
 
-def _but_names(subject: Subject, reader: One) -> Headers:
+def _but_names(subject: Subject, reader: One, service: bytes) -> Headers:
     """Of the metadata those that name neither service nor method."""
-    return [each for each in _headers(subject, reader) if each[0] not in _keys(subject)]
+    return [each for each in _headers(subject, reader) if each[0] not in _keys(subject) and each[1] != service]
 
 
 def metadata(subject: Subject) -> str:

@@ -304,7 +304,7 @@ class Protocol:
 
     def names(self, frame, shape):
         """(service, method) of a request; None where they cannot be read. The method may be empty."""
-        call: tuple = self._declared_call(frame, shape)
+        call: tuple = self._declared_call(frame, shape) if self.own_names else self.call_of(frame, shape)
         if call is None:
             return None
         return (call[0], call[1][len(call[0]) + 2 :])
