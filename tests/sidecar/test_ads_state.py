@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -671,6 +672,22 @@ def test_a_type_nobody_asked_for() -> None:
     play.say("type.googleapis.com/other", "5", cluster("a"))
     assert not play.requests
     assert play.notes
+
+
+def test_one_route_configuration_for_http_and_for_rpc() -> None:
+    """Services are compared otherwise than hosts: it becomes two tables."""
+    play = start()
+    found = listener("m", "r", 81)
+    (chain,) = found.listener.chains
+    http = msgspec.structs.replace(chain.http, x_protocol=plan.XProtocol("bolt"))  # type: ignore[type-var]
+    rpc = msgspec.structs.replace(found.listener, chains=[msgspec.structs.replace(chain, http=http)])
+    play.say(LISTENER, "5", listener("l", "r"), ListenerDraft(rpc, found.chains))
+    play.commit()
+    first, second = play.plan["routes", "r"], play.plan["routes", "r@m"]
+    assert isinstance(first, plan.Routes)
+    assert isinstance(second, plan.Routes)
+    assert (first.exact, second.exact) == (False, True)
+    assert first.virtual_hosts == second.virtual_hosts
 
 
 @pytest.mark.parametrize("second", [listener("m", "r", 81, idle=1), None])

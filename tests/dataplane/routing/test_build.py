@@ -97,3 +97,60 @@ def test_conditions_add_up():
     assert policy.retries_status(502)
     assert policy.retries_status(409)
     assert not policy.retries_status(500)
+
+
+EDITS = plan.HeaderMutations([plan.HeaderMutation("x-a", "1")])
+
+
+@pytest.mark.parametrize(
+    ("fields", "needs"),
+    [
+        ({}, False),
+        ({"timeout": 1, "retry": plan.RetryPolicy(["5xx"]), "mirrors": [plan.Mirror("m")]}, False),
+        ({"metadata_match": {"stage": "prod"}}, False),
+        ({"hash_policies": [plan.HashPolicy("source_ip")]}, False),
+        ({"hash_policies": [plan.HashPolicy("header", ":path")]}, False),
+        ({"hash_policies": [plan.HashPolicy("header", "x-user")]}, True),
+        ({"hash_policies": [plan.HashPolicy("cookie", "c")]}, True),
+        ({"cluster_header": "x-to", "clusters": []}, True),
+        ({"host_rewrite_header": "x-host"}, True),
+        ({"host_rewrite_header": ":path"}, False),
+        ({"host_rewrite": "other"}, True),
+        ({"host_rewrite_path": plan.RegexRewrite("a", "b")}, True),
+        ({"prefix_rewrite": "/x"}, True),
+        ({"regex_rewrite": plan.RegexRewrite("a", "b")}, True),
+        ({"append_forwarded_host": True}, True),
+        ({"request_headers": EDITS}, True),
+        ({"response_headers": EDITS}, True),
+        ({"clusters": [plan.WeightedCluster("c", request_headers=EDITS), *C]}, True),
+        ({"clusters": [plan.WeightedCluster("c", response_headers=EDITS)]}, True),
+        ({"clusters": [plan.WeightedCluster("c", metadata_match={"a": "b"}), *C]}, False),
+        ({"retry": plan.RetryPolicy(["retriable-headers"], headers=[plan.HeaderMatch("x-again")])}, True),
+        ({"retry": plan.RetryPolicy(["5xx"], request_headers=[plan.HeaderMatch("x-again")])}, True),
+        ({"match": plan.RouteMatch(plan.StringMatch("prefix", "/"), [plan.HeaderMatch("version")])}, True),
+        ({"match": plan.RouteMatch(plan.StringMatch("prefix", "/"), [plan.HeaderMatch(":authority")])}, False),
+        ({"match": plan.RouteMatch(plan.StringMatch("prefix", "/"), fraction=plan.Fraction(1))}, False),
+    ],
+)
+def test_who_needs_more_than_names(fields, needs):
+    """A protocol that reads headers only where somebody asks is told so by the table."""
+    asking = plan.Route(**{"match": ANY, "clusters": C, **fields})
+    table = build(configuration(plan.Route(ANY, clusters=C), asking))
+    assert [route.needs_headers for route in table.virtual_hosts[0].routes] == [False, needs]
+    assert (table.virtual_hosts[0].needs_headers, table.needs_headers) == (needs, needs)
+
+
+def test_edits_of_table_and_virtual_host_need_headers():
+    host = plan.VirtualHost("v", ["*"], [plan.Route(ANY, clusters=C)])
+    assert not build(plan.Routes("r", [host])).needs_headers
+    assert build(plan.Routes("r", [host], request_headers=EDITS)).needs_headers
+    other = plan.VirtualHost("w", ["w"], [plan.Route(ANY, clusters=C)], response_headers=EDITS)
+    table = build(plan.Routes("r", [host, other]))
+    assert [each.needs_headers for each in table.virtual_hosts] == [False, True]
+    assert table.needs_headers
+
+
+def test_a_table_of_services():
+    table = build(plan.Routes("r", [plan.VirtualHost("v", ["com.a.Stock"])], exact=True))
+    assert table.exact
+    assert table.find(b"com.a.stock") is None

@@ -213,3 +213,28 @@ def test_ports_that_do_not_count(authority, found):
     result = RouteTable("r", ignore_port=True)
     result.add(VirtualHost("v", []), ["a", "[::1]"])
     assert (result.find(authority.encode()) is not None) is found
+
+
+@pytest.mark.parametrize(
+    ("authority", "domain"),
+    [
+        ("com.a.Stock", "com.a.Stock"),
+        ("com.a.stock", "*"),
+        ("com.a.Stock:80", "*"),
+        ("com.b.Any", "com.b.*"),
+        ("com.B.Any", "*"),
+        ("any.Tail", "*.Tail"),
+        ("any.tail", "*"),
+    ],
+)
+@pytest.mark.parametrize("ignore_port", [False, True])
+def test_services_of_rpc_are_compared_with_their_case_and_have_no_port(authority, domain, ignore_port):
+    table = RouteTable("r", ignore_port, True)
+    hosts = {each: VirtualHost(each, []) for each in ("com.a.Stock", "com.b.*", "*.Tail", "*")}
+    for each, host in hosts.items():
+        table.add(host, [each])
+    assert table.find(authority.encode()) is hosts[domain]
+    assert table.domain_of(authority.encode()) == domain
+    table.add(VirtualHost("other", []), ["com.a.stock"])
+    with pytest.raises(ValueError, match="is already taken"):
+        table.add(VirtualHost("same", []), ["com.a.Stock"])
