@@ -28,9 +28,9 @@ class Choice(NamedTuple):
 
 
 def choose(listeners: Sequence[plan.Listener], asked: Asked) -> plan.Listener:
-    """The one that was named; else the one at the URL's address; else the only one for outbound traffic; else the only
-    one on the URL's port; else the only one. Of a remote call, among those that take its protocol, before others the
-    only outbound one that takes no other. Raises `QuestionError`."""
+    """The one that was named; else the one at the URL's address; else the only one for outbound traffic of its kind,
+    HTTP or bytes; else the only one on the URL's port; else the only one. Of a remote call, among those that take its
+    protocol, before others the only outbound one that takes no other. Raises `QuestionError`."""
     if not listeners:
         raise QuestionError("there is no listener: nothing comes in here")
     if asked.question.listener:
@@ -38,12 +38,18 @@ def choose(listeners: Sequence[plan.Listener], asked: Asked) -> plan.Listener:
     if asked.protocol:
         return _taking(listeners, asked)
     at = [each for each in listeners if each.port == asked.port and each.address == asked.host]
-    outbound = [each for each in listeners if each.direction == "outbound"]
+    outbound = [each for each in listeners if each.direction == "outbound" and _carries(each, asked)]
     on_port = [each for each in listeners if asked.port and each.port == asked.port]
     for found in (at, outbound, on_port, listeners):
         if len(found) == 1:
             return found[0]
     raise QuestionError(f"which listener? say --listener with one of {_names(listeners)}")
+
+
+def _carries(listener: plan.Listener, asked: Asked) -> bool:
+    if asked.scheme == "tcp":
+        return any(chain.tcp is not None for _, chain in keyed(listener))
+    return any(chain.http is not None and chain.http.x_protocol is None for _, chain in keyed(listener))
 
 
 def _taking(listeners: Sequence[plan.Listener], asked: Asked) -> plan.Listener:

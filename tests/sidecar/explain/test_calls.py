@@ -75,6 +75,19 @@ def test_the_outbound_port_takes_it_by_detection() -> None:
     assert (http.listener.chain, http.served) == ("#2", True)
 
 
+def test_http_comes_in_by_the_listener_that_takes_it() -> None:
+    relayed = plan.Listener(
+        "db", "127.0.0.1", 16000, direction="outbound", chains=[plan.FilterChain(tcp=plan.Tcp(clusters=to("a")))]
+    )
+    given = {**MESH, ("listener", "db"): relayed}
+    http = explain(given, Question("http://reviews/"))
+    assert http.listener is not None
+    assert http.listener.name == "shared"
+    tcp = explain(given, Question("tcp://db"))
+    assert tcp.listener is not None
+    assert tcp.listener.name == "db"
+
+
 def test_what_routing_sees() -> None:
     answer = ask(f"bolt://{STOCK}/check", "version: 2.0")
     assert answer.asked.protocol == "bolt"
