@@ -28,14 +28,15 @@ class Connection:
         self._next = 0
         self._reading = asyncio.create_task(self._read(reader))
 
-    async def call(self, service: str, method: str, body: bytes) -> wire.Message:
+    async def call(self, service: str, method: str, metadata: dict[bytes, bytes], body: bytes) -> wire.Message:
         """The answer. Raises TimeoutError, ConnectionError."""
         if self._reading.done():
             raise ConnectionError("the connection has ended")
         self._next += 1
         id, answer = self._next, asyncio.get_running_loop().create_future()
         self._waiting[id] = answer
-        request = wire.Message(wire.REQUEST, id, service.encode(), method.encode(), {}, body, int(TIMEOUT * 1000))
+        timeout = int(TIMEOUT * 1000)
+        request = wire.Message(wire.REQUEST, id, service.encode(), method.encode(), metadata, body, timeout)
         try:
             async with asyncio.timeout(TIMEOUT):
                 self._writer.write(wire.encode(request))
@@ -67,17 +68,19 @@ async def main() -> int:
     parser.add_argument("address", nargs="?", default=os.environ.get("TAGE_SIDECAR_X_LEDGER", "127.0.0.1:9000"))
     parser.add_argument("--service", default="accounts")
     parser.add_argument("--method", default="echo")
+    parser.add_argument("--metadata", action="append", default=[], metavar="NAME=VALUE")
     parser.add_argument("--calls", type=int, default=10)
     options = parser.parse_args()
     host, _, port = options.address.rpartition(":")
     connection = Connection(*await asyncio.open_connection(host, int(port)))
+    metadata = dict(each.encode().split(b"=", 1) for each in options.metadata)
     outcomes: Counter[str] = Counter()
     numbers = iter(range(options.calls))
 
     async def caller() -> None:
         for number in numbers:
             try:
-                answer = await connection.call(options.service, options.method, b"%d" % number)
+                answer = await connection.call(options.service, options.method, metadata, b"%d" % number)
             except (TimeoutError, ConnectionError) as error:
                 outcomes[f"failed: {type(error).__name__} {error}"] += 1
                 continue
