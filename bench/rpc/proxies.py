@@ -10,7 +10,7 @@ import subprocess
 from functools import cache
 
 from bench.processes import find_program
-from bench.proxies import ROOT, TAGE, Place, Proxy
+from bench.proxies import ROOT, TAGE, Proxy
 from bench.rpc.wires import SERVICES, WEIGHTS
 
 DECLARED = ROOT / "examples/bookshop/ledger.py"
@@ -29,7 +29,12 @@ def tage(protocol: str, depth: str = "NAMES", name: str = "tage") -> Proxy:
     """With `protocol` at a depth, NAMES or FRAME."""
     values = {**_VALUES, "PROTOCOL": protocol, "DEPTH": depth, "NAMES": depth == "NAMES", "FRAME": depth == "FRAME"}
     return dataclasses.replace(
-        TAGE, name=name, template="tage-rpc.yaml", dynamic_template="", values=lambda: values, argv=_tage_argv
+        TAGE,
+        name=name,
+        template="tage-rpc.yaml",
+        dynamic_template="",
+        values=lambda: values,
+        env={"TAGE_PROTOCOLS": str(DECLARED)},
     )
 
 
@@ -43,10 +48,6 @@ def mosn(protocol: str, name: str = "mosn") -> Proxy:
         values=lambda: {**_VALUES, "PROTOCOL": protocol},
         env={"GOMAXPROCS": "1"},
     )
-
-
-def _tage_argv(place: Place) -> list[str]:
-    return [*TAGE.argv(place), "--protocols", str(DECLARED)]
 
 
 def _mosn() -> str | None:
