@@ -112,14 +112,22 @@ class HeaderBlock:
 
     def _grow(self):
         old: cython.Py_ssize_t = self._capacity
-        self._capacity = old * 2 if old else 16  # most heads have fewer, and idle connections keep theirs
-        more = bytes(4 * (self._capacity - old))
-        self.name_start = array("i", (bytes(self.name_start) if old else b"") + more)
-        self.name_end = array("i", (bytes(self.name_end) if old else b"") + more)
-        self.value_start = array("i", (bytes(self.value_start) if old else b"") + more)
-        self.value_end = array("i", (bytes(self.value_end) if old else b"") + more)
-        self.line_end = array("i", (bytes(self.line_end) if old else b"") + more)
-        self.kind = array("i", (bytes(self.kind) if old else b"") + more)
+        n: cython.Py_ssize_t = old * 2 if old else 16  # most heads have fewer, and idle connections keep theirs
+        cells: cython.int[::1] = memoryview(array("i", bytes(4 * 6 * n)))
+        if old:
+            cells[0:old] = self.name_start
+            cells[n : n + old] = self.name_end
+            cells[2 * n : 2 * n + old] = self.value_start
+            cells[3 * n : 3 * n + old] = self.value_end
+            cells[4 * n : 4 * n + old] = self.line_end
+            cells[5 * n : 5 * n + old] = self.kind
+        self.name_start = cells[0:n]
+        self.name_end = cells[n : 2 * n]
+        self.value_start = cells[2 * n : 3 * n]
+        self.value_end = cells[3 * n : 4 * n]
+        self.line_end = cells[4 * n : 5 * n]
+        self.kind = cells[5 * n : 6 * n]
+        self._capacity = n
 
     def reset(self, raw):
         self.raw = raw

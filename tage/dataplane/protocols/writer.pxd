@@ -17,3 +17,4 @@ cdef class ByteWriter:
     cpdef bytes take(self)
     cpdef put_number_at(self, Py_ssize_t at, unsigned long long value, int width, bint little)
     cpdef unsigned long long crc32(self, Py_ssize_t start, Py_ssize_t end) except? 0xFFFFFFFFFFFFFFFF
+    cdef void cut(self, Py_ssize_t size) noexcept

@@ -32,6 +32,11 @@ class ByteWriter:
     def clear(self):
         self.size = 0
 
+    def cut(self, size):
+        """Takes back what was put behind the first `size` bytes."""
+        if 0 <= size < self.size:
+            self.size = size
+
     def put(self, source):
         n: cython.Py_ssize_t = len(source)
         self._room(n)

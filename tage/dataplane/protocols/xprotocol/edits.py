@@ -4,7 +4,7 @@ A header that is put in place of one that was there keeps the spelling of that n
 with case in most implementations. What HTTP adds on the way (x-request-id, x-forwarded-*) is not added to frames.
 """
 
-from tage.dataplane.protocols.xprotocol.message import RpcRequest
+from tage.dataplane.protocols.xprotocol.message import RpcRequest, RpcResponse
 from tage.dataplane.protocols.xprotocol.protocol import Protocol
 from tage.dataplane.protocols.xprotocol.shape import Shape
 
@@ -15,26 +15,38 @@ _SPELLINGS = {b"uniqueid": b"uniqueId"}
 def edited_frame(head, edits):
     """The head's `frame` itself where nothing changes. ValueError: the frame has no place for the change, or it does
     not fit, in words."""
-    protocol: Protocol = head.protocol
-    shape: Shape = head.shape
-    frame: bytes = head.frame
+    request: RpcRequest
+    response: RpcResponse
+    protocol: Protocol
+    shape: Shape
+    frame: bytes
+    added: list
     before: list
     after: list
-    if isinstance(head, RpcRequest) and (edits.path is not None or edits.authority is not None):
-        frame = _renamed(head, edits, protocol, shape, frame)
+    if isinstance(head, RpcRequest):
+        request = head
+        protocol, shape, frame = request.protocol, request.shape, request.frame
+        if edits.path is not None or edits.authority is not None:
+            frame = _renamed(request, edits)
+    else:
+        response = head
+        protocol, shape, frame = response.protocol, response.shape, response.frame
     if edits.names is None and not edits.extra:
         return frame
+    added = _added(edits.extra)
+    if edits.names is None and not added:
+        return frame
     before = protocol.headers(frame, shape)
-    after = _applied(before, edits.names or [], _added(edits.extra), protocol)
+    after = _applied(before, edits.names or [], added, protocol)
     return frame if after == before else protocol.with_headers(frame, shape, after)
 
 
-def _renamed(head: RpcRequest, edits: object, protocol: Protocol, shape: Shape, frame: bytes) -> bytes:
+def _renamed(head, edits):
     """With the service of the authority, else of the path; and the path's method."""
     path: bytes = head.path if edits.path is None else edits.path
     authority: bytes = edits.authority
     if path == head.path and (authority is None or authority == head.authority):
-        return frame
+        return head.frame
     service, slash, method = path[1:].rpartition(b"/")
     if not slash or not path.startswith(b"/") or not service:
         raise ValueError(f"the path {path.decode('latin-1')!r} is not /service/method")
@@ -42,7 +54,7 @@ def _renamed(head: RpcRequest, edits: object, protocol: Protocol, shape: Shape, 
         service = authority
     elif path == head.path:
         service = head.authority
-    return protocol.with_names(frame, shape, service, method)
+    return head.protocol.with_names(head.frame, head.shape, service, method)
 
 
 def _added(lines: bytes) -> list:

@@ -3,6 +3,7 @@ cimport cython
 from tage.dataplane.protocols.edits cimport HeaderEdits, _fill, write_headers
 from tage.dataplane.protocols.message cimport PLAIN, HeaderBlock, RequestHead, ResponseHead
 from tage.dataplane.protocols.writer cimport ByteWriter
+from tage.dataplane.protocols.xprotocol.pairs cimport put_line
 from tage.dataplane.protocols.xprotocol.protocol cimport Protocol
 from tage.dataplane.protocols.xprotocol.reader cimport FrameReader
 from tage.dataplane.protocols.xprotocol.shape cimport ONE_WAY, Shape
@@ -37,6 +38,7 @@ cdef class RpcResponse(ResponseHead):
     cpdef ResponseHead copied(self, ByteWriter out)
 
 cdef HeaderBlock _EMPTY
+cdef ByteWriter _OUT
 cpdef RpcRequest new_request(Protocol protocol, FrameReader reader)
 cdef bint _read(HeaderBlock block, Protocol protocol, bytes frame, Shape shape, long long status) except -1
-cdef bint _shown(list lines, bytes name, bytes value) except -1
+cdef _all_plain(HeaderBlock block)

@@ -10,17 +10,21 @@ at headers. `block` is an empty one that all share until then.
 import cython
 
 from tage.dataplane.protocols.message import HeaderBlock, RequestHead, ResponseHead
+from tage.dataplane.protocols.writer import ByteWriter
 
 if not cython.compiled:
     # Compiled, these names come from the .pxd.
     from tage.dataplane.protocols.edits import _fill, write_headers
     from tage.dataplane.protocols.message import PLAIN
+    from tage.dataplane.protocols.xprotocol.pairs import put_line
     from tage.dataplane.protocols.xprotocol.shape import ONE_WAY
 
 _EMPTY = HeaderBlock()
+_OUT = ByteWriter()  # lines are put together in it, one head after the other
 _POST = cython.declare(bytes, b"POST")
 _HTTP = cython.declare(bytes, b"http")
-_UNSHOWN = cython.declare(bytes, bytes.maketrans(b"\r\n\0", b"???"))
+_STATUS = cython.declare(bytes, b"rpc-status: ")
+_LINE_END = cython.declare(bytes, b"\r\n")
 
 
 class RpcRequest(RequestHead):
@@ -178,35 +182,37 @@ def new_request(protocol, reader):
 
 
 def _read(block, protocol, frame, shape, status):
-    """The metadata as header lines; `status` (-1: none) as `rpc-status` before them. Whether it could be read."""
-    lines: list = []
+    """The metadata as header lines; `status` (-1: none) as `rpc-status` before them. Whether it could be read; if not
+    there is none."""
+    out: ByteWriter = _OUT
+    where: tuple[cython.Py_ssize_t, cython.Py_ssize_t]
     readable: cython.bint = True
+    before: cython.Py_ssize_t
+    name: bytes
+    value: bytes
+    out.clear()
     if status >= 0:
-        lines.append(b"rpc-status: %d\r\n" % status)
-    try:
-        for name, value in protocol.headers(frame, shape):
-            _shown(lines, name, value)
-    except ValueError:
-        readable = False
-    _fill(block, b"".join(lines))
+        out.put(_STATUS)
+        out.put_decimal(status)
+        out.put(_LINE_END)
+    before = out.size
+    if protocol.own_headers:
+        try:
+            for name, value in protocol.headers(frame, shape):
+                put_line(name, 0, len(name), value, 0, len(value), out)
+        except ValueError:
+            readable = False
+    elif protocol._pairs is not None and shape.metadata >= 0:
+        where = shape.part_at(frame, shape.metadata)
+        readable = where[0] >= 0 and protocol._pairs.put_lines(frame, where[0], where[1], out)
+    if not readable:
+        out.cut(before)
+    _fill(block, out.take())
     _all_plain(block)
     return readable
 
 
-def _shown(lines, name, value):
-    """As a line, if the name can stand in one: what the bytes of a frame are is not for others to be confused by."""
-    at: cython.Py_ssize_t
-    p: cython.p_uchar = name
-    if not name:
-        return False
-    for at in range(len(name)):
-        if p[at] <= 32 or p[at] >= 127 or p[at] == 58:  # ":"
-            return False
-    lines.append(b"".join((name, b": ", value.translate(_UNSHOWN), b"\r\n")))
-    return True
-
-
-def _all_plain(block: HeaderBlock) -> None:
+def _all_plain(block):
     """Names that have a meaning in HTTP have none here: nothing of them is left behind on the way."""
     i: cython.Py_ssize_t
     for i in range(block.count):

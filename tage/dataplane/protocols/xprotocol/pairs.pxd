@@ -1,6 +1,7 @@
 cimport cython
 
 from tage.dataplane cimport native
+from tage.dataplane.protocols.writer cimport ByteWriter
 
 @cython.final
 cdef class Pairs:
@@ -14,6 +15,8 @@ cdef class Pairs:
     cdef Py_ssize_t _length(self, const unsigned char* p, Py_ssize_t at) noexcept
     cdef (Py_ssize_t, Py_ssize_t) find(self, const unsigned char* p, Py_ssize_t start, Py_ssize_t end, tuple keys) noexcept
     cpdef list read(self, bytes data, Py_ssize_t start, Py_ssize_t end)
+    cdef bint put_lines(self, bytes data, Py_ssize_t start, Py_ssize_t end, ByteWriter out) except -1
     cpdef bytes write(self, list items, list before=*)
 
+cdef put_line(bytes name, Py_ssize_t start, Py_ssize_t end, bytes value, Py_ssize_t value_start, Py_ssize_t value_end, ByteWriter out)
 cdef unsigned long long number(const unsigned char* p, Py_ssize_t at, int width, bint little) noexcept

@@ -13,6 +13,10 @@ from tage.dataplane.protocols.xprotocol.fields import Field
 
 _MOST = cython.declare(cython.ulonglong, 1 << 58)  # more than any part can have, and far from wrapping
 
+_UNSHOWN = cython.declare(bytes, bytes.maketrans(b"\r\n\0", b"???"))
+_COLON = cython.declare(bytes, b": ")
+_LINE_END = cython.declare(bytes, b"\r\n")
+
 BAD = "metadata: the pairs do not end where their part does"
 
 
@@ -20,6 +24,9 @@ def number(p, at, width, little):
     """The unsigned number of `width` bytes at p[at]; the caller has seen that they are there."""
     value: cython.ulonglong = 0
     i: cython.Py_ssize_t
+    if width == 4 and not little:
+        value = p[at]
+        return (value << 24) | (p[at + 1] << 16) | (p[at + 2] << 8) | p[at + 3]
     if little:
         for i in range(width - 1, -1, -1):
             value = (value << 8) | p[at + i]
@@ -115,12 +122,32 @@ class Pairs:
             at = value_end
         return found
 
+    def put_lines(self, data, start, end, out):
+        """All pairs of data[start:end], which has to lie in it, as header lines (`put_line`). Whether they are well
+        formed; if not, some may have been put."""
+        p: cython.p_uchar = data
+        at: cython.Py_ssize_t = start
+        key: cython.Py_ssize_t
+        key_end: cython.Py_ssize_t
+        value_end: cython.Py_ssize_t
+        while at < end:
+            key = at + self.width
+            key_end = self._next(p, at, end)
+            if key_end < 0:
+                return False
+            value_end = self._next(p, key_end, end)
+            if value_end < 0:
+                return False
+            at = value_end
+            put_line(data, key, key_end, data, key_end + self.width, value_end, out)
+        return True
+
     def write(self, items, before=None):
         """`items` as bytes. What was null in `before` ([data, start, end] of the pairs as they came) and is empty now
         is null again. ValueError: longer than a length can say."""
         nulls: set = self.nulls(*before) if before is not None and self._nullable else set()
         pieces: list = []
-        order: str = "little" if self.little else "big"
+        order: Any = "little" if self.little else "big"
         for key, value in items:
             for text, null in ((key, key == b"" and None in nulls), (value, value == b"" and key in nulls)):
                 if len(text) > self._most:
@@ -144,6 +171,31 @@ class Pairs:
                 found.add(key)
             at += self.width + len(value)
         return found
+
+
+def put_line(name, start, end, value, value_start, value_end, out):
+    """`name: value` CR LF, where name[start:end] can be that of a header; what a line cannot hold is `?` in the value.
+    Both have been seen to lie in their bytes."""
+    p: cython.p_uchar = name
+    q: cython.p_uchar = value
+    at: cython.Py_ssize_t
+    shown: cython.bint = True
+    if start == end:
+        return
+    for at in range(start, end):
+        if p[at] <= 32 or p[at] >= 127 or p[at] == 58:  # ":"
+            return
+    for at in range(value_start, value_end):
+        if q[at] == 13 or q[at] == 10 or q[at] == 0:
+            shown = False
+            break
+    out.put_slice(name, start, end)
+    out.put(_COLON)
+    if shown:
+        out.put_slice(value, value_start, value_end)
+    else:
+        out.put(value[value_start:value_end].translate(_UNSHOWN))
+    out.put(_LINE_END)
 
 
 def pairs(length: Any, null: Any = None) -> Pairs:

@@ -15,6 +15,7 @@ cdef class Protocol:
     cdef list _shapes
     cdef int _count
     cdef readonly bint own_names
+    cdef readonly bint own_headers
     cdef readonly bint own_status
     cdef readonly bint own_timeout
     cdef readonly bint has_names

@@ -43,6 +43,11 @@ _TABLE = cython.declare(cython.Py_ssize_t, 256)  # statuses that a table answers
 _MULTIPLIER = cython.declare(cython.ulonglong, 0x9E3779B97F4A7C15)
 _BITS = cython.declare(cython.ulonglong, 0xFFFFFFFFFFFFFFFF)
 
+# Of any type, for subclasses say which.
+_NONE: Any = None
+_NO_NAMES: Any = ()
+_NO_STATUSES: Any = {}
+
 
 class Protocol:
     """Base of all protocols; docs/guides/add-a-protocol.md shows one from the beginning.
@@ -58,18 +63,18 @@ class Protocol:
     """
 
     name = ""
-    request = None
-    one_way = None
-    response = None
-    heartbeat = None
-    heartbeat_ack = None
-    go_away = None
-    event = None
-    metadata = None
-    service_keys = ()
-    method_keys = ()
+    request = _NONE
+    one_way = _NONE
+    response = _NONE
+    heartbeat = _NONE
+    heartbeat_ack = _NONE
+    go_away = _NONE
+    event = _NONE
+    metadata = _NONE
+    service_keys = _NO_NAMES
+    method_keys = _NO_NAMES
     statuses = {0: 200}
-    replies = {}
+    replies = _NO_STATUSES
     multiplexing = "multiplexed"
     heartbeat_interval = 15_000
 
@@ -78,6 +83,7 @@ class Protocol:
         shape: Shape
         self.overridden = frozenset([name for name in METHODS if getattr(cls, name) is not getattr(Protocol, name)])
         self.own_names = "names" in self.overridden
+        self.own_headers = "headers" in self.overridden
         self.own_status = "response_status" in self.overridden
         self.own_timeout = "timeout_of" in self.overridden
         self._shapes = declaration.shapes(self, self.overridden)

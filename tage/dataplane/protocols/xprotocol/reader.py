@@ -2,13 +2,14 @@
 
     MORE     all that was fed has been looked at
     READY    `frame` is a whole frame
-    BEGUN    `frame` is the first `whole` bytes of a larger one, `left` more come
+    BEGUN    `frame` is the first `whole` bytes of a larger one, `left` more come; never of one with a CRC, which stands
+             at its end and is to be brought up to date with the id at its beginning
     DATA     `frame` is the next piece of it; `left` is 0 with the last
     FAILED   `error` says why; nothing more is read
 
 Frames that arrive together are slices of what was fed. One that arrives in pieces waits in a list, small pieces put
 together in it, and is joined once, when as much is there as is to be read at once: no byte is copied more than twice,
-however slowly it comes. Kept are at most one frame, up to `whole`, and one read.
+however slowly it comes. Kept are at most one frame, up to `whole` (with a CRC: up to `limit`), and one read.
 
 Sizes are unsigned and compared with the limit before anything is read by them. A frame is told from others by its tests
 as soon as these have come, so that what is no frame fails at once and not when a header's worth of it is there.
@@ -156,7 +157,7 @@ class FrameReader:
         self.shape = shape
         self.size = size
         first = self.whole if self.whole > shape.header else shape.header
-        if size <= first:
+        if size <= first or shape.crc:
             first = cython.cast(cython.Py_ssize_t, size)
         if available < first:
             self._sized = True

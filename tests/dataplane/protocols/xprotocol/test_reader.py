@@ -136,6 +136,19 @@ def test_large_frames_begin_with_whole_bytes(step: int):
         assert rest == ("data", frame[128:], 0)
 
 
+@pytest.mark.parametrize("step", [7, 100, 5000])
+def test_a_frame_with_a_crc_is_always_whole(step: int):
+    protocol = Bolted()
+    frame = built(protocol.shapes[2], 7, parts={"body": bytes(3000)})
+    reader = FrameReader(protocol, 128, 4096)
+    found = []
+    for at in range(0, len(frame), step):
+        found += read(reader, frame[at : at + step])
+    assert [(each[0], each[6]) for each in found] == [(READY, frame)]
+    reader = FrameReader(protocol, 128, 3000)
+    assert read(reader, frame) == [("failed",)]
+
+
 def test_a_frame_of_whole_bytes_is_whole():
     frame = large(100)
     reader = FrameReader(Ledger(), len(frame))
