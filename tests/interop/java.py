@@ -74,11 +74,20 @@ def _digest() -> str:
     return found.hexdigest()
 
 
-def _command(module: str, program: str, directory: Path, *options: str) -> tuple[str, ...]:
+def named(directory: Path, address: str, name: str) -> str:
+    """The name, which from now on the programs started for `directory` take for this address."""
+    hosts = directory / "hosts"
+    with hosts.open("a") as file:
+        file.write(f"{address} {name}\n")
+    return name
+
+
+def command(module: str, program: str, directory: Path, *options: str) -> tuple[str, ...]:
     """Whatever a framework writes of itself (logs, caches below the user's home) goes to `directory`."""
     classes = f"{BUILD / module / f'{module}-1.jar'}:{BUILD / module / 'lib'}/*"
     hosts = directory / "hosts"
-    hosts.write_text(f"{LOOPBACK} {LOOPBACK_NAME} {socket.gethostname()}\n")
+    if not hosts.exists():
+        hosts.write_text(f"{LOOPBACK} {LOOPBACK_NAME} {socket.gethostname()}\n")
     homes = (f"-Duser.home={directory}", f"-Dlogging.path={directory}", f"-Djdk.net.hosts.file={hosts}")
     return ("java", *OPTIONS, *homes, *options, "-cp", classes, f"com.tage.interop.{module}.{program}")
 
@@ -91,7 +100,7 @@ class Server(Process):
     ) -> None:
         self.port = port or free_port()
         self.version = version
-        argv = (*_command(module, "Server", directory, *options), LOOPBACK_NAME, str(self.port), version, *arguments)
+        argv = (*command(module, "Server", directory, *options), LOOPBACK_NAME, str(self.port), version, *arguments)
         super().__init__(directory, *argv, name=f"{module}-{version}-{self.port}")
         before = self.log.count("ready")
         try:
@@ -128,7 +137,7 @@ class Client:
         self._ready = False
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                (*_command(module, "Client", directory, *options), *arguments),
+                (*command(module, "Client", directory, *options), *arguments),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -151,10 +160,10 @@ class Client:
                     self._answers[answer["id"]] = answer
                 self._changed.notify_all()
 
-    def start(self, port: int, method: str = "echo", **fields: Any) -> int:
-        """Sends a command; its id."""
+    def start(self, port: int, method: str = "echo", host: str = LOOPBACK_NAME, **fields: Any) -> int:
+        """Sends a command; its id. `host`: a name that `named` has given."""
         number = next(self._ids)
-        words = {"id": number, "address": f"{LOOPBACK_NAME}:{port}", "method": method, **fields}
+        words = {"id": number, "address": f"{host}:{port}", "method": method, **fields}
         assert self._process.stdin
         self._process.stdin.write("\t".join(f"{key}={value}" for key, value in words.items()) + "\n")
         self._process.stdin.flush()

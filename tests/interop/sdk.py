@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from tests.interop.java import Failure
 
-SERVICE = "com.tage.interop.Echo"
+INTERFACE = "com.tage.interop.Echo"
 BUSINESS = "com.tage.interop.BusinessException"
 RUNTIME = "java.lang.IllegalStateException"
 
@@ -18,6 +18,8 @@ class Sdk:
     name: str
     module: str
     protocol: str
+    service: str
+    """The name of the virtual host, and the first part of paths."""
     caller: str
     """The metadata that holds the name of the calling application."""
     failures: dict[str, tuple[str, int | None]]
@@ -35,7 +37,7 @@ _SOFA = {
     "declared, of a future": (_SOFA_EXCEPTION, 199),
     "busy": (_SOFA_EXCEPTION, 100),
     "unavailable": (_SOFA_EXCEPTION, 100),
-    "no route": (_SOFA_EXCEPTION, 199),
+    "no route": (_SOFA_EXCEPTION, 299),
     "error": (_SOFA_EXCEPTION, 199),
 }
 _DUBBO_EXCEPTION = "org.apache.dubbo.rpc.RpcException"
@@ -51,7 +53,7 @@ _DUBBO = {
 }
 
 SDKS = (
-    Sdk("sofarpc", "sofarpc", "bolt", "app", _SOFA),
-    Sdk("sofarpc-bolt2", "sofarpc", "bolt", "app", _SOFA, ("2",)),
-    Sdk("dubbo", "dubbo", "dubbo", "remote.application", _DUBBO),
+    Sdk("sofarpc", "sofarpc", "bolt", f"{INTERFACE}:1.0", "app", _SOFA),
+    Sdk("sofarpc-bolt2", "sofarpc", "bolt", f"{INTERFACE}:1.0", "app", _SOFA, ("2",)),
+    Sdk("dubbo", "dubbo", "dubbo", INTERFACE, "remote.application", _DUBBO),
 )

@@ -14,18 +14,33 @@ from typing import Any
 from tests.e2e.bootstraps import Json, bootstrap, cluster, listener, route, virtual_host
 from tests.e2e.ports import free_port
 from tests.e2e.sidecar import Sidecar, sidecar
-from tests.interop.sdk import SERVICE
 
 _TYPED = "type.googleapis.com/xds.type.v3.TypedStruct"
 _EXTENSION = "tage.upstreams.x_protocol"
-RETRIES = {"retry_on": "connect-failure,reset,gateway-error", "num_retries": 3}
+_PREVIOUS = "envoy.retry_host_predicates.previous_hosts"
+RETRIES = {
+    "retry_on": "connect-failure,reset,gateway-error",
+    "num_retries": 3,
+    "retry_host_predicate": [
+        {
+            "name": _PREVIOUS,
+            "typed_config": {
+                "@type": "type.googleapis.com/envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate"
+            },
+        }
+    ],
+    "host_selection_retry_max_attempts": 5,
+}
+"""With another host, as Istio's own."""
+MANY_RETRIES = {"thresholds": [{"max_retries": 1000}]}
+"""As Istio's; by default Envoy has three at a time."""
 
 
 def typed(name: str, **value: Any) -> Json:
     return {"@type": _TYPED, "type_url": f"type.googleapis.com/{name}", "value": value}
 
 
-def rpc_listener(name: str, port: int, protocol: str, *routes: Json, service: str = SERVICE, **manager: Any) -> Json:
+def rpc_listener(name: str, port: int, protocol: str, *routes: Json, service: str, **manager: Any) -> Json:
     """An x-protocol listener with one virtual host. `manager`: further fields of the connection manager."""
     made = listener(name, port, [virtual_host(service, *routes)], **manager)
     codec = typed("tage.network.v1alpha1.XProtocol", protocol=protocol)
@@ -44,6 +59,7 @@ class Chain:
     """What is between a client and servers. `ports`: of the front sidecar's listeners, by scenario."""
 
     protocol: str
+    service: str
     ports: dict[str, int] = field(default_factory=dict)
     _front: tuple[list[Json], list[Json]] = field(default_factory=lambda: ([], []))
     _back: tuple[list[Json], list[Json]] = field(default_factory=lambda: ([], []))
@@ -59,9 +75,11 @@ class Chain:
     def cluster(self, name: str, *entrances: int, **fields: Any) -> None:
         self._front[1].append(rpc_cluster(name, self.protocol, *entrances, **fields))
 
-    def scenario(self, name: str, *routes: Json, **fields: Any) -> None:
+    def scenario(self, name: str, *routes: Json, service: str = "", **fields: Any) -> None:
+        """`service`: of the virtual host, if not the one that is called."""
         self.ports[name] = free_port()
-        self._front[0].append(rpc_listener(name, self.ports[name], self.protocol, *routes, **fields))
+        service = service or self.service
+        self._front[0].append(rpc_listener(name, self.ports[name], self.protocol, *routes, service=service, **fields))
 
     @contextmanager
     def run(self, directory: Path) -> Iterator[tuple[Sidecar, Sidecar]]:

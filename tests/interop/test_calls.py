@@ -27,9 +27,9 @@ def chains(directory: Path, servers: Callable[[str], dict[str, Server]]) -> Iter
 
     def of(sdk: Sdk) -> Chain:
         if sdk.protocol not in running:
-            chain = Chain(sdk.protocol)
+            chain = Chain(sdk.protocol, sdk.service)
             chain.cluster("v1", chain.instance("v1", servers(sdk.module)["v1"].port))
-            chain.scenario("plain", route("v1", timeout="0s"))
+            chain.scenario("plain", route("v1", timeout="0s"), service="*")
             context = chain.run(directory)
             context.__enter__()
             stopped.append(context)
@@ -41,7 +41,7 @@ def chains(directory: Path, servers: Callable[[str], dict[str, Server]]) -> Iter
         context.__exit__(None, None, None)
 
 
-@pytest.fixture(params=["direct"])
+@pytest.fixture(params=["direct", "sidecars"])
 def port(
     request: pytest.FixtureRequest,
     sdk: Sdk,
