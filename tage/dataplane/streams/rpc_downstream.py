@@ -202,11 +202,14 @@ class RpcDownstreamConnection(DownstreamConnection):
 
     def _frame(self):
         kind: cython.int = self.reader.kind
+        answer: bytes
         if kind == REQUEST or kind == ONE_WAY:
             self._request(True)
         elif kind == HEARTBEAT:
-            self._out.put(self.codec.heartbeat_answer(self.reader.frame, self.reader.shape))
-            self._queue()
+            answer = self.codec.heartbeat_answer(self.reader.frame, self.reader.shape)
+            if answer is not None:
+                self._out.put(answer)
+                self._queue()
         elif kind == GO_AWAY:
             self._leaving = True
             self._end_if_done()

@@ -75,6 +75,17 @@ def test_a_heartbeat_is_answered_here(world):
     assert not world.opening
 
 
+def test_a_heartbeat_that_has_no_answer(tmp_path):
+    class Quiet(Toy):
+        heartbeat_ack = None
+
+    world = RpcWorld(tmp_path, protocol=Quiet())
+    client = world.client(frame(HEARTBEAT, 9))
+    assert client.takes() == b""
+    assert not client.closed
+    assert not world.failures
+
+
 def test_one_way(world):
     client = world.client(frame(ONE_WAY, 1, b"gone"))
     server = world.accept()
