@@ -71,6 +71,10 @@ def _frame(subject: Subject, told: Told) -> None:
         _headers(protocol, reader)
     if told.kind in REQUESTS:
         _reply(protocol, reader)
+        _names(protocol, reader)
+        frames.request_head(protocol, reader)
+    if told.kind == Kind.RESPONSE:
+        assert 100 <= frames.status_of(protocol, reader) <= 599
 
 
 def _headers(protocol: Protocol, reader: One) -> None:
@@ -83,6 +87,21 @@ def _headers(protocol: Protocol, reader: One) -> None:
     assert (again.kind, again.id) == (reader.kind, reader.id)
     if changed != reader.frame:  # else it takes none
         assert sorted(protocol.headers(changed, again.shape)) == sorted(headers), "headers are read back as others"
+
+
+def _names(protocol: Protocol, reader: One) -> None:
+    try:
+        if protocol.names(reader.frame, reader.shape) is None:
+            return
+        changed = protocol.with_names(reader.frame, reader.shape, b"com.fuzz.Other", b"call")
+    except ValueError:
+        return
+    again = frames.first(protocol, changed)
+    assert (again.kind, again.id) == (reader.kind, reader.id)
+    names = protocol.names(again.frame, again.shape)
+    assert names is not None
+    assert names[0] == b"com.fuzz.Other"
+    assert names[1] in (b"call", b""), "names are read back as others"
 
 
 def _reply(protocol: Protocol, reader: One) -> None:
