@@ -153,7 +153,7 @@ def _check_class(protocol: Any, found: list[Shape], overridden: frozenset[str]) 
     if not isinstance(protocol.name, str) or not _NAME.fullmatch(protocol.name):
         raise ProtocolError(f"{cls}.name: {protocol.name!r}: lower-case letters, digits and single dashes")
     kinds = {Kind(shape.kind) for shape in found}
-    if not kinds & {Kind.REQUEST, Kind.ONE_WAY}:
+    if not kinds & {Kind.REQUEST, Kind.ONE_WAY, Kind.EVENT}:
         raise ProtocolError(f"{cls}.request: no frame is declared: a protocol has requests")
     if Kind.REQUEST in kinds and Kind.RESPONSE not in kinds:
         raise ProtocolError(f"{cls}.response: no frame is declared: requests have responses")

@@ -199,7 +199,8 @@ class HessianReader:
 
     def field(self, data, start, end, name):
         """The text in the field `name` of the object (or map) at `start`, in UTF-8; None where there is no such object,
-        field or text. The object's first byte tells the dialect. What follows `end` is not looked at."""
+        field or text. The object's first byte tells the dialect. What follows `end` is not looked at. `at` is where the
+        text ends."""
         p: cython.p_uchar = data
         found: bytes = None
         self.open(data, start, end, FINAL)
@@ -211,7 +212,8 @@ class HessianReader:
             found = self._entry(name)
         elif self._object():
             found = self._field(name)
-        self.at = self._end  # there is nothing more to be read
+        if found is None:
+            self.at = self._end  # there is nothing more to be read
         return found
 
     def _field(self, name):

@@ -16,6 +16,7 @@ cdef class Protocol:
     cdef int _count
     cdef readonly bint own_names
     cdef readonly bint own_headers
+    cdef readonly bint own_method
     cdef readonly bint own_status
     cdef readonly bint own_timeout
     cdef readonly bint has_names
@@ -33,11 +34,13 @@ cdef class Protocol:
     cpdef int matches(self, bytes prefix) except -1
     cdef tuple call_of(self, bytes frame, Shape shape)
     cdef tuple _declared_call(self, bytes frame, Shape shape)
+    cdef tuple _call_by_method_of(self, bytes frame, Shape shape, (Py_ssize_t, Py_ssize_t) service)
     cdef tuple _interned(self, const unsigned char* p, Py_ssize_t start, Py_ssize_t end, const unsigned char* q, Py_ssize_t method, Py_ssize_t method_end)
     cdef int status_of(self, bytes frame, Shape shape) except -1
     cdef Py_ssize_t timeout_in(self, bytes frame, Shape shape) except -1
     cpdef int http_status(self, long long status) except -1
     cpdef tuple names(self, bytes frame, Shape shape)
+    cpdef bytes method_of(self, bytes frame, Shape shape)
     cpdef list headers(self, bytes frame, Shape shape)
     cpdef bytes with_headers(self, bytes frame, Shape shape, list headers)
     cpdef bytes with_names(self, bytes frame, Shape shape, bytes service, bytes method)

@@ -19,6 +19,7 @@ from tage.dataplane.protocols.xprotocol.shape import Shape
 if not cython.compiled:
     # Compiled, these names come from the .pxd.
     from tage.dataplane.protocols.xprotocol.shape import (
+        EVENT,
         GO_AWAY,
         HEARTBEAT,
         HEARTBEAT_ACK,
@@ -32,7 +33,7 @@ if not cython.compiled:
 
 METHODS = (
     "names", "headers", "with_headers", "with_names", "reply", "heartbeat_frame", "heartbeat_answer", "go_away_frame",
-    "classify", "size", "id_at", "response_status", "timeout_of", "example",
+    "classify", "size", "id_at", "response_status", "timeout_of", "example", "method_of",
 )  # fmt: skip
 """What a subclass may define."""
 
@@ -84,6 +85,7 @@ class Protocol:
         self.overridden = frozenset([name for name in METHODS if getattr(cls, name) is not getattr(Protocol, name)])
         self.own_names = "names" in self.overridden
         self.own_headers = "headers" in self.overridden
+        self.own_method = "method_of" in self.overridden
         self.own_status = "response_status" in self.overridden
         self.own_timeout = "timeout_of" in self.overridden
         self._shapes = declaration.shapes(self, self.overridden)
@@ -95,7 +97,7 @@ class Protocol:
         self.has_names = self.own_names or bool(self._service_keys)
         self.id_most = 0
         for shape in self._shapes:
-            if shape.kind == REQUEST or shape.kind == ONE_WAY:
+            if shape.kind == REQUEST or shape.kind == ONE_WAY or shape.kind == EVENT:
                 self.has_names = self.has_names or shape.service >= 0
                 if shape.has_id and (self.id_most == 0 or shape.id_most < self.id_most):
                     self.id_most = shape.id_most
@@ -205,6 +207,8 @@ class Protocol:
                     where = self._pairs.find(frame, metadata[0], metadata[1], self._service_keys)
                 if shape.method < 0:
                     other = self._pairs.find(frame, metadata[0], metadata[1], self._method_keys)
+                    if other[0] == -1 and self.own_method:
+                        return self._call_by_method_of(frame, shape, where)
                     if other[0] == -1:
                         other = (0, 0)
             elif shape.method < 0:
@@ -212,6 +216,17 @@ class Protocol:
         if where[0] < 0 or other[0] < 0:
             return None
         return self._interned(frame, where[0], where[1], frame, other[0], other[1])
+
+    def _call_by_method_of(self, frame, shape, service):
+        """`call_of` where the metadata names a service and no method."""
+        method: bytes
+        if service[0] < 0:
+            return None
+        try:
+            method = self.method_of(frame, shape)
+        except ValueError:
+            return None
+        return self._interned(frame, service[0], service[1], method, 0, len(method))
 
     def _interned(self, p, start, end, q, method, method_end):
         size: cython.Py_ssize_t = end - start
@@ -314,6 +329,10 @@ class Protocol:
         if call is None:
             return None
         return (call[0], call[1][len(call[0]) + 2 :])
+
+    def method_of(self, frame, shape):
+        """The method of a request whose metadata has none of `method_keys`; may be empty."""
+        return b""
 
     def headers(self, frame, shape):
         """The metadata of a request or a response, as (name, value). ValueError: malformed."""
