@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-import traceback
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
@@ -12,8 +9,9 @@ from types import ModuleType
 from typing import NamedTuple
 
 from tage.cli.errors import CommandError
+from tage.dataplane.filters.python.loader import LoadError, Modules, described
 from tage.dataplane.protocols.xprotocol.registry import BUILTIN, builtin
-from tage.xprotocol import Protocol
+from tage.xprotocol import Protocol, ProtocolError
 
 GROUP = "tage.protocols"
 """The entry points by which installed packages bring protocols: name -> class."""
@@ -75,20 +73,13 @@ def _split(source: str) -> tuple[Path | None, str]:
 
 
 def _module(file: Path) -> ModuleType:
-    """Runs the file, as a sidecar does. What it imports has to be installed, or stand beside it."""
-    if not file.is_file():
-        raise CommandError(f"{file}: no such file", 2)
-    name = f"tage_protocol_{file.stem}"
-    spec = importlib.util.spec_from_file_location(name, file.absolute())
-    if spec is None or spec.loader is None:
-        raise CommandError(f"{file}: not a file of Python: its name has to end with .py", 2)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # where dataclasses look for a class's module
+    """Runs the file, as a sidecar does: what it imports has to be installed. Raises CommandError."""
     try:
-        spec.loader.exec_module(module)
-    except Exception as error:
-        raise CommandError(f"{file}: {_told(error, str(file.absolute()))}", 2) from error
-    return module
+        return Modules("protocol").load(str(file), file.read_bytes())
+    except OSError as error:
+        raise CommandError(f"{file}: cannot be read: {error.strerror}", 2) from error
+    except LoadError as error:
+        raise CommandError(str(error), 2) from error
 
 
 def _class(module: ModuleType, file: Path, name: str) -> type[Protocol]:
@@ -118,7 +109,7 @@ def _installed(entry: metadata.EntryPoint) -> Protocol:
     try:
         cls = entry.load()
     except Exception as error:
-        raise CommandError(f"{entry.value}: {_told(error, '')}", 2) from error
+        raise CommandError(f"{entry.value}: {described(error)}", 2) from error
     if not (isinstance(cls, type) and issubclass(cls, Protocol)):
         raise CommandError(f"{entry.value}: not a class derived from tage.xprotocol.Protocol", 2)
     return _made(cls, entry.value)
@@ -127,14 +118,7 @@ def _installed(entry: metadata.EntryPoint) -> Protocol:
 def _made(cls: type[Protocol], where: str) -> Protocol:
     try:
         return cls()
+    except ProtocolError as error:
+        raise CommandError(f"{where}: {error}", 2) from error
     except Exception as error:
-        raise CommandError(f"{where}: {_told(error, where)}", 2) from error
-
-
-def _told(error: Exception, file: str) -> str:
-    """One line; with the line of the file where it was raised, where that can be told."""
-    if isinstance(error, SyntaxError):
-        return f"line {error.lineno}: {error.msg}"
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if file and frame.filename == file]
-    where = f"line {lines[-1]}: " if lines else ""
-    return f"{where}{type(error).__name__}: {' '.join(str(error).split())}"
+        raise CommandError(f"{where}: {described(error, where)}", 2) from error

@@ -68,12 +68,16 @@ def test_recorded_frames_are_tried_too(tmp_path: Path, capsys: pytest.CaptureFix
     ("text", "source", "expected"),
     [
         ("", "p.py", "p.py: it has no class derived from tage.xprotocol.Protocol"),
-        ("1/0", "p.py", "p.py: line 1: ZeroDivisionError: division by zero"),
-        ("def", "p.py", "p.py: line 1: invalid syntax"),
+        ("1/0", "p.py", "p.py: ZeroDivisionError: division by zero (p.py:1)"),
+        ("def", "p.py", "p.py: line 1: SyntaxError: invalid syntax"),
         ("", "p.py:Nope", "p.py: no protocol 'Nope'"),
-        ("", "other.py", "other.py: no such file"),
+        ("", "other.py", "other.py: cannot be read: No such file or directory"),
         ("", "nothing", "nothing: neither a file nor a protocol; there are bolt, "),
-        ("from tage.xprotocol import Protocol\nclass A(Protocol):\n    name = 'a'\n", "p.py", "p.py: "),
+        (
+            "from tage.xprotocol import Protocol\nclass A(Protocol):\n    name = 'a'\n",
+            "p.py",
+            "p.py: A.request: no frame is declared",
+        ),
     ],
 )
 def test_what_is_no_protocol_is_code_2(
