@@ -107,6 +107,7 @@ class Routed(Outcome):
         """What every request that goes on gets; where it is not HTTP, nothing."""
         if self.listener.carries is not None:
             self.edits = HeaderEdits.__new__(HeaderEdits) if cython.compiled else HeaderEdits()
+            self.edits.extra = b""
             return
         self.edits = request_edits(self.listener, self.head, self.peer)
         if self.forwards != UNLIMITED:
