@@ -104,8 +104,8 @@ class Client:
 
     def receive(self) -> Message:
         """Raises `ConnectionError` at the end."""
-        head = self._exactly(_HEAD.size)
-        return decode(head, self._exactly(rest_of(head)))
+        head = self.exactly(_HEAD.size)
+        return decode(head, self.exactly(rest_of(head)))
 
     def call(self, method: str = "count", service: str = "com.tage.Stock", **fields: Any) -> Message:
         number = self.send(method, service, **fields)
@@ -113,7 +113,7 @@ class Client:
         assert (answer.kind, answer.id) == (RESPONSE, number)
         return answer
 
-    def _exactly(self, count: int) -> bytes:
+    def exactly(self, count: int) -> bytes:
         data = b""
         while len(data) < count:
             more = self.sock.recv(count - len(data))

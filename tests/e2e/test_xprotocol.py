@@ -288,6 +288,44 @@ def test_several_protocols_on_one_port(world: World, tmp_path: Path) -> None:
         http.close()
 
 
+BOLT_HEARTBEAT = bytes.fromhex("01 01 0000 01 00000007 01 00000bb8 0000 0000 00000000")
+BOLT_ACK = bytes.fromhex("01 00 0000 01 00000007 01 0000 0000 0000 00000000")
+DUBBO_HEARTBEAT = bytes.fromhex("dabb e200 0000000000000007 00000001 4e")
+DUBBO_ACK = bytes.fromhex("dabb 2214 0000000000000007 00000001 4e")
+
+
+def test_those_that_come_with_tage_on_one_port(world: World) -> None:
+    """Heartbeats are answered by the sidecar, in the protocol that it has told."""
+    http = Backend()
+    section = listener("all", world.port, [virtual_host("*", route("http"))])
+    (web,) = section["filter_chains"]
+    web["filter_chain_match"] = {"application_protocols": ["http/1.1"]}
+    section["filter_chains"] += [
+        {
+            **rpc_chain(name, name, [virtual_host(STOCK, route(name))]),
+            "filter_chain_match": {"application_protocols": [f"x-{name}"]},
+        }
+        for name in ("bolt", "dubbo")
+    ]
+    kind = "type.googleapis.com/envoy.extensions.filters.listener"
+    section["listener_filters"] = [
+        {"name": "http", "typed_config": {"@type": f"{kind}.http_inspector.v3.HttpInspector"}},
+        inspector("bolt", "dubbo"),
+    ]
+    dead = [rpc_cluster(name, name, free_port()) for name in ("bolt", "dubbo")]
+    try:
+        with world.running(bootstrap(free_port(), [section], [cluster("http", http.port), *dead])):
+            for heartbeat, ack in ((BOLT_HEARTBEAT, BOLT_ACK), (DUBBO_HEARTBEAT, DUBBO_ACK)):
+                with Client(world.port) as client:
+                    client.sock.sendall(heartbeat[:1])
+                    client.sock.sendall(heartbeat[1:])
+                    assert client.exactly(len(ack)) == ack
+            with wire.Client(world.port) as plain:
+                assert plain.get("app").status == 200
+    finally:
+        http.close()
+
+
 def test_a_start_without_the_protocol_is_refused(world: World) -> None:
     def refused(*options: str) -> str:
         file = world.directory / "b.json"

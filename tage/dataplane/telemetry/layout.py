@@ -14,7 +14,7 @@ import struct
 from typing import NamedTuple
 
 MAGIC = b"TAGESTAT"
-VERSION = 4
+VERSION = 5
 HEADER = struct.Struct("<8sIIQQ")  # magic, version, pad, names end (bytes), cells end (cells)
 CELLS_OFFSET = 4096
 CELLS = 4 * 1024 * 1024

@@ -25,3 +25,30 @@ def test_every_field(type_url: str) -> None:
         packed.append(Any())
         packed[-1].Pack(message)
     assert len(resources.decode(type_url, packed)) == len(packed)
+
+
+PROTOCOLS = ("bolt", "dubbo", "thrift", "dubbo-thrift", "hsf", "x-ledger")
+
+
+@pytest.mark.parametrize("service", ["reviews", *PROTOCOLS])
+@pytest.mark.parametrize("type_url", TYPES)
+def test_every_protocol(type_url: str, service: str) -> None:
+    """Services of remote calls, beside one of HTTP; for a sidecar of each of them."""
+    services = [
+        Service(name, protocol=name, interfaces=(f"com.tage.{name.title()}",), instances=(instance(1, "v1"),))
+        for name in PROTOCOLS
+    ]
+    mesh = snapshot(services=(*services, Service("reviews", instances=(instance(2, "v1"),))))
+    packed = []
+    for message in generate(mesh, dataclasses.replace(NODE, service=service))[type_url]:
+        packed.append(Any())
+        packed[-1].Pack(message)
+    found = resources.decode(type_url, packed)
+    assert len(found) == len(packed)
+    if type_url.endswith("Listener"):
+        chains = [chain.http for each in found.values() for chain in each.listener.all_chains() if chain.http]
+        spoken = {http.x_protocol.protocol for http in chains if http.x_protocol is not None}
+        assert spoken >= {name.removeprefix("x-") for name in PROTOCOLS}
+    if type_url.endswith("Cluster"):
+        spoken = {each.cluster.x_protocol.protocol for each in found.values() if each.cluster.x_protocol is not None}
+        assert spoken >= {name.removeprefix("x-") for name in PROTOCOLS}
