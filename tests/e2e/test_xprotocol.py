@@ -289,7 +289,8 @@ def test_several_protocols_on_one_port(world: World, tmp_path: Path) -> None:
 
 
 BOLT_HEARTBEAT = bytes.fromhex("01 01 0000 01 00000007 01 00000bb8 0000 0000 00000000")
-BOLT_ACK = bytes.fromhex("01 00 0000 01 00000007 01 0000 0000 0000 00000000")
+BOLT_ACK = bytes.fromhex("01 00 0000 01 00000007")
+"""Its first bytes: what tells it, and the id."""
 DUBBO_HEARTBEAT = bytes.fromhex("dabb e200 0000000000000007 00000001 4e")
 DUBBO_ACK = bytes.fromhex("dabb 2214 0000000000000007 00000001 4e")
 
