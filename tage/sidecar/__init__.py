@@ -10,6 +10,8 @@
 ``xds``          the gRPC stream to the control plane
 ``dns``          addresses of DNS clusters, kept fresh
 ``cares``        one DNS question and its answer, by c-ares
+``secrets``      certificates and code from files, read again when they change; ``filter_code`` and ``protocol_files``
+                 say which files may hold code
 ``bootstrap``    an Envoy bootstrap file, read and translated in a child process
 ``node``         who a Tage sidecar is, for the control plane
 ``translate``    Envoy v3 protos -> plan sections, by field path

@@ -136,6 +136,36 @@ def test_large_calls(world: World) -> None:
             assert client.call(body=body).body == body
 
 
+def test_rules_see_headers_and_their_edits_arrive(world: World) -> None:
+    """By content, and with another service's name."""
+    canary = {
+        "match": {"prefix": "/", "headers": [{"name": "user", "string_match": {"exact": "ann"}}]},
+        "route": {"cluster": "stock", "host_rewrite_literal": "com.tage.Canary"},
+        "request_headers_to_add": [{"header": {"key": "x-canary", "value": "yes"}}],
+        "response_headers_to_add": [{"header": {"key": "x-seen", "value": "1"}}],
+    }
+    stop = {
+        "match": {"prefix": f"/{STOCK}/stop"},
+        "direct_response": {"status": 503, "body": {"inline_string": "closed"}},
+    }
+    rules = [{"name": "s", "domains": [STOCK], "routes": [stop, canary, route("stock")]}]
+    section = rpc_listener("ledger", "rpc", world.port, rules)
+    with world.running(world.bootstrap(section)), world.client() as client:
+        answer = client.call(metadata={"user": "bob"}, body=b"b")
+        assert (answer.metadata, answer.body) == ({"called": f"{STOCK}.count", "user": "bob"}, b"b")
+        answer = client.call(metadata={"user": "ann", "k": "v"}, body=b"a" * 400_000)
+        assert answer.metadata == {
+            "called": "com.tage.Canary.count",
+            "user": "ann",
+            "k": "v",
+            "x-canary": "yes",
+            "x-seen": "1",
+        }
+        assert answer.body == b"a" * 400_000
+        answer = client.call("stop")
+        assert (answer.status, answer.body) == (3, b"closed")
+
+
 def calls(world: World, stop: threading.Event, failures: list[Exception], statuses: set[int]) -> int:
     """Calls that are routed and one that is not, on connections of a hundred calls each."""
     done = 0

@@ -12,6 +12,7 @@ A connection's first bytes, looked at with MSG_PEEK before a transport exists; p
 answers of ``verdict`` and the reasons of ``errors``:
 
 ``detect``          TLS, HTTP/2, HTTP/1 or something else, from at most 24 bytes
+``inspection``      HTTP or one of the RPC protocols that a listener names, from at most 64
 ``client_hello``    a TLS ClientHello's server name, protocols and versions
 ``proxy_protocol``  the PROXY protocol, read and written (``crc32c`` is its checksum)
 """

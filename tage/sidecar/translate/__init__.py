@@ -7,6 +7,7 @@
 ``listener``   Listener and its filter chains -> `draft.ListenerDraft`
 ``http``       a chain's HTTP connection manager -> `plan.Http`
 ``tls``        transport sockets -> `plan.DownstreamTls`, `plan.UpstreamTls` and what they need
+``x_protocol`` RPC protocols of chains, clusters and listener filters; ``typed_struct``: what Envoy has no message for
 ``tcp_proxy``  the TCP proxy filter of a chain -> `plan.Tcp`
 ``filters``    HTTP filters of listeners and routes, one module a kind
 ``upgrade``    upgrade_configs, of listeners and routes
