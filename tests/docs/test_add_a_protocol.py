@@ -4,6 +4,8 @@ of their own, with the addresses and ports that this machine has for those that 
 from __future__ import annotations
 
 import contextlib
+import importlib.machinery
+import importlib.util
 import os
 import re
 import shlex
@@ -66,6 +68,23 @@ def test_the_rules_load():
 def test_files_are_there():
     for link in re.findall(r"\]\(([^)#]+)\)", TEXT):
         assert (GUIDE.parent / link).exists(), link
+
+
+def test_the_lines_are_about_those_that_are_counted():
+    loader = importlib.machinery.SourceFileLoader("protocol_lines", str(ROOT / "scripts" / "protocol-lines"))
+    spec = importlib.util.spec_from_loader("protocol_lines", loader)
+    assert spec is not None
+    script = importlib.util.module_from_spec(spec)
+    loader.exec_module(script)
+    quoted = re.findall(r"^\| (.*?) \| (\d+) \| (\d+) \| (.*?) \|$", TEXT, re.MULTILINE)
+    counted = script.rows()
+    assert [(what, files) for what, _, _, files in quoted] == [(what, files) for what, _, _, files in counted]
+    for (_, *numbers, _), (_, *now, _) in zip(quoted, counted, strict=True):
+        for one, other in zip(map(int, numbers), now, strict=True):  # they need not change with every commit
+            assert abs(one - other) <= 5 + other // 20, "scripts/protocol-lines --write docs/guides/add-a-protocol.md"
+    code = {what: lines for what, lines, _, _ in script.rows()}
+    assert code["ledger (declared, examples/protocols)"] <= 60
+    assert code["dubbo"] <= 200
 
 
 class Reader:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -98,7 +97,6 @@ def test_an_unknown_check_is_code_2(capsys: pytest.CaptureFixture[str]):
     assert "--only splt: no such check; there are examples, split" in capsys.readouterr().err
 
 
-@pytest.mark.skipif(not find_spec("tage.dataplane.protocols.xprotocol.bolt"), reason="the built-in ones are to come")
 def test_the_list_has_every_built_in_protocol(capsys: pytest.CaptureFixture[str]):
     assert run("protocol", "list", "-o", "json") == 0
     listed = {each["protocol"]: each for each in json.loads(capsys.readouterr().out)}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -17,11 +16,10 @@ RECORDED = {
     "bolt": [*vectors.load("bolt1").values(), *vectors.load("bolt2").values()],
     "dubbo": list(vectors.load("dubbo2").values()),
 }
-THERE = [name for name, (module, _) in BUILTIN.items() if find_spec(f"tage.dataplane.protocols.xprotocol.{module}")]
 BOOKSHOP = str(ROOT / "examples" / "bookshop" / "ledger.py")
 
 
 @pytest.mark.parametrize("check", CHECKS)
-@pytest.mark.parametrize("name", [*THERE, BOOKSHOP], ids=lambda name: Path(name).name)
+@pytest.mark.parametrize("name", [*BUILTIN, BOOKSHOP], ids=lambda name: Path(name).name)
 def test_it_conforms(name: str, check: str):
     conformance(source.find(name), [check], frames=RECORDED.get(name, [])).verify()
