@@ -58,10 +58,14 @@ class Field:
         at = self.at or 0
         raw = value - self.add
         if raw < 0 or raw & ~self.bits or value > self.most:
-            raise ValueError(f"{what}: {value:,} does not fit the field {self}, which says at most {self.most:,}")
+            raise ValueError(self.too_large(value, what))
         if self.mask:
             raw |= int.from_bytes(data[at : at + self.width], self.order) & ~self.mask  # type: ignore[arg-type]
         data[at : at + self.width] = raw.to_bytes(self.width, self.order)  # type: ignore[arg-type]
+
+    def too_large(self, value: int, what: str) -> str:
+        """Why it does not fit."""
+        return f"{what}: {value:,} does not fit the field {self}, which says at most {self.most:,}"
 
     def __str__(self) -> str:
         text = f"{'i' if self.signed else 'u'}{8 * self.width}({self.at})"

@@ -9,13 +9,17 @@ from typing import Any
 import cython
 
 from tage.dataplane import native
+from tage.dataplane.protocols.writer import ByteWriter
 from tage.dataplane.protocols.xprotocol.fields import Field
 
 _MOST = cython.declare(cython.ulonglong, 1 << 58)  # more than any part can have, and far from wrapping
 
 _UNSHOWN = cython.declare(bytes, bytes.maketrans(b"\r\n\0", b"???"))
+_NO_LENGTH = cython.declare(bytes, bytes(8))
 _COLON = cython.declare(bytes, b": ")
 _LINE_END = cython.declare(bytes, b"\r\n")
+
+_OUT = ByteWriter()  # metadata is put together in it, one part after the other
 
 BAD = "metadata: the pairs do not end where their part does"
 
@@ -44,7 +48,7 @@ class Pairs:
         self.little = little
         self.null = null
         self._nullable = null is not None
-        self._most = Field(0, width).bits - (1 if self._nullable else 0)
+        self._most = min(Field(0, width).bits - (1 if self._nullable else 0), 1 << 57)
         self._null = 0
         if null is not None:
             self._null = null
@@ -145,18 +149,24 @@ class Pairs:
     def write(self, items, before=None):
         """`items` as bytes. What was null in `before` ([data, start, end] of the pairs as they came) and is empty now
         is null again. ValueError: longer than a length can say."""
-        nulls: set = self.nulls(*before) if before is not None and self._nullable else set()
-        pieces: list = []
-        order: Any = "little" if self.little else "big"
-        for key, value in items:
-            for text, null in ((key, key == b"" and None in nulls), (value, value == b"" and key in nulls)):
-                if len(text) > self._most:
-                    raise ValueError(
-                        f"metadata: {len(text):,} bytes, of which a length of {self.width} says {self._most:,}"
-                    )
-                pieces.append((self.null if null else len(text)).to_bytes(self.width, order))
-                pieces.append(text)
-        return b"".join(pieces)
+        nulls: set = None
+        text: bytes
+        out: ByteWriter = _OUT
+        if before is not None and self._nullable:
+            nulls = self.nulls(*before)
+        out.clear()
+        for key, text in items:
+            self._put(out, key, nulls is not None and not key and None in nulls)
+            self._put(out, text, nulls is not None and not text and key in nulls)
+        return out.take()
+
+    def _put(self, out, text, null):
+        at: cython.Py_ssize_t = out.size
+        if cython.cast(cython.ulonglong, len(text)) > self._most:
+            raise ValueError(f"metadata: {len(text):,} bytes, of which a length of {self.width} says {self._most:,}")
+        out.put_slice(_NO_LENGTH, 0, self.width)
+        out.put_number_at(at, self._null if null else cython.cast(cython.ulonglong, len(text)), self.width, self.little)
+        out.put(text)
 
     def nulls(self, data: bytes, start: int, end: int) -> set:
         """The keys whose values are null; None where a key is."""

@@ -3,7 +3,7 @@ cimport cython
 from tage.dataplane cimport native
 from tage.dataplane.protocols.xprotocol.pairs cimport Pairs
 from tage.dataplane.protocols.xprotocol.shape cimport (
-    EVENT, GO_AWAY, HEARTBEAT, HEARTBEAT_ACK, IGNORED, MAYBE, NO, ONE_WAY, REQUEST, RESPONSE, YES, Shape,
+    EVENT, GO_AWAY, HEARTBEAT, HEARTBEAT_ACK, IGNORED, MAYBE, NO, ONE_WAY, REQUEST, RESPONSE, YES, Shape, with_part,
 )
 
 cdef class Protocol:

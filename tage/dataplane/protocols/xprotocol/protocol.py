@@ -29,6 +29,7 @@ if not cython.compiled:
         REQUEST,
         RESPONSE,
         YES,
+        with_part,
     )
 
 METHODS = (
@@ -355,21 +356,18 @@ class Protocol:
                 raise ValueError(f"a {shape.name} of the protocol {self.name} has no place for metadata")
             return frame
         start, end = shape.part(frame, shape.metadata)
-        return build.replaced(shape, frame, {shape.metadata: self._pairs.write(headers, [frame, start, end])})
+        return with_part(shape, frame, shape.metadata, self._pairs.write(headers, [frame, start, end]))
 
     def with_names(self, frame, shape, service, method):
         """The request with this service and method. ValueError: they have no place in it, or do not fit."""
         found: tuple = self.names(frame, shape)
-        parts: dict = {}
+        changed: bytes = frame
         if found is None:
             raise ValueError(f"the service of a {shape.name} cannot be read")
-        if found == (service, method):
-            return frame
-        if shape.service >= 0 and found[0] != service:
-            parts[shape.service] = service
-        if shape.method >= 0 and found[1] != method:
-            parts[shape.method] = method
-        changed: bytes = build.replaced(shape, frame, parts) if parts else frame
+        if found[0] != service and shape.service >= 0:
+            changed = with_part(shape, changed, shape.service, service)
+        if found[1] != method and shape.method >= 0:
+            changed = with_part(shape, changed, shape.method, method)
         if (shape.service >= 0 or found[0] == service) and (shape.method >= 0 or found[1] == method):
             return changed
         return self._names_in_metadata(changed, shape, found, service, method)

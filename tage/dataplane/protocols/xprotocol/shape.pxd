@@ -47,6 +47,8 @@ cdef class Shape:
     cdef int[::1] _width
     cdef int[::1] _little
     cdef int[::1] _signed
+    cdef tuple _fields
+    cdef long long[::1] _most
     cdef unsigned long long[::1] _mask
     cdef long long[::1] _add
     cdef Py_ssize_t _tests
@@ -56,6 +58,7 @@ cdef class Shape:
     cdef int fits(self, const unsigned char* p, Py_ssize_t start, Py_ssize_t end) noexcept
     cpdef int matches(self, bytes data, Py_ssize_t start, Py_ssize_t end) except -1
     cdef Py_ssize_t read(self, const unsigned char* p, Py_ssize_t start, int field) noexcept
+    cdef write(self, ByteWriter out, bytes frame, int field, long long value)
     cdef Py_ssize_t total(self, const unsigned char* p, Py_ssize_t start) noexcept
     cpdef bint has_header(self, bytes frame) except -1
     cpdef unsigned long long id(self, bytes frame) except? 0xFFFFFFFFFFFFFFFF
@@ -65,3 +68,5 @@ cdef class Shape:
 
 cpdef put_frame(ByteWriter out, bytes frame, Shape shape, object protocol, unsigned long long id)
 cdef _mend(ByteWriter out, Py_ssize_t start, bytes frame, Shape shape)
+cpdef bytes with_part(Shape shape, bytes frame, int index, bytes new)
+cdef ByteWriter _OUT

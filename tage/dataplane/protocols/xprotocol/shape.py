@@ -10,6 +10,7 @@ from typing import Any
 
 import cython
 
+from tage.dataplane.protocols.writer import ByteWriter
 from tage.dataplane.protocols.xprotocol.frame import Kind
 
 if not cython.compiled:
@@ -31,6 +32,8 @@ _BITS = cython.declare(cython.ulonglong, 0xFFFFFFFFFFFFFFFF)
 
 MAX_PARTS = 16
 
+_OUT = ByteWriter()  # changed frames are put together in it, one after the other
+
 
 class Shape:
     """One declared frame. `kind` is that of the declaration (EVENT: `Protocol.classify` tells); `index` counts the
@@ -42,6 +45,7 @@ class Shape:
 
     def __init__(self, kind: cython.int, name: str, index: cython.int, frame: Any) -> None:
         fields: list = [frame.status, frame.timeout, frame.length, *(frame.parts or {}).values()]
+        names: list = ["the status", "the timeout", "the length", *[f"the part {part}" for part in frame.parts or ()]]
         tests: list = sorted(frame.fixed().items())
         self.kind = kind
         self.name = name
@@ -66,10 +70,12 @@ class Shape:
         self.method = self._index("method")
         self.metadata = self._index("metadata")
         self.body = self._index("body")
+        self._fields = tuple(zip(names, fields, strict=True))
         self._at = array("q", [field.at if field else 0 for field in fields])
         self._width = array("i", [field.width if field else 0 for field in fields])
         self._little = array("i", [field is not None and field.order == "little" for field in fields])
         self._signed = array("i", [field is not None and field.signed for field in fields])
+        self._most = array("q", [min(field.most - field.add, (1 << 63) - 1) if field else 0 for field in fields])
         self._mask = array("Q", [field.bits if field else 0 for field in fields])
         self._add = array("q", [field.add if field else 0 for field in fields])
         self._tests = len(tests)
@@ -107,6 +113,20 @@ class Shape:
         if value > _MOST:
             value = _MOST
         return cython.cast(cython.longlong, value) + self._add[field]
+
+    def write(self, out, frame, field, value):
+        """A field of the header of `frame`, which was put at the beginning of `out`; bits beside it stay.
+        ValueError: it cannot say so much."""
+        at: cython.Py_ssize_t = self._at[field]
+        width: cython.int = self._width[field]
+        mask: cython.ulonglong = self._mask[field]
+        raw: cython.longlong = value - self._add[field]
+        bits: cython.ulonglong
+        if raw < 0 or raw > self._most[field] or raw & ~mask & _BITS:
+            name, declared = self._fields[field]
+            raise ValueError(declared.too_large(value, name))
+        bits = number(frame, at, width, self._little[field])
+        out.put_number_at(at, (bits & ~mask & _BITS) | raw, width, self._little[field])
 
     def total(self, p, start):
         """The bytes of the whole frame, from the header that begins at p[start] and is all there; -1: its lengths
@@ -240,3 +260,31 @@ def _mend(out, start, frame, shape):
     before: cython.ulonglong = zlib.crc32(memoryview(frame)[:end])
     came: cython.ulonglong = number(frame, end, 4, False)
     out.put_number_at(start + end, came ^ before ^ out.crc32(start, start + end), 4, False)
+
+
+def with_part(shape, frame, index, new):
+    """The frame with `new` for that part, its lengths brought up to date, and a CRC as in `put_frame`.
+
+    `frame` may be the beginning of a larger one, if it holds the part: the rest then follows the result too.
+    ValueError: it does not, or a length cannot say so much."""
+    out: ByteWriter = _OUT
+    where: tuple[cython.Py_ssize_t, cython.Py_ssize_t]
+    before: cython.ulonglong
+    shape.has_header(frame)
+    where = shape.part_at(frame, index)
+    if where[0] < 0:
+        raise ValueError(f"the part {shape.part_names[index]} of a {shape.name} is not all there")
+    if shape.crc and shape.total(frame, 0) != len(frame):
+        raise ValueError(f"a {shape.name} that is not all there cannot be changed: its CRC is yet to come")
+    out.clear()
+    out.put_slice(frame, 0, where[0])
+    out.put(new)
+    out.put_slice(frame, where[1], len(frame))
+    shape.write(out, frame, _PARTS + index, len(new))
+    if shape.has_length:
+        shape.write(out, frame, _LENGTH, shape.read(frame, 0, _LENGTH) + len(new) - (where[1] - where[0]))
+    if shape.crc:
+        before = zlib.crc32(memoryview(frame)[:-4])
+        before ^= number(frame, len(frame) - 4, 4, False)
+        out.put_number_at(out.size - 4, before ^ out.crc32(0, out.size - 4), 4, False)
+    return out.take()

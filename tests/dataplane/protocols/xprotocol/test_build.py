@@ -6,11 +6,18 @@ import zlib
 
 import pytest
 
-from tage.dataplane.protocols.xprotocol.build import built, replaced
+from tage.dataplane.protocols.xprotocol.build import built
 from tage.dataplane.protocols.xprotocol.reader import FrameReader, Progress
-from tage.xprotocol import Kind, Protocol
+from tage.dataplane.protocols.xprotocol.shape import with_part
+from tage.xprotocol import Kind, Protocol, Shape
 
 from .protocols import DECLARED, Bolted, Ledger, Little, Ordered, Varying
+
+
+def replaced(shape: Shape, frame: bytes, parts: dict[int, bytes]) -> bytes:
+    for index, new in parts.items():
+        frame = with_part(shape, frame, index, new)
+    return frame
 
 
 @pytest.mark.parametrize("cls", [*DECLARED, Ordered])
