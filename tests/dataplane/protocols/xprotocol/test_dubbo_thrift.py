@@ -10,7 +10,7 @@ from thrift.transport.TTransport import TMemoryBuffer
 from tage.dataplane.protocols.xprotocol.dubbo_thrift import DubboThrift
 from tage.dataplane.protocols.xprotocol.frame import Kind
 from tests.dataplane.protocols.xprotocol.reading import damaged, one, read, several, with_id
-from tests.dataplane.protocols.xprotocol.test_thrift import write
+from tests.dataplane.protocols.xprotocol.thrift_library import write
 
 PROTOCOL = DubboThrift()
 

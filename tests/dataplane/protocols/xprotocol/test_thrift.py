@@ -4,57 +4,23 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 from thrift.protocol.TBinaryProtocol import TBinaryProtocol
 from thrift.protocol.TMultiplexedProtocol import TMultiplexedProtocol
 from thrift.protocol.TProtocol import TProtocolBase
-from thrift.Thrift import TApplicationException, TMessageType, TType
+from thrift.Thrift import TApplicationException, TMessageType
 from thrift.transport.TSocket import TSocket
-from thrift.transport.TTransport import TFramedTransport, TMemoryBuffer, TTransportException
+from thrift.transport.TTransport import TFramedTransport, TMemoryBuffer
 
 from tage.dataplane.protocols.xprotocol.frame import Kind
 from tage.dataplane.protocols.xprotocol.reader import FrameReader
 from tage.dataplane.protocols.xprotocol.thrift import Thrift
 from tests.dataplane.protocols.xprotocol.reading import MORE, READY, Read, damaged, one, read, several, with_id
+from tests.dataplane.protocols.xprotocol.thrift_library import answering, ask, write, written
 
 THRIFT = Thrift()
-Write = Callable[[TProtocolBase], None]
-
-
-def text_field(protocol: TProtocolBase, number: int, text: str) -> None:
-    protocol.writeFieldBegin("text", TType.STRING, number)
-    protocol.writeString(text)
-    protocol.writeFieldEnd()
-
-
-def write(protocol: TProtocolBase, name: str, kind: int, sequence: int, text: str = "hello") -> None:
-    """A message with a struct of one string, as generated code writes it."""
-    protocol.writeMessageBegin(name, kind, sequence)
-    protocol.writeStructBegin("arguments")
-    text_field(protocol, 0 if kind == TMessageType.REPLY else 1, text)
-    protocol.writeFieldStop()
-    protocol.writeStructEnd()
-    protocol.writeMessageEnd()
-    protocol.trans.flush()
-
-
-def read_text(protocol: TProtocolBase) -> str:
-    text = ""
-    protocol.readStructBegin()
-    while (field := protocol.readFieldBegin())[1] != TType.STOP:
-        text = protocol.readString() if field[1] == TType.STRING else protocol.skip(field[1])
-        protocol.readFieldEnd()
-    protocol.readStructEnd()
-    return text
-
-
-def written(by: Write) -> bytes:
-    """What the library writes on a framed transport."""
-    memory = TMemoryBuffer()
-    by(TBinaryProtocol(TFramedTransport(memory)))
-    return bytes(memory.getvalue())
 
 
 def exception(frame: bytes) -> tuple[str, int, TApplicationException]:
@@ -193,30 +159,6 @@ def test_it_is_not_detected() -> None:
 # -- a client and a server of the library, and between them a relay that uses the codec -------------------------------
 
 
-def answering(connection: socket.socket) -> None:
-    """The library's server side: what generated processors do."""
-    transport = TSocket()
-    transport.setHandle(connection)
-    protocol = TBinaryProtocol(TFramedTransport(transport))
-    try:
-        while True:
-            name, kind, sequence = protocol.readMessageBegin()
-            text = read_text(protocol)
-            protocol.readMessageEnd()
-            if kind == TMessageType.CALL and name.endswith("fail"):
-                protocol.writeMessageBegin(name, TMessageType.EXCEPTION, sequence)
-                TApplicationException(TApplicationException.INTERNAL_ERROR, text).write(protocol)
-                protocol.writeMessageEnd()
-                protocol.trans.flush()
-            elif kind == TMessageType.CALL:
-                write(protocol, name, TMessageType.REPLY, sequence, f"{name} {text}")
-    except TTransportException as end:
-        if end.type != TTransportException.END_OF_FILE:
-            raise
-    finally:
-        transport.close()
-
-
 def relaying(downstream: socket.socket, upstream: socket.socket, seen: list[Read]) -> None:
     """Each request with an id of its own to the server, each answer back under the client's."""
     reader, answers = FrameReader(THRIFT), FrameReader(THRIFT)
@@ -260,20 +202,6 @@ def client(seen: list[Read]) -> Iterator[TBinaryProtocol]:
     for thread in threads:
         thread.join(20)
         assert not thread.is_alive()
-
-
-def ask(protocol: TProtocolBase, name: str, text: str, sequence: int) -> str:
-    write(protocol, name, TMessageType.CALL, sequence, text)
-    _, kind, answered = protocol.readMessageBegin()
-    assert answered == sequence
-    if kind == TMessageType.EXCEPTION:
-        error = TApplicationException()
-        error.read(protocol)
-        protocol.readMessageEnd()
-        raise error
-    result = read_text(protocol)
-    protocol.readMessageEnd()
-    return result
 
 
 def test_the_librarys_client_and_server(client: TBinaryProtocol, seen: list[Read]) -> None:
