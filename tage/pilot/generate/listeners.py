@@ -44,8 +44,9 @@ def listeners(
     application's own."""
     relayed = [each for each in calls if each.protocol == TCP]
     calls = [each for each in calls if each.protocol != TCP]
-    chains = [_rpc_chain(each, python) for each in calls]
-    for each, chain in zip(calls, chains, strict=True):
+    told = calls[: rpc.MAX_INSPECTED]
+    chains = [_rpc_chain(each, python) for each in told]
+    for each, chain in zip(told, chains, strict=True):
         chain.filter_chain_match.application_protocols.append(rpc.application_protocol(each.protocol))
     http = hcm_pb2.HttpConnectionManager(
         stat_prefix="outbound_http_proxy",
@@ -54,8 +55,10 @@ def listeners(
         http_filters=[*filters.chain(asked), *python_filters.chain(python, "outbound")],
     )
     shared = _listener(node, names.OUTBOUND_LISTENER, node.outbound_port, [*chains, _http_chain(http)])
-    if calls:
-        shared.listener_filters.append(rpc.inspector(each.protocol for each in calls))
+    if told:
+        shared.listener_filters.append(rpc.inspector(each.protocol for each in told))
+        # A client of HTTP may connect long before it asks for anything.
+        shared.continue_on_listener_filters_timeout = True
     yield shared
     ports = protocols.named_ports((each.protocol for each in calls), node.outbound_port)
     for each in calls:

@@ -25,6 +25,9 @@ CODEC = "tage.filters.network.x_protocol"
 INSPECTOR = "tage.filters.listener.x_protocol_inspector"
 OPTIONS = "tage.upstreams.x_protocol"
 
+MAX_INSPECTED = 16
+"""Protocols that one port tells apart; further ones have their own ports only."""
+
 _TYPE = "type.googleapis.com/tage."
 
 

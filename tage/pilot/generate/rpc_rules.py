@@ -37,9 +37,12 @@ def warnings(
         if protocol == TCP:
             yield f"{_title(resource)}: spec.http: never counts: connections of protocol tcp are not looked into"
             continue
-        for index, http in enumerate(spec.http) if protocol else ():
-            for path, message in _rule(http):
-                yield f"{_title(resource)}: spec.http[{index}].{path}: {message}, of protocol {protocol}"
+        for index, http in enumerate(spec.http):
+            here = f"{_title(resource)}: spec.http[{index}]"
+            for path, message in _rule(http) if protocol else ():
+                yield f"{here}.{path}: {message}, of protocol {protocol}"
+            for path, message in _elsewhere(snapshot, http, protocol or HTTP, resource.metadata.namespace):
+                yield f"{here}.{path}: {message}"
     for resource in destination_rules:
         rule = cast(DestinationRule, resource.spec)
         protocol = _protocol(snapshot, [rule.host], resource.metadata.namespace)
@@ -69,6 +72,17 @@ def _rule(http: HTTPRoute) -> _Found:
         yield "corsPolicy", "has no effect on remote calls"
     if http.direct_response is not None and http.direct_response.status < 300:
         yield "directResponse", "the sidecar has no result to give for a remote call; such requests fail"
+
+
+def _elsewhere(snapshot: Snapshot, http: HTTPRoute, protocol: str, namespace: str) -> _Found:
+    """Destinations that speak another protocol than the rule's hosts."""
+    named = [(f"route[{index}].destination", each.destination) for index, each in enumerate(http.route)]
+    named += [(f"mirrors[{index}].destination", each.destination) for index, each in enumerate(http.mirrors)]
+    named += [("mirror", http.mirror)] if http.mirror is not None else []
+    for path, destination in named:
+        fqdn, service = snapshot.target(destination, namespace)
+        if service is not None and service.protocol != protocol:
+            yield path, f"service {fqdn} is of protocol {service.protocol}, the rule of {protocol}; such calls get 503"
 
 
 def _match(match: HTTPMatchRequest) -> _Found:

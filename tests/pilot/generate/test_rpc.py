@@ -217,6 +217,17 @@ def test_the_outbound_port_takes_what_can_be_told_apart() -> None:
     assert len(http.filters) == 1
 
 
+def test_one_port_tells_so_many_apart_and_no_more() -> None:
+    services = tuple(Service(f"s{number}", protocol=f"x-p{number:02}") for number in range(20))
+    found = resources(NODE, snapshot(services=(REVIEWS, *services)))[LISTENER]
+    shared = listener(found["http_proxy"])
+    (inspector,) = shared.listener_filters
+    assert value(inspector.typed_config)[1]["protocols"] == [f"x-p{number:02}" for number in range(16)]
+    assert len(shared.filter_chains) == 17
+    assert shared.continue_on_listener_filters_timeout, "HTTP that says nothing for a while is HTTP all the same"
+    assert "x-p19_proxy" in found
+
+
 def test_the_filters_of_a_port_are_those_its_routes_ask_for() -> None:
     fault = "[{fault: {abort: {httpStatus: 503, percentage: {value: 1}}}, route: [{destination: {host: stock}}]}]"
     found = resources(NODE, mesh(routing(fault, hosts="[stock]")))[LISTENER]

@@ -60,3 +60,17 @@ def test_policies() -> None:
         f"{start}subsets[0].trafficPolicy.connectionPool.http.useClientProtocol: has no effect on remote calls, "
         "of protocol bolt",
     )
+
+
+def test_destinations_that_speak_another_protocol() -> None:
+    start = "VirtualService default/reviews: spec.http[0]."
+    to_http = "[{route: [{destination: {host: reviews}}], mirror: {host: stock}}]"
+    assert snapshot(routing(to_http, hosts="[com.tage.Stock]"), services=SERVICES).warnings == (
+        f"{start}route[0].destination: service {REVIEWS.fqdn} is of protocol http, the rule of bolt; "
+        "such calls get 503",
+    )
+    to_bolt = "[{route: [{destination: {host: com.tage.Stock}}]}]"
+    assert snapshot(routing(to_bolt), services=SERVICES).warnings == (
+        f"{start}route[0].destination: service stock.default.svc.cluster.local is of protocol bolt, the rule of http; "
+        "such calls get 503",
+    )
