@@ -1,9 +1,10 @@
-"""Sends requests into the running bookshop and shows where they went.
+"""Sends requests into the running bookshop, and remote calls of its three protocols, and shows where they went.
 
     python examples/bookshop/traffic.py --requests 1000
 
 Goes in through the mesh's client entry, which it finds by itself; --proxy or `http_proxy` names another way in, such as
-the sidecar of any instance. Exits with 1 when a request failed or the header rule was not followed.
+the sidecar of any instance: its one port takes remote calls too, and tells by their first bytes what they are. Exits
+with 1 when a request failed or the header rule was not followed.
 """
 
 from __future__ import annotations
@@ -16,13 +17,19 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
+from calls import Shop
+from rpc import CallError
+
 MESH = "bookshop"
+JASON = {"end-user": "jason"}
 TIMEOUT = 15.0
 """Seconds for one request."""
 
@@ -45,6 +52,18 @@ class Outcome:
         return ", ".join(shares) or "no answers"
 
 
+def batch(count: int, concurrency: int, one: Callable[[], tuple[str, str]]) -> Outcome:
+    """`count` times `one`, which says the version that answered and nothing, or nothing and why it failed."""
+    outcome = Outcome()
+    with ThreadPoolExecutor(concurrency) as pool:
+        for version, failure in pool.map(lambda _: one(), range(count)):
+            if failure:
+                outcome.failures[failure] += 1
+            else:
+                outcome.versions[version] += 1
+    return outcome
+
+
 class Sender:
     """Sends GET requests through a proxy, with one kept-alive connection per thread."""
 
@@ -58,14 +77,7 @@ class Sender:
 
     def batch(self, count: int, url: str, headers: Mapping[str, str] | None = None) -> Outcome:
         """`count` requests; each answer is counted by the version of reviews that it comes from."""
-        outcome = Outcome()
-        with ThreadPoolExecutor(self._concurrency) as pool:
-            for version, failure in pool.map(lambda _: self._one(url, headers or {}), range(count)):
-                if failure:
-                    outcome.failures[failure] += 1
-                else:
-                    outcome.versions[version] += 1
-        return outcome
+        return batch(count, self._concurrency, lambda: self._one(url, headers or {}))
 
     def _one(self, url: str, headers: Mapping[str, str]) -> tuple[str, str]:
         """(version, "") or ("", why it failed)."""
@@ -86,12 +98,39 @@ class Sender:
         return content.get("reviews", {}).get("version") if "details" in content else content["version"], ""
 
 
-def client_entry() -> str:
-    """The proxy of the bookshop that runs on this machine."""
+SHARED = ("bolt", "dubbo", "x-ledger")
+"""Protocols that one port of a sidecar tells apart."""
+
+Calls = dict[str, Callable[[Mapping[str, str]], Any]]
+
+
+def calls_of(shop: Shop) -> Calls:
+    """By name, what is called with which metadata."""
+    return {
+        "stock (bolt)": lambda metadata: shop.stock(1, metadata),
+        "recommender (dubbo)": lambda metadata: shop.recommended(1, metadata),
+        "ledger (x-ledger)": lambda metadata: shop.entered(1, metadata),
+    }
+
+
+def call(one: Callable[[Mapping[str, str]], Any], metadata: Mapping[str, str]) -> tuple[str, str]:
+    """(version, "") or ("", why it failed)."""
+    try:
+        return one(metadata)["version"], ""
+    except CallError as error:
+        return "", str(error)
+
+
+def ways_in(proxy: str) -> tuple[str, dict[str, str]]:
+    """The proxy, and the address for remote calls by protocol: the one port of `proxy`; without one, the ports that the
+    bookshop which runs on this machine has for clients."""
+    if proxy:
+        return proxy, dict.fromkeys(SHARED, urlsplit(proxy if "//" in proxy else f"//{proxy}").netloc)
     base = os.environ.get("XDG_RUNTIME_DIR", "")
     directory = Path(base) / "tage" if base.startswith("/") else Path(f"/tmp/tage-{os.getuid()}")
     try:
-        return f"http://{json.loads((directory / f'{MESH}.json').read_text())['client']}"
+        mesh = json.loads((directory / f"{MESH}.json").read_text())
+        return f"http://{mesh['client']}", mesh["clients"]
     except (OSError, ValueError, KeyError):
         raise SystemExit("traffic.py: no bookshop runs here; start it: tage up examples/bookshop/mesh.yaml") from None
 
@@ -104,7 +143,7 @@ def main() -> int:
     options = parser.parse_args()
     if options.requests < 1 or options.concurrency < 1:
         parser.error("--requests and --concurrency take positive numbers")
-    proxy = options.proxy or os.environ.get("http_proxy") or client_entry()
+    proxy, addresses = ways_in(options.proxy or os.environ.get("http_proxy", ""))
     sender = Sender(proxy, options.concurrency)
     few = max(10, options.requests // 10)
     print(f"through {proxy}")
@@ -112,21 +151,33 @@ def main() -> int:
     began = time.monotonic()
     everybody = sender.batch(options.requests, "http://reviews/reviews/1")
     took = time.monotonic() - began
-    jason = sender.batch(few, "http://reviews/reviews/1", {"end-user": "jason"})
-    pages = sender.batch(few, "http://productpage/productpage/1", {"end-user": "jason"})
-
+    jason = sender.batch(few, "http://reviews/reviews/1", JASON)
+    pages = sender.batch(few, "http://productpage/productpage/1", JASON)
     print(f"everybody      {everybody.split()}   [{everybody.total} requests, {everybody.total / took:.0f}/s]")
     print(f"jason          {jason.split()}")
-    print(f"jason's pages  {pages.split()}   [productpage -> details, reviews -> ratings]")
+    print(f"jason's pages  {pages.split()}   [productpage -> details, reviews -> ratings; stock, recommender, ledger]")
+    outcomes = {"everybody": everybody, "jason": jason, "pages": pages}
+    for name, one in calls_of(Shop(addresses)).items():
+        began = time.monotonic()
+        calls = batch(options.requests, options.concurrency, partial(call, one, {}))
+        took = time.monotonic() - began
+        jasons = batch(few, options.concurrency, partial(call, one, JASON))
+        rate = f"{calls.total} calls, {calls.total / took:.0f}/s"
+        print(f"{name:<20} {calls.split()}   jason {jasons.split()}   [{rate}]")
+        outcomes |= {name: calls, f"jason's {name}": jasons}
+    return report(outcomes)
+
+
+def report(outcomes: Mapping[str, Outcome]) -> int:
     problems = [
         f"{count} x {name}: {failure}"
-        for name, outcome in (("everybody", everybody), ("jason", jason), ("pages", pages))
+        for name, outcome in outcomes.items()
         for failure, count in outcome.failures.most_common(5)
     ]
     problems += [
         f"header rule: {name} got {outcome.split()}, expected v2 only"
-        for name, outcome in (("jason", jason), ("pages", pages))
-        if set(outcome.versions) - {"v2"}
+        for name, outcome in outcomes.items()
+        if name.startswith(("jason", "pages")) and set(outcome.versions) - {"v2"}
     ]
     for problem in problems:
         print(f"FAILED {problem}", file=sys.stderr)

@@ -17,6 +17,8 @@ from tests.examples.bookshop import BOOKSHOP, Bookshop, running
 
 pytestmark = pytest.mark.processes
 
+SIDECARS = 13
+
 
 @pytest.fixture(scope="module")
 def bookshop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bookshop]:
@@ -42,7 +44,7 @@ def test_a_page_passes_all_services(bookshop: Bookshop) -> None:
 
 def test_every_sidecar_is_in_sync(bookshop: Bookshop) -> None:
     sidecars = json.loads(bookshop.tage("status", "-o", "json"))["sidecars"]
-    assert len(sidecars) == 6
+    assert len(sidecars) == SIDECARS
     assert all(state["synced"] for sidecar in sidecars for state in sidecar["types"].values())
     assert "client.default" in bookshop.tage("status")
 
@@ -108,7 +110,7 @@ def test_no_request_fails_while_the_control_plane_and_an_agent_are_killed(booksh
             sidecars = json.loads(bookshop.tage("status", "-o", "json"))["sidecars"]
         except AssertionError:
             sidecars = []
-        if len(sidecars) == 6 and all(state["synced"] for item in sidecars for state in item["types"].values()):
+        if len(sidecars) == SIDECARS and all(state["synced"] for item in sidecars for state in item["types"].values()):
             break
         assert time.monotonic() < deadline
         time.sleep(0.1)
