@@ -284,7 +284,7 @@ def with_part(shape, frame, index, new):
     if shape.has_length:
         shape.write(out, frame, _LENGTH, shape.read(frame, 0, _LENGTH) + len(new) - (where[1] - where[0]))
     if shape.crc:
-        before = zlib.crc32(memoryview(frame)[:-4])
+        before = zlib.crc32(memoryview(frame)[: len(frame) - 4])
         before ^= number(frame, len(frame) - 4, 4, False)
         out.put_number_at(out.size - 4, before ^ out.crc32(0, out.size - 4), 4, False)
     return out.take()
