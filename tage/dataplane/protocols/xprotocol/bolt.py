@@ -19,13 +19,13 @@ from struct import pack
 from typing import Any
 from zlib import crc32
 
-from tage.dataplane.protocols.xprotocol import build
 from tage.dataplane.protocols.xprotocol.fields import i32, u16, u32
 from tage.dataplane.protocols.xprotocol.frame import Frame
 from tage.dataplane.protocols.xprotocol.hessian import HessianReader
 from tage.dataplane.protocols.xprotocol.hessian_text import encode_string
 from tage.dataplane.protocols.xprotocol.pairs import pairs
 from tage.dataplane.protocols.xprotocol.protocol import Protocol
+from tage.dataplane.protocols.xprotocol.shape import with_part
 from tage.dataplane.protocols.xprotocol.unique_name import shown
 
 _HESSIAN = 1
@@ -109,7 +109,7 @@ class Bolt(Protocol):
                 old = self.hessian.field(content, 0, len(content), name)
                 if old is not None and old != text:
                     content = _rewritten(content, self.hessian.at, old, text)
-            frame = build.replaced(shape, frame, {2: content})
+            frame = with_part(shape, frame, 2, content)
         return super().with_names(frame, shape, service, method)
 
     def go_away_frame(self):
