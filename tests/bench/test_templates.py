@@ -7,6 +7,7 @@ import pytest
 from bench import route_table, templates
 from bench.certificates import Certificates, Tls, make_certificates
 from bench.rpc.proxies import tage
+from bench.rpc.wires import CLUSTERS, WIRES
 from bench.templates import PEERS, render
 
 VALUES = {
@@ -62,3 +63,17 @@ def test_tage_supports_what_envoy_is_given(template, tls, tmp_path):
 
     certificates = make_certificates(tmp_path / "certificates")
     bootstrap.load(render(template, VALUES | certificates.values(tls), tmp_path))
+
+
+@pytest.mark.parametrize("depth", ["NAMES", "FRAME"])
+@pytest.mark.parametrize("protocol", WIRES)
+def test_tage_supports_the_rpc_rows(protocol, depth, tmp_path):
+    from tage.sidecar.translate import bootstrap
+
+    places = VALUES | Certificates(Path("/c")).values(Tls.NONE) | tage(protocol, depth).values()
+    loaded = bootstrap.load(render("tage-rpc.yaml", places, tmp_path))
+    codec = loaded.listeners[0].listener.chains[0].http.x_protocol
+    assert (codec.protocol, codec.depth) == (protocol, depth.lower())
+    found = {draft.cluster.name: draft.cluster.x_protocol for draft in loaded.clusters}
+    assert found.keys() == set(CLUSTERS)
+    assert {(one.protocol, one.mode) for one in found.values()} == {(protocol, "multiplexed")}
