@@ -15,6 +15,7 @@ import cython
 from tage.dataplane import native
 
 NULL = b"N"
+_NOT_ASCII = cython.declare(cython.ulonglong, 0x8080808080808080)
 
 
 def units_end(p, at, end, units):
@@ -28,6 +29,9 @@ def units_end(p, at, end, units):
         c = p[at]
         if c < 0x80:
             at += 1
+            while units > 8 and end - at >= 8 and native.word(p, at) & _NOT_ASCII == 0:
+                at += 8
+                units -= 8
         elif c & 0xE0 == 0xC0:
             at += 2
         elif c & 0xF0 == 0xE0:
