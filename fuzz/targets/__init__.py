@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fuzz.target import Target
-from fuzz.targets import client_hello, detect, http1, proxy_protocol, xprotocol
+from fuzz.targets import client_hello, detect, hessian, http1, proxy_protocol, xprotocol
 
 TARGETS: dict[str, Target] = {
     target.name: target
@@ -13,8 +13,12 @@ TARGETS: dict[str, Target] = {
         detect.TARGET,
         http1.REQUESTS,
         http1.RESPONSES,
+        hessian.TARGET,
         *xprotocol.TARGETS,
     )
 }
 
-GROUPS: dict[str, list[str]] = {"all": list(TARGETS), "xprotocol": [target.name for target in xprotocol.TARGETS]}
+GROUPS: dict[str, list[str]] = {
+    "all": list(TARGETS),
+    "xprotocol": [target.name for target in (hessian.TARGET, *xprotocol.TARGETS)],
+}

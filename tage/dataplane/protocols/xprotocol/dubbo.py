@@ -48,6 +48,7 @@ class Dubbo(Protocol):
     response = Frame({0: _MAGIC, 2: (0xA0, 0x00)}, header=16, id=u64(4), status=u8(3), length=u32(12))
     heartbeat_ack = _frame(0xA0, 0x20)
     event = _frame(0xA0, 0xA0)
+    timeout_key = "timeout"
     # 90 is what a client tells itself of an answer that it cannot read, 35 of a connection that is gone.
     statuses = {20: 200, 25: 500, 30: 504, 31: 504, 35: 503, 40: 400, 50: 500, 60: 404, 70: 500, 80: 500, 90: 400,
                 100: 503}  # fmt: skip

@@ -44,13 +44,17 @@ class RpcRequest(RequestHead):
         return True
 
     def complete(self):
-        """Fills `block`, once."""
+        """Fills `block`, once; and `timeout`, where the metadata say it."""
         if self._completed:
             return
         self._completed = True
         block: HeaderBlock = HeaderBlock()
         self.malformed = not _read(block, self.protocol, self.frame, self.shape, -1)
         self.block = block
+        if self.protocol._timeout_key:
+            waits: bytes = block.get(self.protocol._timeout_key)
+            if waits is not None and waits.isdigit() and len(waits) <= 9:
+                self.timeout = int(waits)
 
     def edited(self, edits, out):
         """As `RequestHead.edited`: the frame stays the one that came."""

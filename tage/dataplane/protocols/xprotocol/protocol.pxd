@@ -23,6 +23,7 @@ cdef class Protocol:
     cdef Pairs _pairs
     cdef tuple _service_keys
     cdef tuple _method_keys
+    cdef bytes _timeout_key
     cdef dict _statuses
     cdef int[::1] _status_table
     cdef unsigned long long[::1] _word_mask

@@ -56,9 +56,11 @@ class Protocol:
 
     `request`, `one_way`, `response`, `heartbeat`, `heartbeat_ack`, `go_away`, `event`: a Frame, several, or None.
     `metadata`: how the part of that name is encoded. `service_keys`, `method_keys`: the metadata, best first, that
-    names service and method where no parts do. `statuses`: the protocol's status -> HTTP's, all others are 500;
-    `replies`: back, by status or by class (500 stands for 5xx, 400 for 4xx). `multiplexing`: "multiplexed",
-    "ping_pong" (one call at a time on a connection) or "ordered" (answers come in the order of the calls).
+    names service and method where no parts do. `timeout_key`: the metadata that says for how many ms a request's client
+    waits, where no field does; it counts once the metadata are read. `statuses`: the protocol's status -> HTTP's, all
+    others are 500; `replies`: back, by status or by class (500 stands for 5xx, 400 for 4xx). `multiplexing`:
+    "multiplexed", "ping_pong" (one call at a time on a connection) or "ordered" (answers come in the order of the
+    calls).
     `heartbeat_interval`: ms for which a connection to an upstream may be idle before it is sent a heartbeat, 0: none.
 
     Instantiating raises `ProtocolError` for what is wrong with the declarations.
@@ -75,6 +77,7 @@ class Protocol:
     metadata = _NONE
     service_keys = _NO_NAMES
     method_keys = _NO_NAMES
+    timeout_key = ""
     statuses = {0: 200}
     replies = _NO_STATUSES
     multiplexing = "multiplexed"
@@ -95,6 +98,7 @@ class Protocol:
         self._pairs = self.metadata
         self._service_keys = tuple([key.encode() for key in self.service_keys])
         self._method_keys = tuple([key.encode() for key in self.method_keys])
+        self._timeout_key = self.timeout_key.lower().encode()
         self.has_names = self.own_names or bool(self._service_keys)
         self.id_most = 0
         for shape in self._shapes:

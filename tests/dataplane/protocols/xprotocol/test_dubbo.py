@@ -231,6 +231,17 @@ def test_metadata_of_java() -> None:
     assert metadata(JAVA["response-unknown-service"]) == {}
 
 
+@pytest.mark.parametrize(
+    ("value", "timeout"), [(b"200", 200), (b"0", 0), (b"-1", 0), (b"1s", 0), (b"", 0), (b"9" * 20, 0), (None, 0)]
+)
+def test_the_timeout_counts_once_metadata_are_read(value: bytes | None, timeout: int) -> None:
+    entries = [] if value is None else [(b"timeout", value)]
+    head = request(call("a.B", "1.0", "go", attachments=encode_map(entries)))
+    assert head.timeout == 0
+    head.complete()
+    assert head.timeout == timeout
+
+
 def test_version_and_dubbo_stand_beside_the_attachments() -> None:
     assert metadata(call("a.B", "1.2", "go")) == {b"version": b"1.2", b"dubbo": b"2.0.2"}
     assert metadata(call("a.B", None, "go", attachments=b"N")) == {b"dubbo": b"2.0.2"}
