@@ -98,7 +98,7 @@ def test_no_request_fails_while_the_control_plane_and_an_agent_are_killed(booksh
     timer = threading.Timer(0.2, kill)
     timer.start()
     try:
-        output = bookshop.traffic("--requests", "1500")
+        output = bookshop.traffic("--requests", "600")
     finally:
         timer.join()
     assert killed.is_set()

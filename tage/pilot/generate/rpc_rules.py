@@ -71,7 +71,7 @@ def _rule(http: HTTPRoute) -> _Found:
     if http.cors_policy is not None:
         yield "corsPolicy", "has no effect on remote calls"
     if http.direct_response is not None and http.direct_response.status < 300:
-        yield "directResponse", "the sidecar has no result to give for a remote call; such requests fail"
+        yield "directResponse", "the sidecar has no result to give: the caller of a remote call cannot read it"
 
 
 def _elsewhere(snapshot: Snapshot, http: HTTPRoute, protocol: str, namespace: str) -> _Found:

@@ -33,7 +33,7 @@ TO = "route: [{destination: {host: stock}}]"
         ("{directResponse: {status: 503}}", ""),
         (
             "{directResponse: {status: 200}}",
-            "directResponse: the sidecar has no result to give for a remote call; such requests fail",
+            "directResponse: the sidecar has no result to give: the caller of a remote call cannot read it",
         ),
     ],
 )
