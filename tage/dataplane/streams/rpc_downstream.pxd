@@ -12,14 +12,10 @@ from tage.dataplane.protocols.xprotocol.shape cimport GO_AWAY, HEARTBEAT, ONE_WA
 from tage.dataplane.streams.context cimport ListenerState
 from tage.dataplane.streams.downstream cimport Binding, DownstreamConnection, MaxDuration
 from tage.dataplane.streams.record cimport StreamRecord
+from tage.dataplane.streams.rpc_answers cimport Answers
+from tage.dataplane.streams.rpc_calls cimport Relays
 from tage.dataplane.streams.stream cimport Stream
 from tage.dataplane.upstream.connection cimport UpstreamConnection
-
-@cython.final
-cdef class Parked:
-    cdef Stream stream
-    cdef list pieces
-    cdef bint ended
 
 @cython.final
 cdef class RpcDownstreamConnection(DownstreamConnection):
@@ -28,9 +24,7 @@ cdef class RpcDownstreamConnection(DownstreamConnection):
     cdef FrameReader reader
     cdef set streams
     cdef Stream large
-    cdef Stream writing
-    cdef object _parked
-    cdef Py_ssize_t _parked_bytes
+    cdef Answers _answers
     cdef ByteWriter _out
     cdef bint _put_off
     cdef bint _reading
@@ -43,8 +37,7 @@ cdef class RpcDownstreamConnection(DownstreamConnection):
     cdef long long _requests
     cdef MaxDuration _duration
     cdef dict _bindings
-    cdef dict _relays
-    cdef unsigned long long _last_relay
+    cdef Relays _relays
     cdef _unbind(self)
     cdef _answer_relay(self)
     cdef _go_on(self)
@@ -57,8 +50,8 @@ cdef class RpcDownstreamConnection(DownstreamConnection):
     cdef _malformed(self)
     cdef _raised(self, object error)
     cdef _watch_partial(self)
-    cdef _park(self, Stream asker, RpcResponse answer, bytes frame, unsigned long long number, bytes data, bint end)
-    cdef _unpark(self)
+    cdef bytes _piece(self, RpcResponse answer, bytes frame, unsigned long long number, bytes data)
+    cdef _say(self, bytes frame)
     cdef _queue(self)
     cdef _write_out(self)
     cdef _bound(self)

@@ -3,8 +3,8 @@
     frame --> a request? --> names --> stream --> ... --> answer, with the id that the client gave
                 `--> a heartbeat: answered here
 
-What is written goes out at the end of a batch of events (`net.flushes`). An answer that comes in pieces is written as
-they come, and others wait behind it, for a frame cannot be parted.
+What is written goes out at the end of a batch of events (`net.flushes`); an answer that comes in pieces is not parted
+(`rpc_answers`).
 
 Bounds. A client with `max_requests` under way, or that does not take its answers, is read no further. Answers that were
 asked for still come, and an upstream connection that others share is not held up for them: with more than
@@ -20,8 +20,6 @@ Draining. The client is told to go where the protocol has words for it. The conn
 has been quiet for `_DRAIN_QUIET_MS`.
 """
 
-from collections import deque
-
 import cython
 
 from tage.dataplane.protocols import errors
@@ -32,6 +30,8 @@ from tage.dataplane.protocols.xprotocol.shape import Shape
 from tage.dataplane.streams.context import ListenerState
 from tage.dataplane.streams.downstream import Binding, DownstreamConnection, MaxDuration
 from tage.dataplane.streams.record import StreamRecord
+from tage.dataplane.streams.rpc_answers import Answers
+from tage.dataplane.streams.rpc_calls import Relays
 from tage.dataplane.streams.stream import Stream
 from tage.dataplane.telemetry.layout import LISTENER
 from tage.dataplane.upstream.connection import UpstreamConnection
@@ -62,18 +62,8 @@ _UNREADABLE = cython.declare(bytes, b"the service and the method that are called
 _AT_ONCE = cython.declare(cython.Py_ssize_t, 262_144)  # bytes; more do not wait for the end of the batch
 
 
-class Parked:
-    """An answer, or its beginning, that waits behind one that is being written in pieces."""
-
-    def __init__(self, stream: Stream) -> None:
-        self.stream = stream
-        self.pieces = []
-        self.ended = False
-
-
 class RpcDownstreamConnection(DownstreamConnection):
-    """`streams` are under way. `large` is the one whose request comes in pieces, `writing` the one whose answer is
-    being written in pieces."""
+    """`streams` are under way. `large` is the one whose request comes in pieces."""
 
     def __init__(self, listener: ListenerState) -> None:
         DownstreamConnection.__init__(self, listener)
@@ -82,10 +72,8 @@ class RpcDownstreamConnection(DownstreamConnection):
         self.reader = FrameReader(self.codec, whole=self.settings.whole, limit=self.settings.limit)
         self.streams = set()
         self.large = None
-        self.writing = None
-        self._parked = deque()
-        self._parked_bytes = 0
         self._out = ByteWriter()
+        self._answers = Answers(self._out)
         self._put_off = False
         self._reading = False
         self._held = False
@@ -98,7 +86,6 @@ class RpcDownstreamConnection(DownstreamConnection):
         self._duration = None
         self._bindings = None
         self._relays = None
-        self._last_relay = 0
 
     # -- from the transport --------------------------------------------------------------------------------------------
 
@@ -144,7 +131,7 @@ class RpcDownstreamConnection(DownstreamConnection):
         listener.stats.up(_CX_DESTROY)
         listener.stats.down(_CX_ACTIVE)
         streams: list = list(self.streams)
-        self._parked.clear()
+        self._answers.clear()
         for stream in streams:
             stream.downstream_closed()
         if self._bindings is not None:
@@ -208,8 +195,7 @@ class RpcDownstreamConnection(DownstreamConnection):
         elif kind == HEARTBEAT:
             answer = self.codec.heartbeat_answer(self.reader.frame, self.reader.shape)
             if answer is not None:
-                self._out.put(answer)
-                self._queue()
+                self._say(answer)
         elif kind == GO_AWAY:
             self._leaving = True
             self._end_if_done()
@@ -261,8 +247,7 @@ class RpcDownstreamConnection(DownstreamConnection):
             frame = self.codec.reply(head.frame, head.shape, error.status, _UNREADABLE)
             if frame is not None:
                 sent = len(_UNREADABLE)
-                self._out.put(frame)
-                self._queue()
+                self._say(frame)
         if self.listener.access_logs is not None:
             record = self.record()
             record.code = error.status
@@ -313,57 +298,26 @@ class RpcDownstreamConnection(DownstreamConnection):
         except Exception as error:
             self._raised(error)
             return
-        if self.writing is not None:
-            self._park(asker, answer, frame, request.id, data, end)
-            return
-        put_frame(self._out, frame, answer.shape, self.codec, request.id)
-        if data is not None:
-            self._out.put(data)
-        if not end:
-            self.writing = asker
-        self._queue()
-
-    def send_data(self, stream, data, end):
-        asker: Stream = stream
-        parked: Parked
-        if self.writing is asker:
+        if self._answers.writing is not None:
+            self._answers.put(asker, self._piece(answer, frame, request.id, data), end)
+        else:
+            put_frame(self._out, frame, answer.shape, self.codec, request.id)
             if data is not None:
                 self._out.put(data)
-                self._queue()
-            if end:
-                self.writing = None
-                self._unpark()
-            return
-        for parked in self._parked:
-            if parked.stream is asker:
-                if data is not None:
-                    parked.pieces.append(data)
-                    self._parked_bytes += len(data)
-                parked.ended = end
-        self._bound()
+            if not end:
+                self._answers.writing = asker
+        self._queue()
 
-    def _park(self, asker, answer, frame, number, data, end):
-        parked: Parked = Parked(asker)
+    def _piece(self, answer, frame, number, data):
         out: ByteWriter = self.listener.context.writer
         out.clear()
         put_frame(out, frame, answer.shape, self.codec, number)
         if data is not None:
             out.put(data)
-        parked.pieces.append(out.take())
-        parked.ended = end
-        self._parked_bytes += len(parked.pieces[0])
-        self._parked.append(parked)
-        self._bound()
+        return out.take()
 
-    def _unpark(self):
-        parked: Parked
-        while self._parked and self.writing is None:
-            parked = self._parked.popleft()
-            for piece in parked.pieces:
-                self._parked_bytes -= len(piece)
-                self._out.put(piece)
-            if not parked.ended:
-                self.writing = parked.stream
+    def send_data(self, stream, data, end):
+        self._answers.more(stream, data, end)
         self._queue()
 
     def send_error(self, stream, error, status, body, edits):
@@ -379,16 +333,8 @@ class RpcDownstreamConnection(DownstreamConnection):
             return 0
         if frame is None:
             return 0
-        if self.writing is not None:
-            parked: Parked = Parked(asker)
-            parked.pieces.append(frame)
-            parked.ended = True
-            self._parked_bytes += len(frame)
-            self._parked.append(parked)
-            self._bound()
-        else:
-            self._out.put(frame)
-            self._queue()
+        self._answers.put(asker, frame, True)
+        self._queue()
         return len(body)
 
     def open_tunnel(self, stream, head, edits, data):
@@ -446,26 +392,24 @@ class RpcDownstreamConnection(DownstreamConnection):
 
     def relay(self, upstream, frame, shape, number):
         """A server's request; the client knows it under an id of ours."""
-        if self.closing or self.writing is not None or self.write_paused:
+        ours: Shape = shape
+        known: cython.ulonglong
+        if self.closing or self._answers.writing is not None or self.write_paused:
             return False
         if self._relays is None:
-            self._relays = {}
+            self._relays = Relays()
         if len(self._relays) >= self.settings.max_requests:
             return False
-        ours: Shape = shape
-        if ours.id_most:
-            self._last_relay = self._last_relay + 1 if self._last_relay < ours.id_most else 1
-            while self._last_relay in self._relays:
-                self._last_relay = self._last_relay + 1 if self._last_relay < ours.id_most else 1
+        known = self._relays.next_id(ours.id_most)
         if ours.kind == REQUEST:
-            self._relays[self._last_relay] = (upstream, number)
-        put_frame(self._out, frame, ours, self.codec, self._last_relay)
+            self._relays.enter(known, upstream, number)
+        put_frame(self._out, frame, ours, self.codec, known)
         self._queue()
         return True
 
     def _answer_relay(self):
         upstream: UpstreamConnection
-        asked = self._relays.pop(self.reader.id, None)
+        asked: tuple = self._relays.answered(self.reader.id)
         if asked is not None:
             upstream = asked[0]
             if not upstream.closing:
@@ -473,7 +417,14 @@ class RpcDownstreamConnection(DownstreamConnection):
 
     # -- to the client -------------------------------------------------------------------------------------------------
 
+    def _say(self, frame):
+        """Something of our own; not into the middle of an answer."""
+        self._answers.put(None, frame, True)
+        self._queue()
+
     def _queue(self):
+        if self._answers.parked_bytes:
+            self._bound()
         if self._out.size > _AT_ONCE:
             self._write_out()
         elif not self._put_off:
@@ -492,7 +443,7 @@ class RpcDownstreamConnection(DownstreamConnection):
                 self._bound()
 
     def _bound(self):
-        if self.transport is not None and self._parked_bytes + self.transport.unsent() > _MAX_UNSENT:
+        if self.transport is not None and self._answers.parked_bytes + self.transport.unsent() > _MAX_UNSENT:
             self.reset()
 
     # -- the end -------------------------------------------------------------------------------------------------------
@@ -520,9 +471,8 @@ class RpcDownstreamConnection(DownstreamConnection):
         except Exception as error:
             self._raised(error)
             return
-        if frame is not None and self.writing is None:
-            self._out.put(frame)
-            self._queue()
+        if frame is not None:
+            self._say(frame)
         if not self.streams:
             self.listener.context.wheel.arm(self, _DRAIN_QUIET_MS)
 

@@ -11,6 +11,7 @@ from tage.dataplane.protocols.xprotocol.settings cimport ORDERED, PING_PONG, Ups
 from tage.dataplane.protocols.xprotocol.shape cimport GO_AWAY, HEARTBEAT, ONE_WAY, REQUEST, RESPONSE, Shape, put_frame
 from tage.dataplane.streams.context cimport Context
 from tage.dataplane.streams.downstream cimport DownstreamConnection
+from tage.dataplane.streams.rpc_calls cimport Calls
 from tage.dataplane.upstream.cluster_info cimport ClusterInfo
 from tage.dataplane.upstream.connection cimport PROTOCOL_ERROR, TERMINATED, Receiver, UpstreamConnection
 from tage.dataplane.upstream.host cimport Host
@@ -23,15 +24,12 @@ cdef class RpcUpstreamConnection(UpstreamConnection):
     cdef UpstreamSettings settings
     cdef Protocol codec
     cdef FrameReader reader
-    cdef dict streams
-    cdef object order
+    cdef readonly Calls calls
     cdef RpcResponse _answer
     cdef ByteWriter _out
     cdef bint _put_off
-    cdef Py_ssize_t _in_flight
-    cdef Py_ssize_t _reserved
-    cdef unsigned long long _last_id
     cdef bint _leaving
+    cdef bint _sending
     cdef Receiver _one_way
     cdef Receiver _incoming
     cdef bint _streaming
@@ -43,8 +41,7 @@ cdef class RpcUpstreamConnection(UpstreamConnection):
     cdef bint _relays(self) except -1
     cdef _offer(self)
     cdef _sent_one_way(self)
-    cdef _forget(self, Receiver receiver)
-    cdef unsigned long long _new_id(self, RpcRequest request) except? 0
+    cdef Py_ssize_t _under_way(self)
     cdef Py_ssize_t _room(self)
     cdef _freed(self)
     cdef _end(self)
@@ -53,9 +50,8 @@ cdef class RpcUpstreamConnection(UpstreamConnection):
     cdef int _read(self) except -1
     cdef _raised(self, object error)
     cdef _frame(self)
-    cdef Receiver _asker(self)
     cdef _answered(self, Receiver receiver)
-    cdef bint _loaded(self) except -1
+    cdef bint _loaded(self, Receiver receiver) except -1
     cdef _begun(self)
     cdef _more(self)
     cdef _respond(self, int kind)

@@ -1,11 +1,10 @@
 """Upstream connections of x-protocols: many requests at a time, each known there by an id of ours.
 
-    request --> its id becomes ours --> ... --> answer --> who waits for that id gets it
+    request --> its id becomes ours --> ... --> answer --> who waits for that id gets it (`rpc_calls`)
 
-Ids count up and wrap; one that is still in use is passed over. A request that is given up (its timeout, its client's
-end) leaves its id reserved until the late answer comes, which nobody gets, or the connection ends; with too many of
-those it takes no further requests. Protocols without ids are answered in order: there, giving one up ends the
-connection, and so it does where one request is carried at a time.
+A request that is given up (its timeout, its client's end) leaves its id reserved until the late answer comes, which
+nobody gets, or the connection ends; with too many of those it takes no further requests. Where there are no ids, giving
+one up ends the connection, and so it does where one request is carried at a time.
 
 What is written goes out at the end of a batch of events (`net.flushes`), so that requests of several clients leave
 together. While the peer does not take it the connection has no room, and requests go to another or wait.
@@ -22,8 +21,6 @@ Requests of the peer's own (some servers call their clients) are refused in the 
 should get them, nobody can say. A connection that is bound to one client relays them.
 """
 
-from collections import deque
-
 import cython
 
 from tage.dataplane.protocols.message import ResponseHead
@@ -34,6 +31,7 @@ from tage.dataplane.protocols.xprotocol.settings import UpstreamSettings
 from tage.dataplane.protocols.xprotocol.shape import Shape
 from tage.dataplane.streams.context import Context
 from tage.dataplane.streams.downstream import DownstreamConnection
+from tage.dataplane.streams.rpc_calls import Calls
 from tage.dataplane.telemetry.layout import CLUSTER
 from tage.dataplane.upstream.cluster_info import ClusterInfo
 from tage.dataplane.upstream.connection import Receiver, UpstreamConnection
@@ -68,7 +66,8 @@ _AT_ONCE = cython.declare(cython.Py_ssize_t, 262_144)  # bytes; more do not wait
 
 
 class RpcUpstreamConnection(UpstreamConnection):
-    """`streams` are those that wait for an answer, by id; None: given up. Without ids they stand in `order`."""
+    """`_sending`: a request's frame is not complete yet; `_incoming` is whose answer comes in pieces, None where it was
+    given up, `_streaming` whether one does."""
 
     def __init__(self, host: Host, context: Context) -> None:
         UpstreamConnection.__init__(self)
@@ -81,15 +80,12 @@ class RpcUpstreamConnection(UpstreamConnection):
         self.reader = FrameReader(settings.protocol, limit=settings.limit)
         self.shared = True
         self.slots = settings.max_requests
-        self.streams = {}
-        self.order = deque() if settings.mode == ORDERED else None
+        self.calls = Calls(settings.mode == ORDERED)
         self._answer = RpcResponse()
         self._out = ByteWriter()
         self._put_off = False
-        self._in_flight = 0
-        self._reserved = 0
-        self._last_id = 0
         self._leaving = False
+        self._sending = False
         self._one_way = None
         self._incoming = None
         self._streaming = False
@@ -103,20 +99,26 @@ class RpcUpstreamConnection(UpstreamConnection):
 
     def send_request(self, receiver, head, edits, data, end):
         request: RpcRequest = head
-        frame: bytes = edited_frame(request, edits)
-        number: cython.ulonglong = self._new_id(request)
+        frame: bytes
+        number: cython.ulonglong
+        try:
+            frame = edited_frame(request, edits)
+        except ValueError as error:  # the frame has no place for what the route wants to say in it
+            if self.alone:
+                self.abort()
+            receiver.reset(PROTOCOL_ERROR, str(error))
+            return
+        number = self.calls.next_id(request.shape.id_most)
         self.requests += 1
-        receiver.upstream_id = number
         if self.alone:
             self.receiver = receiver
-        if not request.one_way:
-            if self.order is not None:
-                self.order.append(receiver)
-            else:
-                self.streams[number] = receiver
-            self._in_flight += 1
+        if request.one_way:
+            self._one_way = receiver
+        else:
+            self.calls.enter(receiver, number)
             self.slots = self._room()
         put_frame(self._out, frame, request.shape, self.codec, number)
+        self._sending = not end
         if data is not None:
             self._out.put(data)
         self._queue()
@@ -124,12 +126,11 @@ class RpcUpstreamConnection(UpstreamConnection):
             if not self._leaving:
                 self.cluster.stats.up(_MAX_REQUESTS)
                 self.retire()
-        if request.one_way:
-            self._one_way = receiver
-            if end:
-                self._sent_one_way()
+        if request.one_way and end:
+            self._sent_one_way()
 
     def send_data(self, receiver, data, end):
+        self._sending = not end
         if data is not None:
             self._out.put(data)
             self._queue()
@@ -148,37 +149,24 @@ class RpcUpstreamConnection(UpstreamConnection):
         receiver.response(done, None, True)
 
     def cancel(self, receiver):
-        if self.alone or self.settings.mode == PING_PONG or self.order is not None or self._one_way is receiver:
+        if self.alone or self.settings.mode == PING_PONG or self.settings.mode == ORDERED or self._one_way is receiver:
             self._one_way = None
-            self._forget(receiver)
+            self.calls.forget(receiver)
+            if self._incoming is receiver:
+                self._incoming = None
             self._break(TERMINATED, "a request before it was given up")
-            return
-        if self._incoming is receiver:
+        elif self._incoming is receiver:
             self._incoming = None  # the rest of the answer goes nowhere
-            return
-        self.streams[receiver.upstream_id] = None
-        self._reserved += 1
-        self._freed()
-        if self._reserved > self.settings.max_reserved and not self._leaving:
-            self.retire()
-
-    def _forget(self, receiver):
-        if self.order is not None:
-            if receiver in self.order:
-                self.order.remove(receiver)
         else:
-            self.streams.pop(receiver.upstream_id, None)
-        if self.receiver is receiver:
-            self.receiver = None
-        if self._incoming is receiver:
-            self._incoming = None
+            self.calls.give_up(receiver)
+            self._freed()
+            if self.calls.reserved > self.settings.max_reserved and not self._leaving:
+                self.retire()
 
     def carries(self, receiver):
         if self._incoming is receiver or self._one_way is receiver or self.receiver is receiver:
             return True
-        if self.order is not None:
-            return receiver in self.order
-        return self.streams.get(receiver.upstream_id) is receiver
+        return self.calls.carries(receiver)
 
     def hold(self, receiver):
         if self.alone:
@@ -192,35 +180,27 @@ class RpcUpstreamConnection(UpstreamConnection):
         """No further requests; those under way are answered."""
         self._leaving = True
         self.slots = 0
-        if self._in_flight == 0:
+        if self._under_way() == 0:
             self._end()
 
-    # -- ids and room --------------------------------------------------------------------------------------------------
+    # -- room --------------------------------------------------------------------------------------------------
 
-    def _new_id(self, request):
-        """One that nobody has here."""
-        limit: cython.ulonglong = request.shape.id_most
-        if limit == 0:
-            return 0
-        while True:
-            self._last_id = self._last_id + 1 if self._last_id < limit else 1
-            if self._last_id not in self.streams:
-                return self._last_id
+    def _under_way(self):
+        return self.calls.waiting + (1 if self._streaming else 0)
 
     def _room(self):
         if self._leaving or self.write_paused:
             return 0
-        return self.settings.max_requests - self._in_flight
+        return self.settings.max_requests - self._under_way()
 
     def _freed(self):
         """A request less is under way."""
-        self._in_flight -= 1
+        had: cython.Py_ssize_t = self.slots
         self._busy = self.cluster.wheel.latest
         if self._leaving:
-            if self._in_flight == 0:
+            if self._under_way() == 0:
                 self._end()
             return
-        had: cython.Py_ssize_t = self.slots
         self.slots = self._room()
         if had <= 0 and self.slots > 0:
             self._offer()
@@ -312,12 +292,13 @@ class RpcUpstreamConnection(UpstreamConnection):
         kind: cython.int = self.reader.kind
         receiver: Receiver
         if kind == RESPONSE:
-            receiver = self._asker()
+            receiver = self.calls.answered(self.reader.id)
             if receiver is None:
+                self.cluster.stats.up(_LATE)
                 return
             if not self.alone:
                 self._freed()  # first, so that who asks next finds the room
-            if self._loaded():
+            if self._loaded(receiver):
                 receiver.response(self._answer, None, True)
             if self.alone:
                 self._answered(receiver)
@@ -330,22 +311,6 @@ class RpcUpstreamConnection(UpstreamConnection):
             self.cluster.stats.up(_GO_AWAY)
             self.retire()
 
-    def _asker(self):
-        """Whose answer has come, which is no longer waited for; None where nobody waits."""
-        receiver: Receiver = None
-        number: cython.ulonglong = self.reader.id
-        if self.order is not None:
-            if self.order:
-                receiver = self.order.popleft()
-        elif number in self.streams:
-            receiver = self.streams.pop(number)
-            if receiver is None:
-                self._reserved -= 1
-        if receiver is None:
-            self.cluster.stats.up(_LATE)
-            return None
-        return receiver
-
     def _answered(self, receiver):
         """All of the answer has come that a connection was dialled for; one whose request was not complete is given up
         by its receiver."""
@@ -354,11 +319,12 @@ class RpcUpstreamConnection(UpstreamConnection):
             self._leaving = True
             self._freed()
 
-    def _loaded(self):
+    def _loaded(self, receiver):
         try:
             self._answer.load(self.codec, self.reader)
         except Exception as error:
             self._raised(error)
+            receiver.reset(PROTOCOL_ERROR, "")
             return False
         return True
 
@@ -366,21 +332,23 @@ class RpcUpstreamConnection(UpstreamConnection):
         """An answer, if it is one, that comes in pieces. It is under way until its last."""
         receiver: Receiver = None
         if self.reader.kind == RESPONSE:
-            receiver = self._asker()
-        self._incoming = receiver
-        self._streaming = receiver is not None
-        if receiver is None or not self._loaded():
+            receiver = self.calls.answered(self.reader.id)
+            if receiver is None:
+                self.cluster.stats.up(_LATE)
+        if receiver is None or not self._loaded(receiver):
             return
+        self._incoming = receiver
+        self._streaming = True
         receiver.response(self._answer, None, False)
 
     def _more(self):
         receiver: Receiver = self._incoming
         last: cython.bint = self.reader.left == 0
-        if last:
+        if last and self._streaming:
             self._incoming = None
-            if self._streaming and not self.alone:
-                self._freed()
             self._streaming = False
+            if not self.alone:
+                self._freed()
         if receiver is None:
             return
         receiver.response_data(self.reader.frame, last)
@@ -388,8 +356,10 @@ class RpcUpstreamConnection(UpstreamConnection):
             self._answered(receiver)
 
     def _respond(self, kind):
-        """To what the peer asks of its own accord."""
+        """To what the peer asks of its own accord; not into the middle of a frame."""
         frame: bytes
+        if self._sending:
+            return
         try:
             if kind == HEARTBEAT:
                 frame = self.codec.heartbeat_answer(self.reader.frame, self.reader.shape)
@@ -425,11 +395,8 @@ class RpcUpstreamConnection(UpstreamConnection):
 
     def _break(self, failure, reason):
         """For every request on it."""
-        waiting: list = list(self.order) if self.order is not None else list(self.streams.values())
+        waiting: list = self.calls.take_all()
         receiver: Receiver
-        self.streams = {}
-        if self.order is not None:
-            self.order.clear()
         if self._incoming is not None:
             waiting.append(self._incoming)
             self._incoming = None
@@ -439,12 +406,11 @@ class RpcUpstreamConnection(UpstreamConnection):
         self.receiver = None
         self._bound_to = None
         self._leaving = True
-        self._in_flight = 0
+        self._streaming = False
         self.slots = 0
         self.abort()
         for receiver in waiting:
-            if receiver is not None:
-                receiver.reset(failure, reason)
+            receiver.reset(failure, reason)
 
     def ended(self):
         self._break(TERMINATED, "")
@@ -477,7 +443,7 @@ class RpcUpstreamConnection(UpstreamConnection):
                 cluster.stats.up(_MAX_DURATION)
                 self.retire()
                 due = 0
-        if cluster.idle_timeout and not self.closing and self._in_flight == 0:
+        if cluster.idle_timeout and not self.closing and self._under_way() == 0:
             left = self._busy + cluster.idle_timeout - now
             if left <= 0:
                 cluster.stats.up(_IDLE_TIMEOUT)
@@ -502,6 +468,8 @@ class RpcUpstreamConnection(UpstreamConnection):
     def _ask(self, now):
         """Whether the peer is there."""
         frame: bytes
+        if self._sending:
+            return
         try:
             frame = self.codec.heartbeat_frame()
         except Exception as error:
@@ -511,14 +479,13 @@ class RpcUpstreamConnection(UpstreamConnection):
             return
         if self._asked == 0:
             self._asked = now
-        self._last_id += 1
         shape: Shape = self.settings.heartbeat
         if shape is None:
             self._out.put(frame)
         else:
-            put_frame(self._out, frame, shape, self.codec, self._last_id & shape.id_most)
+            put_frame(self._out, frame, shape, self.codec, self.calls.next_id(shape.id_most))
         self._queue()
 
     def preset_last_id(self, number: cython.ulonglong) -> None:
         """For tests: the id after which the next one comes."""
-        self._last_id = number
+        self.calls.last_id = number

@@ -351,7 +351,7 @@ class Stream(Routed):
             if self.cluster.logical:  # the host's address may have moved since the connection was opened
                 self.record.upstream = connection.peer_address()
         connection.send_request(self, self.head, self.edits, data, self.request_ended)
-        if self.held and not connection.write_paused:
+        if self.held and not self.over and not connection.write_paused:
             self.held = False
             self.downstream.proceed(self)
 

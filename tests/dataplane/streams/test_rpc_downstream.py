@@ -386,3 +386,43 @@ def test_a_route_that_answers_itself(world):
 
 def test_the_protocol_is_public():
     assert issubclass(Toy, Protocol)
+
+
+def test_nothing_is_said_in_the_middle_of_an_answer(tmp_path):
+    world = RpcWorld(tmp_path, limit=1_000_000)
+    client, server = world.connected()
+    client.send(frame(number=2))
+    [asked] = frames(server.takes())
+    body = bytes(range(256)) * 2000
+    large = frame(RESPONSE, asked.id, body)
+    server.send(large[:300_000])
+    client.send(frame(HEARTBEAT, 7))
+    [connection] = world.listener.connections
+    connection.drain()
+    server.send(large[300_000:])
+    said = [(each.kind, each.id) for each in frames(client.takes())]
+    assert said == [(RESPONSE, 2), (HEARTBEAT_ACK, 7), (GO_AWAY, 0)]
+    world.close()
+
+
+def test_a_large_answer_that_breaks_off_ends_the_clients_connection(tmp_path):
+    world = RpcWorld(tmp_path, limit=1_000_000)
+    client, server = world.connected()
+    client.send(frame(number=2))
+    [asked] = frames(server.takes())
+    server.send(frame(RESPONSE, asked.id, bytes(500_000))[:300_000])
+    server.reset()
+    assert client.closed
+    world.close()
+
+
+def test_what_does_not_fit_fails_that_call_alone(world):
+    tenant = plan.HeaderMutation("tenant", "x" * 300)  # a length has one byte
+    world.rule(request_headers=plan.HeaderMutations([tenant]))
+    client, server = world.client(frame(number=4)), world.accept()
+    [answer] = frames(client.takes())
+    assert answer.id == 4
+    assert answer.status == ERROR
+    assert server.takes() == b""
+    assert not client.closed
+    assert not server.closed

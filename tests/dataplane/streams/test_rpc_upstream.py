@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from tage.sidecar import plan
+from tage.xprotocol import Frame, u32
 from tests.dataplane.streams.rpc_world import (
     BUSY,
     ERROR,
@@ -16,6 +17,7 @@ from tests.dataplane.streams.rpc_world import (
     UNKNOWN,
     OrderedToy,
     RpcWorld,
+    Toy,
     frame,
     frames,
 )
@@ -332,3 +334,43 @@ def test_a_call_may_be_quiet_for_longer_than_a_stream_of_http(world):
     world.pass_time(60_000)
     server.send(frame(RESPONSE, asked.id, b"at last"))
     assert [each.body for each in frames(client.takes())] == [b"at last"]
+
+
+def test_nothing_is_said_in_the_middle_of_a_request(tmp_path):
+    """The peer's heartbeat comes while a large request goes out in pieces."""
+    world = RpcWorld(tmp_path, hosts=1)
+    world.listener.rpc.whole = 1000
+    request = frame(number=2, body=bytes(5000))
+    client = world.client(request[:1500])
+    [dialling] = world.dialling
+    server = dialling.accept()
+    server.send(frame(HEARTBEAT, 7))
+    client.send(request[1500:])
+    [asked] = frames(server.takes())
+    assert asked.body == bytes(5000)
+    server.send(frame(RESPONSE, asked.id))
+    assert [each.id for each in frames(client.takes())] == [2]
+    world.close()
+
+
+class Unreadable(Toy):
+    name = "toy"
+    response = Frame({0: b"TY", 2: RESPONSE}, header=20, id=u32(4), parts=Toy.response.parts)
+
+    def response_status(self, data, shape):
+        raise RuntimeError("a bug")
+
+    def reply(self, request, shape, status, message):
+        return frame(RESPONSE, int.from_bytes(request[4:8], "big"), message, status=BUSY)
+
+
+def test_an_answer_on_which_the_protocol_raises_is_an_error_for_who_asked(tmp_path):
+    world = RpcWorld(tmp_path, protocol=Unreadable())
+    client = world.client(frame(number=1), frame(number=2))
+    server = world.accept()
+    [first, _] = frames(server.takes())
+    server.send(frame(RESPONSE, first.id))
+    assert server.closed
+    assert sorted(each.id for each in frames(client.takes())) == [1, 2]
+    assert [str(error) for error in world.failures] == ["a bug"]
+    world.close()

@@ -1,0 +1,26 @@
+cimport cython
+
+from tage.dataplane.upstream.connection cimport Receiver, UpstreamConnection
+
+@cython.final
+cdef class Calls:
+    cdef readonly Py_ssize_t waiting
+    cdef readonly Py_ssize_t reserved
+    cdef public unsigned long long last_id
+    cdef dict _by_id
+    cdef object _order
+    cdef unsigned long long next_id(self, unsigned long long most) except? 0
+    cdef enter(self, Receiver receiver, unsigned long long number)
+    cdef Receiver answered(self, unsigned long long number)
+    cdef bint carries(self, Receiver receiver) except -1
+    cdef give_up(self, Receiver receiver)
+    cdef forget(self, Receiver receiver)
+    cdef list take_all(self)
+
+@cython.final
+cdef class Relays:
+    cdef unsigned long long _last_id
+    cdef dict _by_id
+    cdef unsigned long long next_id(self, unsigned long long most) except? 0
+    cdef enter(self, unsigned long long ours, UpstreamConnection upstream, unsigned long long number)
+    cdef tuple answered(self, unsigned long long ours)
