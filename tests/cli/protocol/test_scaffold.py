@@ -84,7 +84,7 @@ def test_a_directory_that_cannot_be_made_is_told(tmp_path: Path, capsys: pytest.
 def command(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     env = dict(os.environ, PYTHONPATH=str(ROOT))
     return subprocess.run(
-        [sys.executable, *arguments], cwd=directory, env=env, capture_output=True, text=True, timeout=120
+        [sys.executable, *arguments], cwd=directory, env=env, capture_output=True, text=True, timeout=300
     )
 
 
