@@ -295,6 +295,9 @@ class RpcDownstreamConnection(DownstreamConnection):
         answer = head
         try:
             frame = answer.frame if edits is None else edited_frame(answer, edits)
+        except ValueError as error:  # it has no place for what the route wants to say in it, or cannot be read
+            self.send_error(stream, errors.PROTOCOL_ERROR, errors.PROTOCOL_ERROR.status, str(error).encode(), None)
+            return
         except Exception as error:
             self._raised(error)
             return

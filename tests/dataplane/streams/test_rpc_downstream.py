@@ -426,3 +426,15 @@ def test_what_does_not_fit_fails_that_call_alone(world):
     assert server.takes() == b""
     assert not client.closed
     assert not server.closed
+
+
+def test_an_answer_that_an_edit_does_not_fit_is_an_error_of_that_call(world):
+    tenant = plan.HeaderMutation("tenant", "x" * 300)
+    world.rule(response_headers=plan.HeaderMutations([tenant]))
+    client = world.client(frame(number=4))
+    server = world.accept()
+    [asked] = frames(server.takes())
+    server.send(frame(RESPONSE, asked.id, b"secret"))
+    [answer] = frames(client.takes())
+    assert (answer.id, answer.status) == (4, ERROR)
+    assert not client.closed
