@@ -21,6 +21,7 @@ cdef class Calls:
 cdef class Relays:
     cdef unsigned long long _last_id
     cdef dict _by_id
+    cdef Py_ssize_t count(self)
     cdef unsigned long long next_id(self, unsigned long long most) except? 0
     cdef enter(self, unsigned long long ours, UpstreamConnection upstream, unsigned long long number)
     cdef tuple answered(self, unsigned long long ours)

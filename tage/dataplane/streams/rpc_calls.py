@@ -94,7 +94,7 @@ class Relays:
         self._last_id = 0
         self._by_id = {}
 
-    def __len__(self) -> int:
+    def count(self):
         return len(self._by_id)
 
     def next_id(self, most):

@@ -379,9 +379,10 @@ class RpcDownstreamConnection(DownstreamConnection):
         return None if self._bindings is None else self._bindings.get(cluster.name)
 
     def bind(self, cluster, binding):
-        if self._bindings is None:
-            self._bindings = {}
-        self._bindings[cluster.name] = binding
+        bindings: dict = self._bindings
+        if bindings is None:
+            bindings = self._bindings = {}
+        bindings[cluster.name] = binding
         binding.connection.bound(self)
 
     def _unbind(self):
@@ -397,15 +398,16 @@ class RpcDownstreamConnection(DownstreamConnection):
         """A server's request; the client knows it under an id of ours."""
         ours: Shape = shape
         known: cython.ulonglong
+        relays: Relays = self._relays
         if self.closing or self._answers.writing is not None or self.write_paused:
             return False
-        if self._relays is None:
-            self._relays = Relays()
-        if len(self._relays) >= self.settings.max_requests:
+        if relays is None:
+            relays = self._relays = Relays()
+        if relays.count() >= self.settings.max_requests:
             return False
-        known = self._relays.next_id(ours.id_most)
+        known = relays.next_id(ours.id_most)
         if ours.kind == REQUEST:
-            self._relays.enter(known, upstream, number)
+            relays.enter(known, upstream, number)
         put_frame(self._out, frame, ours, self.codec, known)
         self._queue()
         return True

@@ -12,6 +12,7 @@ from tage.dataplane.upstream.connection cimport (
     CONNECT_FAILURE, CONNECT_TIMEOUT, OVERFLOW, PROTOCOL_ERROR, TERMINATED,
     UpstreamConnection,
 )
+from tage.dataplane.upstream.host cimport Host
 
 @cython.final
 cdef class Stream(Routed):

@@ -42,6 +42,7 @@ from tage.dataplane.streams.shadow import Shadow
 from tage.dataplane.streams.tcp_upstream import TcpUpstreamConnection
 from tage.dataplane.telemetry import layout
 from tage.dataplane.upstream.connection import UpstreamConnection
+from tage.dataplane.upstream.host import Host
 
 if not cython.compiled:
     # Compiled, these names come from the .pxd.
@@ -308,7 +309,8 @@ class Stream(Routed):
     def upstream_ready(self, connection):
         self.waiting = False
         if self.cluster.pinned:
-            self.downstream.bind(self.cluster, Binding(self.host, connection))
+            host: Host = self.host
+            self.downstream.bind(self.cluster, Binding(host, connection))
         if self.terminates:
             self.request_ended = False  # the tunnel is open, and the client has not closed its end of it
         self._dispatch(connection)
