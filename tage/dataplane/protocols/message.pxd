@@ -54,6 +54,7 @@ cdef class RequestHead:
     cdef public long long timeout
     cdef public bint one_way
     cdef public bint exclusive
+    cdef public bint malformed
     cdef complete(self)
     cdef RequestHead edited(self, object edits, ByteWriter out)
     cpdef bytes header(self, bytes name)

@@ -187,7 +187,8 @@ class RequestHead:
     where the client asks for another protocol on this connection: what Upgrade says, or CONNECT for that method.
 
     `timeout` is how long the client waits, ms, 0: it does not say. `one_way`: it waits for no answer. `exclusive`: the
-    request is too large to share a connection with others."""
+    request is too large to share a connection with others. `malformed`: its headers cannot be read; found out when they
+    are to be complete."""
 
     def __init__(self) -> None:
         self.method = b""
@@ -201,6 +202,7 @@ class RequestHead:
         self.timeout = 0
         self.one_way = False
         self.exclusive = False
+        self.malformed = False
 
     def complete(self):
         """Sees to it that all headers are in the block: some codecs read them only where somebody asks."""

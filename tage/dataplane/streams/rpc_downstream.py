@@ -107,6 +107,7 @@ class RpcDownstreamConnection(DownstreamConnection):
         if self.closing:
             return
         self._heard = self.listener.context.wheel.now()
+        self.reader.whole = self.settings.whole  # other routes may have to see more of a frame
         self.reader.feed(data)
         self._advance()
 

@@ -143,6 +143,9 @@ class Stream(Routed):
             if self.forwards != UNLIMITED and not self._goes_on(self.forwards):
                 return
         self.route = self.listener.routes.route(head) if self.listener.routes is not None else None
+        if head.malformed:
+            self.fail(errors.MALFORMED, "its metadata cannot be read")
+            return
         self.filters = self.listener.filters
         if self.filters is not None:
             self.edit()

@@ -438,3 +438,19 @@ def test_an_answer_that_an_edit_does_not_fit_is_an_error_of_that_call(world):
     [answer] = frames(client.takes())
     assert (answer.id, answer.status) == (4, ERROR)
     assert not client.closed
+
+
+def test_metadata_that_rules_ask_for_have_to_be_readable(world):
+    """A rule that keeps somebody out must not be passed by for metadata that nobody can read."""
+    out = [plan.HeaderMatch("user", plan.StringMatch("exact", "eve"))]
+    match = plan.RouteMatch(plan.StringMatch("prefix", "/"))
+    world.route(
+        plan.Route(plan.RouteMatch(match.path, headers=out), direct=plan.DirectResponse(403)),
+        plan.Route(match, clusters=[plan.WeightedCluster("c")]),
+    )
+    broken = bytearray(frame(number=4, metadata={"user": "eve"}))
+    broken[22] = 200  # a key that is longer than all there is
+    client = world.client(bytes(broken))
+    [answer] = frames(client.takes())
+    assert (answer.id, answer.status) == (4, UNREADABLE)
+    assert not world.opening

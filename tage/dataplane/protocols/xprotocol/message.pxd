@@ -16,7 +16,6 @@ cdef class RpcRequest(RequestHead):
     cdef readonly unsigned long long id
     cdef readonly int kind
     cdef readonly long long size
-    cdef readonly bint malformed
     cdef bint _completed
     cpdef bint names(self) except -1
     cpdef complete(self)
