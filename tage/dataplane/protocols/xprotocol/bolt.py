@@ -112,6 +112,15 @@ class Bolt(Protocol):
             frame = with_part(shape, frame, 2, content)
         return super().with_names(frame, shape, service, method)
 
+    def heartbeat_frame(self):
+        frame = super().heartbeat_frame()
+        return frame[:9] + b"\1" + frame[10:]  # Hessian, as SOFARPC's own say
+
+    def heartbeat_answer(self, frame, shape):
+        at, answer = 8 + frame[0], super().heartbeat_answer(frame, shape)
+        answer = answer[:at] + frame[at : at + 1] + answer[at + 1 :]  # the codec is the heartbeat's
+        return answer[:-4] + crc32(answer[:-4]).to_bytes(4, "big") if shape.crc else answer
+
     def go_away_frame(self):
         """None: SOFARPC's client closes a connection on which it finds a command that it does not know."""
 

@@ -315,3 +315,10 @@ def test_what_is_said_to_the_user_has_a_bound() -> None:
     got = one(BOLT, request(HEADER))
     message = decoded(BOLT.reply(got.frame, got.shape, 404, b"a" + "é".encode() * 50_000))
     assert message.header == {"tage-message": "a" + "é" * 2047}
+
+
+@pytest.mark.parametrize("vectors", [VERSION_1, VERSION_2])
+def test_heartbeats_are_answered_as_sofarpc_answers_them(vectors):
+    beat = vectors["heartbeat"]
+    shape = next(shape for shape in BOLT.shapes if shape.matches(beat, 0, len(beat)) == 2)
+    assert BOLT.heartbeat_answer(beat, shape) == vectors["heartbeat-ack"]
