@@ -8,6 +8,7 @@ answer of the protocol, and every answer is right. While it is measured, every b
 from __future__ import annotations
 
 import json
+import math
 import socket
 import subprocess
 import sys
@@ -22,8 +23,8 @@ from bench.rpc.wires import CLUSTERS, SERVICES, WEIGHTS, WIRES, Wire
 
 ANSWER_SECONDS = 5.0
 CHECK_SECONDS = 0.5
-SHARE_SLACK = 0.05
-"""By which a cluster's share of the check's requests may differ from its weight: four deviations of 1,500 requests."""
+DEVIATIONS = 5
+"""Standard deviations by which a cluster's share of the check's requests may differ from its weight."""
 SHARES = {cluster: WEIGHTS[number % len(WEIGHTS)] / 100 / len(SERVICES) for number, cluster in enumerate(CLUSTERS)}
 """Of all requests; the services have equally many."""
 RATE_LIMIT = 50_000
@@ -81,7 +82,7 @@ class RpcLoad:
     def _weighed(outcome: generate.Outcome) -> None:
         for cluster, share in SHARES.items():
             got = outcome.by_cluster[cluster] / outcome.requests
-            if abs(got - share) > SHARE_SLACK:
+            if abs(got - share) > DEVIATIONS * math.sqrt(share * (1 - share) / outcome.requests):
                 raise BenchError(f"{cluster} gets {got:.0%} of the requests instead of {share:.0%}")
 
     # -- load ----------------------------------------------------------------------------------------------------------

@@ -30,6 +30,12 @@ class Server(ThreadedServer):
         super().__init__()
 
     def _serve(self, connection: socket.socket) -> None:
+        try:
+            self._answer_all(connection)
+        except OSError:
+            return  # the generator has ended the connection, as it does after what is no frame
+
+    def _answer_all(self, connection: socket.socket) -> None:
         received = b""
         with connection:
             while data := connection.recv(65536):
