@@ -10,7 +10,7 @@ cdef class Calls:
     cdef dict _by_id
     cdef object _order
     cdef unsigned long long next_id(self, unsigned long long most) except? 0
-    cdef enter(self, Receiver receiver, unsigned long long number)
+    cdef unsigned long long enter(self, Receiver receiver, unsigned long long most) except? 0
     cdef Receiver answered(self, unsigned long long number)
     cdef bint carries(self, Receiver receiver) except -1
     cdef give_up(self, Receiver receiver)

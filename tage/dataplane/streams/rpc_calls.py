@@ -12,7 +12,7 @@ from collections import deque
 
 import cython
 
-from tage.dataplane.upstream.connection import Receiver
+_NOBODY = cython.declare(object, object())
 
 
 class Calls:
@@ -34,27 +34,38 @@ class Calls:
             if self.last_id not in self._by_id:
                 return self.last_id
 
-    def enter(self, receiver, number):
-        receiver.upstream_id = number
+    def enter(self, receiver, most):
+        """Gives its id, see `next_id`."""
+        number: object
         self.waiting += 1
         if self._order is not None:
             self._order.append(receiver)
-        else:
-            self._by_id[number] = receiver
+            receiver.upstream_id = 0
+            return 0
+        while True:
+            self.last_id = self.last_id + 1 if self.last_id < most else 1
+            number = self.last_id
+            if number not in self._by_id:
+                break
+        self._by_id[number] = receiver
+        receiver.upstream_id = self.last_id
+        return self.last_id
 
     def answered(self, number):
         """Who waits for that answer, and does not from here on; None: nobody, or nobody any more."""
-        receiver: Receiver = None
+        found: object = None
         if self._order is not None:
             if self._order:
-                receiver = self._order.popleft()
-        elif number in self._by_id:
-            receiver = self._by_id.pop(number)
-            if receiver is None:
+                found = self._order.popleft()
+        else:
+            found = self._by_id.pop(number, _NOBODY)
+            if found is None:
                 self.reserved -= 1
-        if receiver is not None:
+            elif found is _NOBODY:
+                return None
+        if found is not None:
             self.waiting -= 1
-        return receiver
+        return found
 
     def carries(self, receiver):
         if self._order is not None:

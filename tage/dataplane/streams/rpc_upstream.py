@@ -99,23 +99,24 @@ class RpcUpstreamConnection(UpstreamConnection):
 
     def send_request(self, receiver, head, edits, data, end):
         request: RpcRequest = head
-        frame: bytes
+        frame: bytes = request.frame
         number: cython.ulonglong
-        try:
-            frame = edited_frame(request, edits)
-        except ValueError as error:  # the frame has no place for what the route wants to say in it
-            if self.alone:
-                self.abort()
-            receiver.reset(PROTOCOL_ERROR, str(error))
-            return
-        number = self.calls.next_id(request.shape.id_most)
+        if edits.names is not None or edits.path is not None or edits.authority is not None or edits.extra:
+            try:
+                frame = edited_frame(request, edits)
+            except ValueError as error:  # it has no place for what the route wants to say in it
+                if self.alone:
+                    self.abort()
+                receiver.reset(PROTOCOL_ERROR, str(error))
+                return
         self.requests += 1
         if self.alone:
             self.receiver = receiver
         if request.one_way:
+            number = self.calls.next_id(request.shape.id_most)
             self._one_way = receiver
         else:
-            self.calls.enter(receiver, number)
+            number = self.calls.enter(receiver, request.shape.id_most)
             self.slots = self._room()
         put_frame(self._out, frame, request.shape, self.codec, number)
         self._sending = not end

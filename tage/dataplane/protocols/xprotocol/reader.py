@@ -165,7 +165,7 @@ class FrameReader:
         if start == 0 and first == self._end:
             frame = self._data
         else:
-            frame = self._data[start : start + first]
+            frame = p[start : start + first]
         self._pos = start + first
         return self._taken(frame)
 
