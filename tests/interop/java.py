@@ -160,10 +160,11 @@ class Client:
                     self._answers[answer["id"]] = answer
                 self._changed.notify_all()
 
-    def start(self, port: int, method: str = "echo", host: str = LOOPBACK_NAME, **fields: Any) -> int:
-        """Sends a command; its id. `host`: a name that `named` has given."""
+    def start(self, port: int, method: str = "echo", host: str = LOOPBACK_NAME, other: int = 0, **fields: Any) -> int:
+        """Sends a command; its id. `host`: a name that `named` has given. `other`: a second port to call."""
         number = next(self._ids)
-        words = {"id": number, "address": f"{host}:{port}", "method": method, **fields}
+        address = f"{host}:{port};{host}:{other}" if other else f"{host}:{port}"
+        words = {"id": number, "address": address, "method": method, **fields}
         assert self._process.stdin
         self._process.stdin.write("\t".join(f"{key}={value}" for key, value in words.items()) + "\n")
         self._process.stdin.flush()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -101,6 +101,26 @@ def test_ended_under_load(directory: Path, client: Client, sdk: Sdk, pair: dict[
         pair["first"].wait(START)
         result = client.answer(loading)
         assert result["failures"] == {}
+
+
+@pytest.mark.parametrize("sdk", [each for each in SDKS if each.protocol == "dubbo"], ids=lambda each: each.name)
+def test_sidecar_ended_under_load(
+    directory: Path, tmp_path: Path, client: Client, servers: Callable[[str], dict[str, Server]], sdk: Sdk
+) -> None:
+    """A client that knows two sidecars, of which one says READONLY and answers what it has taken: no call is lost."""
+    chain, other = Chain(sdk.protocol, sdk.service), Chain(sdk.protocol, sdk.service)
+    for each in (chain, other):
+        each.cluster("v1", each.instance("v1", servers(sdk.module)["v1"].port))
+        each.scenario("drained", route("v1", timeout="0s"))
+    with chain.run(directory), other.run(tmp_path) as (drained, _):
+        ports = other.ports["drained"], chain.ports["drained"]
+        loading = client.start(ports[0], other=ports[1], do="load", **LOAD)
+        requests = "cluster.v1.upstream_rq_total"
+        until(lambda: drained.stats().get(requests, 0) > 20, "the sidecar is called")
+        assert drained.stop() == 0
+        result = client.answer(loading)
+        assert result["failures"] == {}
+        assert result["values"].keys() == {"v1 hello"}
 
 
 def test_overloaded_servers(directory: Path, client: Client, sdk: Sdk) -> None:

@@ -23,7 +23,7 @@ import java.util.zip.CRC32;
  * A client as a program: commands come on standard input, each line `key=value` joined by tabs and run by a thread of its
  * own; each is answered by one line of JSON with its `id`. It ends with its input.
  *
- * <p>`call`: address, method, mode (sync, future, callback, oneway), timeout (ms), text | size | milliseconds.
+ * <p>`call`: address (several: HOST:PORT;HOST:PORT), method, mode (sync, future, callback, oneway), timeout (ms), text | size | milliseconds.
  * `load`: the same and threads, seconds | calls; the answer counts values and failures.
  */
 public abstract class Console {
@@ -69,6 +69,11 @@ public abstract class Console {
 
         public String address() {
             return fields.get("address");
+        }
+
+        /** For each of the addresses, with what stands before and behind it in a URL. */
+        public String urls(String before, String behind) {
+            return before + address().replace(";", behind + ";" + before) + behind;
         }
 
         public String mode() {

@@ -77,7 +77,7 @@ public final class Client extends Console {
             ReferenceConfig<Echo> reference = new ReferenceConfig<>();
             reference.setInterface(Echo.class);
             reference.setVersion(version);
-            reference.setUrl("dubbo://" + command.address() + "/" + Echo.class.getName() + "?heartbeat=" + heartbeat);
+            reference.setUrl(command.urls("dubbo://", "/" + Echo.class.getName() + "?heartbeat=" + heartbeat));
             reference.setTimeout(timeout);
             reference.setRetries(0);
             reference.setCheck(false);

@@ -71,7 +71,7 @@ public final class Client extends Console {
             .setInterfaceId(Echo.class.getName())
             .setVersion(version)
             .setProtocol("bolt")
-            .setDirectUrl("bolt://" + command.address() + command.text("query", ""))
+            .setDirectUrl(command.urls("bolt://", ""))
             .setInvokeType(mode)
             .setTimeout(timeout)
             .setConnectTimeout(3000)
