@@ -15,7 +15,7 @@ from tage.dataplane.streams.stream import Stream
 class Parked:
     """An answer, or its beginning, that waits behind one that is being written in pieces."""
 
-    def __init__(self, stream: Stream, piece: bytes, ended: cython.bint) -> None:
+    def __init__(self, stream, piece: bytes, ended: cython.bint) -> None:
         self.stream = stream
         self.pieces = [piece]
         self.ended = ended

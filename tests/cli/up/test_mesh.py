@@ -6,7 +6,7 @@ import io
 import json
 import os
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -81,15 +81,26 @@ async def running_mesh(tmp_path: Path, programs: FakePrograms, **options: Any) -
         run.directory.close()
 
 
+@pytest.fixture(autouse=True)
+def others() -> Iterator[None]:
+    """What tests before these have left running is not for these to miss."""
+    _OTHERS.update(descendants())
+    yield
+    _OTHERS.clear()
+
+
+_OTHERS: set[int] = set()
+
+
 def descendants() -> list[int]:
-    """Pids of processes that we have started and that are not zombies."""
+    """Pids of processes that a test has started and that are not zombies."""
     found = []
     for entry in Path("/proc").iterdir():
         with contextlib.suppress(OSError, ValueError):
             fields = (entry / "stat").read_text().rpartition(")")[2].split()
             if int(fields[1]) == os.getpid() and fields[0] != "Z":
                 found.append(int(entry.name))
-    return found
+    return [pid for pid in found if pid not in _OTHERS]
 
 
 def test_starts_serves_and_stops_in_order(tmp_path: Path) -> None:
