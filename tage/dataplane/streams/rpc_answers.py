@@ -9,7 +9,6 @@ from collections import deque
 import cython
 
 from tage.dataplane.protocols.writer import ByteWriter
-from tage.dataplane.streams.stream import Stream
 
 
 class Parked:
