@@ -163,7 +163,8 @@ def target(protocol: Protocol, recorded: Sequence[bytes] = ()) -> Target:
         seeds=lambda: [*samples, b"".join(samples[:6])],
         check=lambda data: _check(subject, data),
         consume=lambda data: _consume(protocol, data),
-        max_memory=_LIMIT // 2,
+        # A frame with a CRC is whole before it is given, whatever its size: its pieces, and they joined.
+        max_memory=3 * _LIMIT if any(shape.crc for shape in protocol.shapes) else _LIMIT // 2,
         tokens=_TOKENS,
         make=_make(protocol, samples),
         max_size=2048,
