@@ -10,6 +10,12 @@ from tage.dataplane.upstream.cluster_info cimport ClusterInfo
 from tage.dataplane.upstream.connection cimport Receiver, UpstreamConnection
 from tage.dataplane.upstream.host cimport Host
 
+cdef class DownstreamConnection
+
+@cython.final
+cdef class MaxDuration(Timer):
+    cdef DownstreamConnection connection
+
 @cython.final
 cdef class Binding:
     cdef Host host
@@ -20,6 +26,11 @@ cdef class DownstreamConnection(Connection):
     cdef bytes forwarded_for
     cdef public str server_name
     cdef long long log_id
+    cdef MaxDuration _duration
+    cdef enter(self)
+    cdef start_clocks(self)
+    cdef leave(self)
+    cdef count_refused(self, object error, int status, Py_ssize_t sent)
     cdef too_old(self)
     cdef StreamRecord record(self)
     cdef str protocol(self)
@@ -35,7 +46,3 @@ cdef class DownstreamConnection(Connection):
     cdef stream_ended(self, Receiver stream)
     cdef hold(self, Receiver stream)
     cdef proceed(self, Receiver stream)
-
-@cython.final
-cdef class MaxDuration(Timer):
-    cdef DownstreamConnection connection

@@ -2,12 +2,21 @@
 
 import time
 
+import cython
+
 from tage.dataplane.net.connection import Connection
 from tage.dataplane.net.timers import Timer
 from tage.dataplane.streams.context import ListenerState
 from tage.dataplane.streams.record import StreamRecord
+from tage.dataplane.telemetry.layout import LISTENER
 from tage.dataplane.upstream.connection import UpstreamConnection
 from tage.dataplane.upstream.host import Host
+
+_CX_TOTAL = cython.declare(cython.Py_ssize_t, LISTENER.offset("downstream_cx_total"))
+_CX_ACTIVE = cython.declare(cython.Py_ssize_t, LISTENER.offset("downstream_cx_active"))
+_CX_DESTROY = cython.declare(cython.Py_ssize_t, LISTENER.offset("downstream_cx_destroy"))
+_RQ_TOTAL = cython.declare(cython.Py_ssize_t, LISTENER.offset("downstream_rq_total"))
+_RQ_1XX = cython.declare(cython.Py_ssize_t, LISTENER.offset("downstream_rq_1xx"))
 
 
 class DownstreamConnection(Connection):
@@ -20,6 +29,45 @@ class DownstreamConnection(Connection):
         self.forwarded_for = b""
         self.server_name = None
         self.log_id = -1
+        self._duration = None
+
+    def enter(self):
+        """It is open: counted, and known to its listener."""
+        self.listener.connections.add(self)
+        self.listener.stats.up(_CX_TOTAL)
+        self.listener.stats.up(_CX_ACTIVE)
+
+    def start_clocks(self):
+        """The listener's limits for a connection that carries requests: without one, and of its age."""
+        listener: ListenerState = self.listener
+        if listener.idle_timeout:
+            listener.context.wheel.arm(self, listener.idle_timeout)
+        if listener.max_connection_duration:
+            self._duration = MaxDuration(self)
+            listener.context.wheel.arm(self._duration, listener.max_connection_duration)
+
+    def leave(self):
+        """It is not open any more."""
+        self.listener.context.wheel.disarm(self)
+        if self._duration is not None:
+            self.listener.context.wheel.disarm(self._duration)
+            self._duration = None
+        self.listener.connections.discard(self)
+        self.listener.stats.up(_CX_DESTROY)
+        self.listener.stats.down(_CX_ACTIVE)
+
+    def count_refused(self, error, status, sent):
+        """A request that never became a stream; `sent` bytes of body answered it."""
+        record: StreamRecord
+        self.listener.stats.up(_RQ_TOTAL)
+        self.listener.stats.up_class(_RQ_1XX, status)
+        if self.listener.access_logs is not None:
+            record = self.record()
+            record.code = status
+            record.flags = error.flag
+            record.details = error.details
+            record.bytes_sent = sent
+            self.listener.write_logs(record)
 
     def too_old(self):
         """It has lasted as long as it may."""

@@ -6,8 +6,7 @@ from tage.dataplane.protocols.edits cimport HeaderEdits
 from tage.dataplane.protocols.http1.encoder cimport write_chunk, write_last_chunk, write_response
 from tage.dataplane.protocols.message cimport CONTENT_LENGTH, TRAILER, ResponseHead
 from tage.dataplane.protocols.writer cimport ByteWriter
-from tage.dataplane.streams.downstream cimport DownstreamConnection, MaxDuration
-from tage.dataplane.streams.record cimport StreamRecord
+from tage.dataplane.streams.downstream cimport DownstreamConnection
 from tage.dataplane.streams.stream cimport Stream
 
 @cython.final
@@ -26,7 +25,6 @@ cdef class Http1DownstreamConnection(DownstreamConnection):
     cdef bint _tunnel
     cdef long long _quiet_since
     cdef long long _requests
-    cdef MaxDuration _duration
     cdef _advance(self)
     cdef _next_request(self)
     cdef _more_body(self)
@@ -35,4 +33,3 @@ cdef class Http1DownstreamConnection(DownstreamConnection):
     cdef _send(self, bytes data)
     cdef _write_end(self, ByteWriter out)
     cdef _finish_writing(self)
-    cdef _count_refused(self, object error, int status, object sent)

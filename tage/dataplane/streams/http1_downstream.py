@@ -25,8 +25,7 @@ from tage.dataplane.protocols.http1.encoder import local_response
 from tage.dataplane.protocols.http1.request import RequestDecoder
 from tage.dataplane.protocols.writer import ByteWriter
 from tage.dataplane.streams.context import ListenerState
-from tage.dataplane.streams.downstream import DownstreamConnection, MaxDuration
-from tage.dataplane.streams.record import StreamRecord
+from tage.dataplane.streams.downstream import DownstreamConnection
 from tage.dataplane.streams.stream import Stream
 from tage.dataplane.telemetry.layout import LISTENER
 
@@ -36,9 +35,6 @@ if not cython.compiled:
     from tage.dataplane.protocols.http1.encoder import write_chunk, write_last_chunk, write_response
     from tage.dataplane.protocols.message import CONTENT_LENGTH, TRAILER
 
-_CX_TOTAL = cython.declare(cython.Py_ssize_t, LISTENER.offset("downstream_cx_total"))
-_CX_ACTIVE = cython.declare(cython.Py_ssize_t, LISTENER.offset("downstream_cx_active"))
-_CX_DESTROY = cython.declare(cython.Py_ssize_t, LISTENER.offset("downstream_cx_destroy"))
 _CX_IDLE = cython.declare(cython.Py_ssize_t, LISTENER.offset("downstream_cx_idle_timeout"))
 _CX_PROTOCOL_ERROR = cython.declare(cython.Py_ssize_t, LISTENER.offset("downstream_cx_protocol_error"))
 _CX_MAX_DURATION = cython.declare(cython.Py_ssize_t, LISTENER.offset("downstream_cx_max_duration_reached"))
@@ -46,8 +42,6 @@ _CX_MAX_REQUESTS = cython.declare(cython.Py_ssize_t, LISTENER.offset("downstream
 _RX_BYTES = cython.declare(cython.Py_ssize_t, LISTENER.offset("downstream_cx_rx_bytes_total"))
 _TX_BYTES = cython.declare(cython.Py_ssize_t, LISTENER.offset("downstream_cx_tx_bytes_total"))
 _HEAD_TIMEOUT = cython.declare(cython.Py_ssize_t, LISTENER.offset("downstream_rq_header_timeout"))
-_RQ_TOTAL = cython.declare(cython.Py_ssize_t, LISTENER.offset("downstream_rq_total"))
-_RQ_1XX = cython.declare(cython.Py_ssize_t, LISTENER.offset("downstream_rq_1xx"))
 
 _DRAIN_QUIET_MS = cython.declare(cython.longlong, 1_000)
 
@@ -73,23 +67,16 @@ class Http1DownstreamConnection(DownstreamConnection):
         self._tunnel = False
         self._quiet_since = 0
         self._requests = 0
-        self._duration = None
 
     # -- from the transport --------------------------------------------------------------------------------------------
 
     def opened(self):
-        self.listener.connections.add(self)
-        self.listener.stats.up(_CX_TOTAL)
-        self.listener.stats.up(_CX_ACTIVE)
+        self.enter()
         self.forwarded_for = self.peer_host().encode()
         if self.tls() is not None:
             self.decoder.head.scheme = b"https"
         self._quiet_since = self.listener.context.wheel.now()
-        if self.listener.idle_timeout:
-            self.listener.context.wheel.arm(self, self.listener.idle_timeout)
-        if self.listener.max_connection_duration:
-            self._duration = MaxDuration(self)
-            self.listener.context.wheel.arm(self._duration, self.listener.max_connection_duration)
+        self.start_clocks()
 
     def received(self, data):
         self.listener.stats.add(_RX_BYTES, len(data))
@@ -112,13 +99,7 @@ class Http1DownstreamConnection(DownstreamConnection):
         return self.stream is not None
 
     def lost(self, error):
-        self.listener.context.wheel.disarm(self)
-        if self._duration is not None:
-            self.listener.context.wheel.disarm(self._duration)
-            self._duration = None
-        self.listener.connections.discard(self)
-        self.listener.stats.up(_CX_DESTROY)
-        self.listener.stats.down(_CX_ACTIVE)
+        self.leave()
         stream: Stream = self.stream  # which forgets it; a compiled call does not hold what it is made on
         if stream is not None:
             stream.downstream_closed()
@@ -243,21 +224,8 @@ class Http1DownstreamConnection(DownstreamConnection):
         if stream is not None:
             stream.downstream_failed(errors.MALFORMED, error.status)
         else:
-            self._count_refused(errors.MALFORMED, error.status, sent)
+            self.count_refused(errors.MALFORMED, error.status, sent)
             self._finish_writing()
-
-    def _count_refused(self, error, status, sent):
-        """A request that never became a stream; `sent` bytes of body answered it."""
-        record: StreamRecord
-        self.listener.stats.up(_RQ_TOTAL)
-        self.listener.stats.up_class(_RQ_1XX, status)
-        if self.listener.access_logs is not None:
-            record = self.record()
-            record.code = status
-            record.flags = error.flag
-            record.details = error.details
-            record.bytes_sent = sent
-            self.listener.write_logs(record)
 
     def protocol(self):
         return "HTTP/1.0" if self.decoder.head.version_10 else "HTTP/1.1"
@@ -428,7 +396,7 @@ class Http1DownstreamConnection(DownstreamConnection):
             self._request_ended = False
             error = errors.HEAD_TIMEOUT
             sent = self.send_error(None, error, error.status, error.reason.encode(), None)
-            self._count_refused(error, error.status, sent)
+            self.count_refused(error, error.status, sent)
             self._finish_writing()
         elif self._draining:
             self.close()

@@ -9,7 +9,7 @@ from tage.dataplane.protocols.message cimport RequestHead
 from tage.dataplane.protocols.writer cimport ByteWriter
 from tage.dataplane.upstream.cluster_info cimport ClusterInfo
 from tage.dataplane.upstream.host cimport Host
-from tage.dataplane.upstream.connection cimport PROTOCOL_ERROR, TERMINATED, Receiver, UpstreamConnection
+from tage.dataplane.upstream.connection cimport PROTOCOL_ERROR, TERMINATED, Receiver, UpstreamConnection, reason_of
 
 @cython.final
 cdef class Http1UpstreamConnection(UpstreamConnection):

@@ -24,7 +24,7 @@ if not cython.compiled:
     # Compiled, these names come from the .pxd.
     from tage.dataplane.protocols.http1.decoder import FAILED, MORE, READY
     from tage.dataplane.protocols.http1.encoder import write_chunk, write_last_chunk, write_request
-    from tage.dataplane.upstream.connection import PROTOCOL_ERROR, TERMINATED
+    from tage.dataplane.upstream.connection import PROTOCOL_ERROR, TERMINATED, reason_of
 
 _RX_BYTES = cython.declare(cython.Py_ssize_t, CLUSTER.offset("upstream_cx_rx_bytes_total"))
 _TX_BYTES = cython.declare(cython.Py_ssize_t, CLUSTER.offset("upstream_cx_tx_bytes_total"))
@@ -251,7 +251,7 @@ class Http1UpstreamConnection(UpstreamConnection):
         self.cluster.wheel.disarm(self)
         self.host.lost(self)
         if self.receiver is not None:
-            self._break(TERMINATED, error.strerror if isinstance(error, OSError) and error.strerror else "")
+            self._break(TERMINATED, reason_of(error))
 
     def congested(self):
         receiver: Receiver = self.receiver

@@ -25,3 +25,5 @@ cdef class Relays:
     cdef unsigned long long next_id(self, unsigned long long most) except? 0
     cdef enter(self, unsigned long long ours, UpstreamConnection upstream, unsigned long long number)
     cdef tuple answered(self, unsigned long long ours)
+
+cdef unsigned long long _free(unsigned long long last, unsigned long long most, dict taken) except? 0

@@ -15,6 +15,16 @@ import cython
 _NOBODY = cython.declare(object, object())
 
 
+def _free(last, most, taken):
+    """The id behind `last` that is not taken, from 1 to `most`; 0 where there are none (`most` is 0)."""
+    if most == 0:
+        return 0
+    while True:
+        last = last + 1 if last < most else 1
+        if last not in taken:
+            return last
+
+
 class Calls:
     """One connection's. `waiting` and `reserved` are how many there are of each."""
 
@@ -27,29 +37,18 @@ class Calls:
 
     def next_id(self, most):
         """One that nobody has, from 1 to `most`; 0 where there are no ids (`most` is 0)."""
-        if most == 0:
-            return 0
-        while True:
-            self.last_id = self.last_id + 1 if self.last_id < most else 1
-            if self.last_id not in self._by_id:
-                return self.last_id
+        self.last_id = _free(self.last_id, most, self._by_id)
+        return self.last_id
 
     def enter(self, receiver, most):
         """Gives its id, see `next_id`."""
-        number: object
         self.waiting += 1
+        receiver.upstream_id = self.next_id(most)
         if self._order is not None:
             self._order.append(receiver)
-            receiver.upstream_id = 0
-            return 0
-        while True:
-            self.last_id = self.last_id + 1 if self.last_id < most else 1
-            number = self.last_id
-            if number not in self._by_id:
-                break
-        self._by_id[number] = receiver
-        receiver.upstream_id = self.last_id
-        return self.last_id
+        else:
+            self._by_id[receiver.upstream_id] = receiver
+        return receiver.upstream_id
 
     def answered(self, number):
         """Who waits for that answer, and does not from here on; None: nobody, or nobody any more."""
@@ -109,12 +108,8 @@ class Relays:
         return len(self._by_id)
 
     def next_id(self, most):
-        if most == 0:
-            return 0
-        while True:
-            self._last_id = self._last_id + 1 if self._last_id < most else 1
-            if self._last_id not in self._by_id:
-                return self._last_id
+        self._last_id = _free(self._last_id, most, self._by_id)
+        return self._last_id
 
     def enter(self, ours, upstream, number):
         """What the client knows as `ours` this upstream connection has asked as `number`."""

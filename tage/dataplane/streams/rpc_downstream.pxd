@@ -10,8 +10,8 @@ from tage.dataplane.protocols.xprotocol.reader cimport BEGUN, DATA, MORE, READY,
 from tage.dataplane.protocols.xprotocol.settings cimport DownstreamSettings
 from tage.dataplane.protocols.xprotocol.shape cimport GO_AWAY, HEARTBEAT, ONE_WAY, REQUEST, RESPONSE, Shape, put_frame
 from tage.dataplane.streams.context cimport ListenerState
-from tage.dataplane.streams.downstream cimport Binding, DownstreamConnection, MaxDuration
-from tage.dataplane.streams.record cimport StreamRecord
+from tage.dataplane.streams.downstream cimport Binding, DownstreamConnection
+from tage.dataplane.streams.output cimport Output
 from tage.dataplane.streams.rpc_answers cimport Answers
 from tage.dataplane.streams.rpc_calls cimport Relays
 from tage.dataplane.streams.stream cimport Stream
@@ -25,8 +25,8 @@ cdef class RpcDownstreamConnection(DownstreamConnection):
     cdef set streams
     cdef Stream large
     cdef Answers _answers
+    cdef Output _output
     cdef ByteWriter _out
-    cdef bint _put_off
     cdef bint _reading
     cdef bint _held
     cdef bint _ended
@@ -35,7 +35,6 @@ cdef class RpcDownstreamConnection(DownstreamConnection):
     cdef long long _heard
     cdef long long _partial_since
     cdef long long _requests
-    cdef MaxDuration _duration
     cdef dict _bindings
     cdef Relays _relays
     cdef _unbind(self)
@@ -53,6 +52,5 @@ cdef class RpcDownstreamConnection(DownstreamConnection):
     cdef bytes _piece(self, RpcResponse answer, bytes frame, unsigned long long number, bytes data)
     cdef _say(self, bytes frame)
     cdef _queue(self)
-    cdef _write_out(self)
     cdef _bound(self)
     cdef _end_if_done(self)

@@ -28,8 +28,8 @@ from tage.dataplane.protocols.xprotocol.message import RpcRequest, RpcResponse
 from tage.dataplane.protocols.xprotocol.reader import FrameReader
 from tage.dataplane.protocols.xprotocol.shape import Shape
 from tage.dataplane.streams.context import ListenerState
-from tage.dataplane.streams.downstream import Binding, DownstreamConnection, MaxDuration
-from tage.dataplane.streams.record import StreamRecord
+from tage.dataplane.streams.downstream import Binding, DownstreamConnection
+from tage.dataplane.streams.output import Output
 from tage.dataplane.streams.rpc_answers import Answers
 from tage.dataplane.streams.rpc_calls import Relays
 from tage.dataplane.streams.stream import Stream
@@ -43,9 +43,6 @@ if not cython.compiled:
     from tage.dataplane.protocols.xprotocol.reader import BEGUN, DATA, MORE, READY
     from tage.dataplane.protocols.xprotocol.shape import GO_AWAY, HEARTBEAT, ONE_WAY, REQUEST, RESPONSE, put_frame
 
-_CX_TOTAL = cython.declare(cython.Py_ssize_t, LISTENER.offset("downstream_cx_total"))
-_CX_ACTIVE = cython.declare(cython.Py_ssize_t, LISTENER.offset("downstream_cx_active"))
-_CX_DESTROY = cython.declare(cython.Py_ssize_t, LISTENER.offset("downstream_cx_destroy"))
 _CX_IDLE = cython.declare(cython.Py_ssize_t, LISTENER.offset("downstream_cx_idle_timeout"))
 _CX_PROTOCOL_ERROR = cython.declare(cython.Py_ssize_t, LISTENER.offset("downstream_cx_protocol_error"))
 _CX_MAX_DURATION = cython.declare(cython.Py_ssize_t, LISTENER.offset("downstream_cx_max_duration_reached"))
@@ -53,13 +50,10 @@ _CX_MAX_REQUESTS = cython.declare(cython.Py_ssize_t, LISTENER.offset("downstream
 _RX_BYTES = cython.declare(cython.Py_ssize_t, LISTENER.offset("downstream_cx_rx_bytes_total"))
 _TX_BYTES = cython.declare(cython.Py_ssize_t, LISTENER.offset("downstream_cx_tx_bytes_total"))
 _HEAD_TIMEOUT = cython.declare(cython.Py_ssize_t, LISTENER.offset("downstream_rq_header_timeout"))
-_RQ_TOTAL = cython.declare(cython.Py_ssize_t, LISTENER.offset("downstream_rq_total"))
-_RQ_1XX = cython.declare(cython.Py_ssize_t, LISTENER.offset("downstream_rq_1xx"))
 
 _DRAIN_QUIET_MS = cython.declare(cython.longlong, 1_000)
 _MAX_UNSENT = cython.declare(cython.Py_ssize_t, 16_777_216)
 _UNREADABLE = cython.declare(bytes, b"the service and the method that are called cannot be read")
-_AT_ONCE = cython.declare(cython.Py_ssize_t, 262_144)  # bytes; more do not wait for the end of the batch
 
 
 class RpcDownstreamConnection(DownstreamConnection):
@@ -72,9 +66,9 @@ class RpcDownstreamConnection(DownstreamConnection):
         self.reader = FrameReader(self.codec, whole=self.settings.whole, limit=self.settings.limit)
         self.streams = set()
         self.large = None
-        self._out = ByteWriter()
+        self._output = Output(self, listener.context.flushes, listener.stats, _TX_BYTES)
+        self._out = self._output.writer
         self._answers = Answers(self._out)
-        self._put_off = False
         self._reading = False
         self._held = False
         self._ended = False
@@ -83,24 +77,16 @@ class RpcDownstreamConnection(DownstreamConnection):
         self._heard = 0
         self._partial_since = 0
         self._requests = 0
-        self._duration = None
         self._bindings = None
         self._relays = None
 
     # -- from the transport --------------------------------------------------------------------------------------------
 
     def opened(self):
-        listener: ListenerState = self.listener
-        listener.connections.add(self)
-        listener.stats.up(_CX_TOTAL)
-        listener.stats.up(_CX_ACTIVE)
+        self.enter()
         self.forwarded_for = self.peer_host().encode()
-        self._heard = listener.context.wheel.now()
-        if listener.idle_timeout:
-            listener.context.wheel.arm(self, listener.idle_timeout)
-        if listener.max_connection_duration:
-            self._duration = MaxDuration(self)
-            listener.context.wheel.arm(self._duration, listener.max_connection_duration)
+        self._heard = self.listener.context.wheel.now()
+        self.start_clocks()
 
     def received(self, data):
         self.listener.stats.add(_RX_BYTES, len(data))
@@ -123,15 +109,8 @@ class RpcDownstreamConnection(DownstreamConnection):
 
     def lost(self, error):
         stream: Stream
-        listener: ListenerState = self.listener
-        listener.context.wheel.disarm(self)
-        if self._duration is not None:
-            listener.context.wheel.disarm(self._duration)
-            self._duration = None
-        listener.connections.discard(self)
-        listener.stats.up(_CX_DESTROY)
-        listener.stats.down(_CX_ACTIVE)
         streams: list = list(self.streams)
+        self.leave()
         self._answers.clear()
         for stream in streams:
             stream.downstream_closed()
@@ -240,22 +219,13 @@ class RpcDownstreamConnection(DownstreamConnection):
         """It is whole, and service and method cannot be read: the next one may be better."""
         error = errors.MALFORMED
         sent: cython.Py_ssize_t = 0
-        record: StreamRecord
         frame: bytes
-        self.listener.stats.up(_RQ_TOTAL)
-        self.listener.stats.up_class(_RQ_1XX, error.status)
         if not head.one_way:
             frame = self.codec.reply(head.frame, head.shape, error.status, _UNREADABLE)
             if frame is not None:
                 sent = len(_UNREADABLE)
                 self._say(frame)
-        if self.listener.access_logs is not None:
-            record = self.record()
-            record.code = error.status
-            record.flags = error.flag
-            record.details = error.details
-            record.bytes_sent = sent
-            self.listener.write_logs(record)
+        self.count_refused(error, error.status, sent)
 
     def _malformed(self):
         if self.reader.faulty and self.settings.failed is not None:
@@ -429,24 +399,14 @@ class RpcDownstreamConnection(DownstreamConnection):
         self._queue()
 
     def _queue(self):
-        if self._answers.parked_bytes:
+        self._output.queue()
+        if self.write_paused or self._answers.parked_bytes:
             self._bound()
-        if self._out.size > _AT_ONCE:
-            self._write_out()
-        elif not self._put_off:
-            self._put_off = True
-            self.listener.context.flushes.put_off(self)
 
     def flush(self):
-        self._put_off = False
-        self._write_out()
-
-    def _write_out(self):
-        if self._out.size:
-            self.listener.stats.add(_TX_BYTES, self._out.size)
-            self.write(self._out.take())
-            if self.write_paused:
-                self._bound()
+        self._output.flush()
+        if self.write_paused:
+            self._bound()
 
     def _bound(self):
         if self.transport is not None and self._answers.parked_bytes + self.transport.unsent() > _MAX_UNSENT:

@@ -11,23 +11,23 @@ from tage.dataplane.protocols.xprotocol.settings cimport ORDERED, PING_PONG, Ups
 from tage.dataplane.protocols.xprotocol.shape cimport GO_AWAY, HEARTBEAT, ONE_WAY, REQUEST, RESPONSE, Shape, put_frame
 from tage.dataplane.streams.context cimport Context
 from tage.dataplane.streams.downstream cimport DownstreamConnection
+from tage.dataplane.streams.output cimport Output
 from tage.dataplane.streams.rpc_calls cimport Calls
 from tage.dataplane.upstream.cluster_info cimport ClusterInfo
-from tage.dataplane.upstream.connection cimport PROTOCOL_ERROR, TERMINATED, Receiver, UpstreamConnection
+from tage.dataplane.upstream.connection cimport PROTOCOL_ERROR, TERMINATED, Receiver, UpstreamConnection, reason_of
 from tage.dataplane.upstream.host cimport Host
 
 @cython.final
 cdef class RpcUpstreamConnection(UpstreamConnection):
     cdef Host host
     cdef ClusterInfo cluster
-    cdef Context context
     cdef UpstreamSettings settings
     cdef Protocol codec
     cdef FrameReader reader
     cdef readonly Calls calls
     cdef RpcResponse _answer
+    cdef Output _output
     cdef ByteWriter _out
-    cdef bint _put_off
     cdef bint _leaving
     cdef bint _sending
     cdef Receiver _one_way
@@ -45,10 +45,10 @@ cdef class RpcUpstreamConnection(UpstreamConnection):
     cdef Py_ssize_t _room(self)
     cdef _freed(self)
     cdef _end(self)
-    cdef _queue(self)
-    cdef _write_out(self)
     cdef int _read(self) except -1
+    cdef _reject(self, Receiver receiver, str reason)
     cdef _raised(self, object error)
+    cdef str _blamed(self, object error)
     cdef _frame(self)
     cdef _answered(self, Receiver receiver)
     cdef bint _loaded(self, Receiver receiver) except -1

@@ -24,13 +24,13 @@ should get them, nobody can say. A connection that is bound to one client relays
 import cython
 
 from tage.dataplane.protocols.message import ResponseHead
-from tage.dataplane.protocols.writer import ByteWriter
 from tage.dataplane.protocols.xprotocol.message import RpcRequest, RpcResponse
 from tage.dataplane.protocols.xprotocol.reader import FrameReader
 from tage.dataplane.protocols.xprotocol.settings import UpstreamSettings
 from tage.dataplane.protocols.xprotocol.shape import Shape
 from tage.dataplane.streams.context import Context
 from tage.dataplane.streams.downstream import DownstreamConnection
+from tage.dataplane.streams.output import Output
 from tage.dataplane.streams.rpc_calls import Calls
 from tage.dataplane.telemetry.layout import CLUSTER
 from tage.dataplane.upstream.cluster_info import ClusterInfo
@@ -50,7 +50,7 @@ if not cython.compiled:
         RESPONSE,
         put_frame,
     )
-    from tage.dataplane.upstream.connection import PROTOCOL_ERROR, TERMINATED
+    from tage.dataplane.upstream.connection import PROTOCOL_ERROR, TERMINATED, reason_of
 
 _RX_BYTES = cython.declare(cython.Py_ssize_t, CLUSTER.offset("upstream_cx_rx_bytes_total"))
 _TX_BYTES = cython.declare(cython.Py_ssize_t, CLUSTER.offset("upstream_cx_tx_bytes_total"))
@@ -62,7 +62,6 @@ _GO_AWAY = cython.declare(cython.Py_ssize_t, CLUSTER.offset("upstream_cx_close_n
 _LATE = cython.declare(cython.Py_ssize_t, CLUSTER.offset("upstream_rq_late_response"))
 
 _SILENT = cython.declare(cython.longlong, 3)
-_AT_ONCE = cython.declare(cython.Py_ssize_t, 262_144)  # bytes; more do not wait for the end of the batch
 
 
 class RpcUpstreamConnection(UpstreamConnection):
@@ -73,7 +72,6 @@ class RpcUpstreamConnection(UpstreamConnection):
         UpstreamConnection.__init__(self)
         self.host = host
         self.cluster = host.cluster
-        self.context = context
         settings: UpstreamSettings = host.cluster.rpc
         self.settings = settings
         self.codec = settings.protocol
@@ -82,8 +80,8 @@ class RpcUpstreamConnection(UpstreamConnection):
         self.slots = settings.max_requests
         self.calls = Calls(settings.mode == ORDERED)
         self._answer = RpcResponse()
-        self._out = ByteWriter()
-        self._put_off = False
+        self._output = Output(self, context.flushes, self.cluster.stats, _TX_BYTES)
+        self._out = self._output.writer
         self._leaving = False
         self._sending = False
         self._one_way = None
@@ -105,9 +103,10 @@ class RpcUpstreamConnection(UpstreamConnection):
             try:
                 frame = edited_frame(request, edits)
             except ValueError as error:  # it has no place for what the route wants to say in it
-                if self.alone:
-                    self.abort()
-                receiver.reset(PROTOCOL_ERROR, str(error))
+                self._reject(receiver, str(error))
+                return
+            except Exception as error:
+                self._reject(receiver, self._blamed(error))
                 return
         self.requests += 1
         if self.alone:
@@ -122,7 +121,7 @@ class RpcUpstreamConnection(UpstreamConnection):
         self._sending = not end
         if data is not None:
             self._out.put(data)
-        self._queue()
+        self._output.queue()
         if self.cluster.max_requests_per_connection and self.requests >= self.cluster.max_requests_per_connection:
             if not self._leaving:
                 self.cluster.stats.up(_MAX_REQUESTS)
@@ -130,11 +129,17 @@ class RpcUpstreamConnection(UpstreamConnection):
         if request.one_way and end:
             self._sent_one_way()
 
+    def _reject(self, receiver, reason):
+        """Nothing of the request was sent, and no other suffers for it."""
+        if self.alone:
+            self.abort()
+        receiver.reset(PROTOCOL_ERROR, reason)
+
     def send_data(self, receiver, data, end):
         self._sending = not end
         if data is not None:
             self._out.put(data)
-            self._queue()
+            self._output.queue()
         if end and self._one_way is receiver:
             self._sent_one_way()
 
@@ -184,7 +189,7 @@ class RpcUpstreamConnection(UpstreamConnection):
         if self._under_way() == 0:
             self._end()
 
-    # -- room --------------------------------------------------------------------------------------------------
+    # -- room ----------------------------------------------------------------------------------------------------------
 
     def _under_way(self):
         return self.calls.waiting + (1 if self._streaming else 0)
@@ -218,21 +223,8 @@ class RpcUpstreamConnection(UpstreamConnection):
 
     # -- to the peer ---------------------------------------------------------------------------------------------------
 
-    def _queue(self):
-        if self._out.size > _AT_ONCE:
-            self._write_out()
-        elif not self._put_off:
-            self._put_off = True
-            self.context.flushes.put_off(self)
-
     def flush(self):
-        self._put_off = False
-        self._write_out()
-
-    def _write_out(self):
-        if self._out.size:
-            self.cluster.stats.add(_TX_BYTES, self._out.size)
-            self.write(self._out.take())
+        self._output.flush()
 
     def congested(self):
         self.slots = 0
@@ -285,9 +277,13 @@ class RpcUpstreamConnection(UpstreamConnection):
             return MORE
 
     def _raised(self, error):
+        self._break(PROTOCOL_ERROR, self._blamed(error))
+
+    def _blamed(self, error):
+        """Has what the protocol raised counted and named; in words."""
         if self.settings.failed is not None:
             self.settings.failed(error)
-        self._break(PROTOCOL_ERROR, f"the protocol {self.codec.name} raised {type(error).__name__}")
+        return f"the protocol {self.codec.name} raised {type(error).__name__}"
 
     def _frame(self):
         kind: cython.int = self.reader.kind
@@ -373,7 +369,7 @@ class RpcUpstreamConnection(UpstreamConnection):
             return
         if frame is not None:
             self._out.put(frame)
-            self._queue()
+            self._output.queue()
 
     # -- of one client alone -------------------------------------------------------------------------------------------
 
@@ -390,7 +386,7 @@ class RpcUpstreamConnection(UpstreamConnection):
 
     def relayed(self, frame, shape, number):
         put_frame(self._out, frame, shape, self.codec, number)
-        self._queue()
+        self._output.queue()
 
     # -- the end -------------------------------------------------------------------------------------------------------
 
@@ -420,7 +416,7 @@ class RpcUpstreamConnection(UpstreamConnection):
     def lost(self, error):
         self.cluster.wheel.disarm(self)
         self.host.lost(self)
-        self._break(TERMINATED, error.strerror if isinstance(error, OSError) and error.strerror else "")
+        self._break(TERMINATED, reason_of(error))
 
     # -- time ----------------------------------------------------------------------------------------------------------
 
@@ -485,8 +481,4 @@ class RpcUpstreamConnection(UpstreamConnection):
             self._out.put(frame)
         else:
             put_frame(self._out, frame, shape, self.codec, self.calls.next_id(shape.id_most))
-        self._queue()
-
-    def preset_last_id(self, number: cython.ulonglong) -> None:
-        """For tests: the id after which the next one comes."""
-        self.calls.last_id = number
+        self._output.queue()

@@ -115,6 +115,7 @@ class Stream(Routed):
             self.body_size = 0
             self.request_trailers = None
             self.response_trailers = None
+            self.upstream_id = 0
         self.replayable = True
 
     # -- from above: the downstream connection -------------------------------------------------------------------------
@@ -562,7 +563,6 @@ class Stream(Routed):
     def _may_retry(self):
         if self.responded or not self.replayable or self.tries > self.route.retry.attempts:
             return False
-        self.head.complete()
         if not self.retrying and self.route.retry.applies(self.head):
             self.retrying = self.cluster.admit_retry()
         return self.retrying

@@ -32,9 +32,6 @@ from tage.dataplane.upstream.cluster import Cluster
 from tage.dataplane.upstream.connection import Receiver, UpstreamConnection
 from tage.dataplane.upstream.host import Host
 
-_L_TOTAL = cython.declare(cython.Py_ssize_t, LISTENER.offset("downstream_cx_total"))
-_L_ACTIVE = cython.declare(cython.Py_ssize_t, LISTENER.offset("downstream_cx_active"))
-_L_DESTROY = cython.declare(cython.Py_ssize_t, LISTENER.offset("downstream_cx_destroy"))
 _L_IDLE = cython.declare(cython.Py_ssize_t, LISTENER.offset("downstream_cx_idle_timeout"))
 _L_MAX_DURATION = cython.declare(cython.Py_ssize_t, LISTENER.offset("downstream_cx_max_duration_reached"))
 _L_NO_ROUTE = cython.declare(cython.Py_ssize_t, LISTENER.offset("downstream_cx_no_route"))
@@ -80,9 +77,7 @@ class TcpDownstreamConnection(DownstreamConnection):
     # -- from the transport --------------------------------------------------------------------------------------------
 
     def opened(self):
-        self.listener.connections.add(self)
-        self.stats.up(_L_TOTAL)
-        self.stats.up(_L_ACTIVE)
+        self.enter()
         self.started = self.wheel.now_us()
         if self.route.max_duration:
             self._deadline = self.started // 1000 + self.route.max_duration
@@ -116,10 +111,7 @@ class TcpDownstreamConnection(DownstreamConnection):
 
     def lost(self, error):
         upstream: RelayedConnection = self.upstream
-        self.wheel.disarm(self)
-        self.listener.connections.discard(self)
-        self.stats.up(_L_DESTROY)
-        self.stats.down(_L_ACTIVE)
+        self.leave()
         if self._record is not None:
             self._log()
         if upstream is not None:

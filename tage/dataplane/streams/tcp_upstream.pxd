@@ -5,7 +5,7 @@ from tage.dataplane.protocols.edits cimport HeaderEdits
 from tage.dataplane.protocols.message cimport RequestHead, ResponseHead
 from tage.dataplane.upstream.cluster_info cimport ClusterInfo
 from tage.dataplane.upstream.host cimport Host
-from tage.dataplane.upstream.connection cimport TERMINATED, Receiver, UpstreamConnection
+from tage.dataplane.upstream.connection cimport TERMINATED, Receiver, UpstreamConnection, reason_of
 
 @cython.final
 cdef class TcpUpstreamConnection(UpstreamConnection):

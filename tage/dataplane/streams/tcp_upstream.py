@@ -17,8 +17,8 @@ from tage.dataplane.upstream.connection import Receiver, UpstreamConnection
 from tage.dataplane.upstream.host import Host
 
 if not cython.compiled:
-    # Compiled, this name comes from the .pxd.
-    from tage.dataplane.upstream.connection import TERMINATED
+    # Compiled, these names come from the .pxd.
+    from tage.dataplane.upstream.connection import TERMINATED, reason_of
 
 _RX_BYTES = cython.declare(cython.Py_ssize_t, CLUSTER.offset("upstream_cx_rx_bytes_total"))
 _TX_BYTES = cython.declare(cython.Py_ssize_t, CLUSTER.offset("upstream_cx_tx_bytes_total"))
@@ -86,7 +86,7 @@ class TcpUpstreamConnection(UpstreamConnection):
         self.cluster.wheel.disarm(self)
         self.host.lost(self)
         if self.receiver is not None:
-            self._break(error.strerror if isinstance(error, OSError) and error.strerror else "")
+            self._break(reason_of(error))
 
     def _break(self, reason):
         receiver: Receiver = self.receiver

@@ -11,6 +11,8 @@ cpdef enum Failure:
     TERMINATED = 4
     PROTOCOL_ERROR = 5
 
+cdef str reason_of(object error)
+
 cdef class Receiver(Timer):
     cdef bytes request_trailers
     cdef bytes response_trailers

@@ -17,6 +17,11 @@ if not cython.compiled:
     NONE, CONNECT_FAILURE, CONNECT_TIMEOUT, OVERFLOW, TERMINATED, PROTOCOL_ERROR = Failure
 
 
+def reason_of(error):
+    """What `Connection.lost` was told, in words; empty where the peer ended the connection."""
+    return error.strerror if isinstance(error, OSError) and error.strerror else ""
+
+
 class Receiver(Timer):
     """One try of a request, as its upstream connection sees it. `reset` ends it, and so does `end`. `upstream_id` is
     the connection's: under which id it knows the request.

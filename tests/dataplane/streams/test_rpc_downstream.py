@@ -454,3 +454,26 @@ def test_metadata_that_rules_ask_for_have_to_be_readable(world):
     [answer] = frames(client.takes())
     assert (answer.id, answer.status) == (4, UNREADABLE)
     assert not world.opening
+
+
+class RaisesOnEdits(Toy):
+    name = "toy"
+
+    def with_headers(self, frame, shape, headers):
+        raise RuntimeError("a bug")
+
+
+@pytest.mark.parametrize("size", [10, 5000])
+def test_an_edit_on_which_the_protocol_raises_is_an_error_of_that_call(tmp_path, size):
+    """The larger goes on a connection that was dialled for it, and of no use to others."""
+    world = RpcWorld(tmp_path, protocol=RaisesOnEdits(), whole=1000)
+    tenant = plan.HeaderMutation("tenant", "gold")
+    world.rule(request_headers=plan.HeaderMutations([tenant]))
+    client = world.client(frame(number=2, body=bytes(size)))
+    server = world.dialling[0].accept() if size > 1000 else world.accept()
+    [answer] = frames(client.takes())
+    assert (answer.id, answer.status) == (2, ERROR)
+    assert server.takes() == b""
+    assert server.closed == (size > 1000)
+    assert [str(error) for error in world.failures] == ["a bug"]
+    world.close()

@@ -133,7 +133,7 @@ def test_ids_wrap_around_those_in_use(world):
     [reserved] = frames(server.takes())
     gone.end.reset()
     assert (first.id, reserved.id) == (1, 2)
-    server.connection.preset_last_id(2**32 - 3)
+    server.connection.calls.last_id = 2**32 - 3
     caller.ask(*range(10, 18))
     asked = frames(server.takes())
     assert [each.id for each in asked] == [2**32 - 2, 2**32 - 1, 3, 4, 5, 6, 7, 8]

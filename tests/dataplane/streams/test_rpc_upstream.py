@@ -139,7 +139,7 @@ def test_an_id_in_use_is_passed_over(world):
     slow, server = world.connected()
     slow.send(frame(number=2, body=b"slow"))
     [waiting] = frames(server.takes())
-    server.connection.preset_last_id(2**32 - 3)
+    server.connection.calls.last_id = 2**32 - 3
     seen = set()
     for i in range(waiting.id + 5):
         slow.send(frame(number=10 + i))
@@ -159,7 +159,7 @@ def test_an_id_that_was_given_up_stays_reserved(world):
     [given_up] = frames(server.takes())
     world.pass_time(150)
     assert frames(client.takes())[0].status == TIMEOUT
-    server.connection.preset_last_id(given_up.id - 1)
+    server.connection.calls.last_id = given_up.id - 1
     client.send(frame(number=3))
     [asked] = frames(server.takes())
     assert asked.id != given_up.id

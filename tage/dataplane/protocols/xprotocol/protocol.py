@@ -411,10 +411,7 @@ class Protocol:
 
     def heartbeat_frame(self):
         """A heartbeat with the id 0, which the caller sets. None: the protocol has none."""
-        shape: Shape = self._of_kind(HEARTBEAT)
-        if shape is None or shape.by_method or shape.id_by_method:
-            return None
-        return build.built(shape)
+        return self._bare(HEARTBEAT)
 
     def heartbeat_answer(self, frame, shape):
         """The answer to that heartbeat. None: none is sent."""
@@ -425,7 +422,11 @@ class Protocol:
 
     def go_away_frame(self):
         """What tells the peer to send no new requests here. None: the protocol has nothing of the kind."""
-        shape: Shape = self._of_kind(GO_AWAY)
+        return self._bare(GO_AWAY)
+
+    def _bare(self, kind):
+        """A frame of that kind with nothing in it. None: there is none, or only a method could tell how it is made."""
+        shape: Any = self._of_kind(kind)
         if shape is None or shape.by_method or shape.id_by_method:
             return None
         return build.built(shape)
