@@ -160,3 +160,8 @@ def request_head(protocol: Protocol, one: One) -> Any:
     head.names()
     head.complete()
     return head
+
+
+def differs(one: bytes, other: bytes) -> int:
+    """Where the first byte stands that is another; the length of `one` where none is."""
+    return next((at for at, pair in enumerate(zip(one, other, strict=False)) if pair[0] != pair[1]), len(one))

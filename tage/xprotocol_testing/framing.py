@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from tage.dataplane.protocols.xprotocol.reader import FrameReader, Progress
 from tage.xprotocol import Kind
 from tage.xprotocol_testing import frames
-from tage.xprotocol_testing.frames import Told
+from tage.xprotocol_testing.frames import Told, differs
 from tage.xprotocol_testing.methods import call_everything
 from tage.xprotocol_testing.report import Failed
 from tage.xprotocol_testing.subject import Sample, Subject, described, label
@@ -30,7 +30,7 @@ def examples(subject: Subject) -> str:
         if reader.kind != sample.kind:
             raise Failed(f"the example of a {label(sample.kind)} is read as a {label(reader.kind)}", sample.frame, 0)
         if reader.frame != sample.frame:
-            at = _differs(reader.frame, sample.frame)
+            at = differs(reader.frame, sample.frame)
             raise Failed(f"the example of a {label(sample.kind)} is not what is read of it", sample.frame, at)
     counted = Counter(label(sample.kind) for sample in subject.samples())
     there = ", ".join(kind if count == 1 else f"{count} of {kind}" for kind, count in counted.items())
@@ -203,10 +203,6 @@ def _changed(rng: random.Random, samples: Sequence[Sample]) -> bytes:
             number = int.from_bytes(data[at : at + 2], "big") + rng.choice((-2, -1, 1, 2))
             data[at : at + 2] = (number % 65_536).to_bytes(2, "big")
     return bytes(data)
-
-
-def _differs(one: bytes, other: bytes) -> int:
-    return next((at for at, pair in enumerate(zip(one, other, strict=False)) if pair[0] != pair[1]), len(one))
 
 
 CHECKS = {

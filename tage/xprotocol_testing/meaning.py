@@ -7,7 +7,7 @@ from itertools import product
 from tage.dataplane.protocols.edits import HeaderEdits
 from tage.dataplane.protocols.xprotocol.edits import edited_frame
 from tage.xprotocol import Kind, Protocol
-from tage.xprotocol_testing.frames import REQUESTS, One, request_head, status_of, with_id
+from tage.xprotocol_testing.frames import REQUESTS, One, differs, request_head, status_of, with_id
 from tage.xprotocol_testing.methods import pair, pairs
 from tage.xprotocol_testing.report import Failed, Skipped
 from tage.xprotocol_testing.subject import Sample, Subject, described, label
@@ -38,9 +38,7 @@ def ids(subject: Subject) -> str:
                 raise Failed(what, written)
             back = with_id(subject.protocol, written, again.shape, own)
             if back != sample.frame:
-                raise Failed(
-                    f"with its own id again, a {sample} is not what it was", back, _differs(back, sample.frame)
-                )
+                raise Failed(f"with its own id again, a {sample} is not what it was", back, differs(back, sample.frame))
             tried += 1
     if not tried:
         raise Skipped("its frames have no id")
@@ -61,7 +59,7 @@ def _written(subject: Subject, sample: Sample, reader: One, id: int) -> bytes:
         written[:at] != sample.frame[:at]
         or written[at + shape.id_width : end] != sample.frame[at + shape.id_width : end]
     ):
-        raise Failed(f"with the id {id}, a {sample} is changed elsewhere too", written, _differs(written, sample.frame))
+        raise Failed(f"with the id {id}, a {sample} is changed elsewhere too", written, differs(written, sample.frame))
     return written
 
 
@@ -72,7 +70,7 @@ def unchanged(subject: Subject) -> str:
         reader = subject.reader(sample.frame, str(sample))
         out = with_id(subject.protocol, sample.frame, reader.shape, reader.id)
         if out != sample.frame:
-            raise Failed(f"a {sample} that keeps its id is not what it was", out, _differs(out, sample.frame))
+            raise Failed(f"a {sample} that keeps its id is not what it was", out, differs(out, sample.frame))
         if sample.kind in REQUESTS:
             head = request_head(subject.protocol, reader)
             if edited_frame(head, HeaderEdits()) != sample.frame:
@@ -140,7 +138,7 @@ def metadata(subject: Subject) -> str:
             continue
         same = _with(subject, reader, own)
         if same != reader.frame:
-            raise Failed(f"with the metadata that it has, a {sample} is changed", same, _differs(same, reader.frame))
+            raise Failed(f"with the metadata that it has, a {sample} is changed", same, differs(same, reader.frame))
         for wanted in _variants(own, _keys(subject)):
             _read_back(subject, sample, reader, wanted)
             tried += 1
@@ -203,7 +201,7 @@ def _read_back(subject: Subject, sample: Sample, reader: One, wanted: Headers) -
         return  # what was shown and does not stand in the frame may have been written into it now
     back = _with(subject, again, own)
     if back != reader.frame:
-        raise Failed(f"with its own metadata again, a {sample} is not what it was", back, _differs(back, reader.frame))
+        raise Failed(f"with its own metadata again, a {sample} is not what it was", back, differs(back, reader.frame))
 
 
 def _too_large(subject: Subject, sample: Sample, reader: One, own: Headers) -> None:
@@ -385,10 +383,6 @@ def _short(headers: Headers) -> str:
         for name, value in headers[:6]
     )
     return f"[{shown}]" if len(headers) <= 6 else f"[{shown}, {len(headers) - 6} more]"
-
-
-def _differs(one: bytes, other: bytes) -> int:
-    return next((at for at, pair in enumerate(zip(one, other, strict=False)) if pair[0] != pair[1]), len(one))
 
 
 CHECKS = {
