@@ -9,13 +9,13 @@ is loaded, in the workers, which refuse the plan with it otherwise.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
 
 from tage.sidecar import plan
-from tage.sidecar.secrets import POLL_SECONDS, SecretError, Stamp, load, stamp
+from tage.sidecar.polling import POLL_SECONDS, Complaints, Poller
+from tage.sidecar.secrets import SecretError, Stamp, load, stamp
 from tage.sidecar.translate.draft import DataSource, SecretDraft
 
 VARIABLE = "TAGE_PROTOCOLS"
@@ -40,13 +40,11 @@ class ProtocolFiles:
     ) -> None:
         self._allowed = allowed
         self._changed = changed
-        self._poll_seconds = poll_seconds
         self._sections: dict[str, plan.ProtocolCode] = {}
         """By file, as they were read last."""
         self._stamps: dict[str, Stamp] = {}
-        self._reported: dict[str, str] = {}
-        """What was said last of one that cannot be used."""
-        self._task: asyncio.Task[None] | None = None
+        self._complaints = Complaints(logger)
+        self._poller = Poller(self.look, poll_seconds, "protocol files")
 
     def read(self) -> list[plan.ProtocolCode]:
         """For the start: as they are now. Raises `SecretError` for the first that cannot be used."""
@@ -60,17 +58,10 @@ class ProtocolFiles:
     def start(self) -> None:
         """Looks at them from now on."""
         if self._allowed:
-            self._task = asyncio.create_task(self._watch(), name="protocol files")
+            self._poller.start()
 
     def close(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            self._task = None
-
-    async def _watch(self) -> None:
-        while True:
-            await asyncio.sleep(self._poll_seconds)
-            self.look()
+        self._poller.close()
 
     def look(self) -> None:
         """Reads again what is another than before, and tells."""
@@ -85,7 +76,7 @@ class ProtocolFiles:
             try:
                 files = list(_files(path))
             except SecretError as error:
-                self._report(path, error)
+                self._complaints.say(path, error)
                 present |= {file for file in self._sections if file == path or os.path.dirname(file) == path}
                 continue
             for file in files:
@@ -104,18 +95,13 @@ class ProtocolFiles:
         try:
             section = _read(file)
         except SecretError as error:
-            self._report(file, error)
+            self._complaints.say(file, error)
             return
         self._stamps[file] = found
-        self._reported.pop(file, None)
+        self._complaints.forget(file)
         if self._sections.get(file) != section:
             logger.info("%s: the protocols in it have changed", file)
             self._sections[file] = section
-
-    def _report(self, path: str, error: SecretError) -> None:
-        if self._reported.get(path) != str(error):
-            self._reported[path] = str(error)
-            logger.warning("%s; what was there before stays in force", error)
 
     def all(self) -> list[plan.ProtocolCode]:
         return [section for _, section in sorted(self._sections.items())]

@@ -7,7 +7,6 @@ change, as is a filter that is no Python, and what was there stays until the oth
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 from collections.abc import Callable, Iterable
@@ -16,12 +15,11 @@ from typing import Any
 import msgspec
 
 from tage.sidecar import plan
+from tage.sidecar.polling import POLL_SECONDS, Complaints, Poller
 from tage.sidecar.translate.draft import FileSection, SecretDraft
 
 MAX_SIZE = 4 << 20
 """Bytes of one file; a bundle of all public CAs has a quarter of a MiB."""
-POLL_SECONDS = 1.0
-"""How often files are looked at. Mounted secrets change by a symbolic link, which inotify on the file does not tell."""
 
 Stamp = tuple[Any, ...]
 
@@ -84,12 +82,14 @@ class SecretFiles:
 
     def __init__(self, changed: Callable[[FileSection], None], poll_seconds: float = POLL_SECONDS) -> None:
         self._changed = changed
-        self._poll_seconds = poll_seconds
         self._drafts: dict[str, SecretDraft] = {}
         self._stamps: dict[str, Stamp] = {}
-        self._reported: dict[str, str] = {}
-        """What was said last of one that cannot be read."""
-        self._task: asyncio.Task[None] | None = None
+        self._complaints = Complaints(logger)
+        self._poller = Poller(self._look_at_all, poll_seconds, "secret files")
+
+    @property
+    def watching(self) -> bool:
+        return self._poller.running
 
     def set(self, drafts: Iterable[SecretDraft]) -> None:
         """What is to be watched from now on. Cheap when nothing changed."""
@@ -101,25 +101,21 @@ class SecretFiles:
             self._stamps[name] = ()
         for name in self._drafts.keys() - wanted.keys():
             self._stamps.pop(name)
-            self._reported.pop(name, None)
+            self._complaints.forget(name)
         for name, draft in wanted.items():
             self._drafts.setdefault(name, draft)
         self._drafts = {name: self._drafts[name] for name in wanted}
-        if self._drafts and self._task is None:
-            self._task = asyncio.create_task(self._watch(), name="secret files")
-        elif not self._drafts and self._task is not None:
-            self.close()
+        if self._drafts:
+            self._poller.start()
+        else:
+            self._poller.close()
 
     def close(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            self._task = None
+        self._poller.close()
 
-    async def _watch(self) -> None:
-        while True:
-            await asyncio.sleep(self._poll_seconds)
-            for name in list(self._drafts):
-                self.look(name)
+    def _look_at_all(self) -> None:
+        for name in list(self._drafts):
+            self.look(name)
 
     def look(self, name: str) -> None:
         """Reads one again if one of its files is another than before."""
@@ -131,12 +127,10 @@ class SecretFiles:
             fresh = load(draft)
         except SecretError as error:
             # Not remembered: it is tried again, for the rest of the change may come without a new stamp.
-            if self._reported.get(name) != str(error):
-                self._reported[name] = str(error)
-                logger.warning("%s; what was there before stays in force", error)
+            self._complaints.say(name, error)
             return
         self._stamps[name] = stamps
-        self._reported.pop(name, None)
+        self._complaints.forget(name)
         if fresh.section != draft.section:
             self._drafts[name] = fresh
             logger.info("%s: the files have changed", name)

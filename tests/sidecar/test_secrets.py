@@ -120,7 +120,7 @@ def test_a_change_between_loading_and_watching_is_seen(tmp_path):
             while not changed:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
         files.set([])
-        assert files._task is None, "nothing to watch"
+        assert not files.watching, "nothing to watch"
 
     asyncio.run(main())
 
@@ -131,7 +131,7 @@ def test_what_was_given_inline_is_not_watched(tmp_path):
         sources = {"chain": DataSource(inline=pair.chain), "key": DataSource(inline=pair.key)}
         files = SecretFiles(lambda section: None)
         files.set([load(SecretDraft(plan.Certificate("c", b"", b""), sources))])
-        assert files._task is None
+        assert not files.watching
 
     asyncio.run(main())
 
