@@ -7,18 +7,12 @@ the longer table costs beyond the shorter one, divided by the rules between them
 
 from __future__ import annotations
 
-import argparse
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
-from bench import machine, tables
-from tage.dataplane import native
+from bench import micro
 from tage.dataplane.protocols.http1.request import RequestDecoder
 from tage.dataplane.routing.build import build
 from tage.sidecar import plan
@@ -111,52 +105,15 @@ def of_hosts() -> Iterator[Row]:
         yield Row(f"{HOSTS:,} hosts, wildcards", name, 1, partial(suffixes.route, request))
 
 
-def measure(row: Row, rounds: int) -> float:
-    """Nanoseconds of one look-up."""
-    ask, best, number = row.ask, float("inf"), 1
-    while True:
-        begin = time.thread_time_ns()
-        for _ in range(number):
-            ask()
-        took = time.thread_time_ns() - begin
-        if took > 20_000_000:
-            break
-        number *= 4
-    for _ in range(rounds):
-        begin = time.thread_time_ns()
-        for _ in range(number):
-            ask()
-        best = min(best, (time.thread_time_ns() - begin) / number)
-    return best
-
-
-def cells(rows: Sequence[Row], rounds: int) -> Iterator[tuple[str, ...]]:
+def cells(rounds: int) -> Iterator[tuple[str, ...]]:
     found: dict[int, float] = {}
-    for row in rows:
-        found[id(row)] = took = measure(row, rounds)
+    for row in [*of_rules(), *of_hosts()]:
+        found[id(row)] = took = micro.measure(row.ask, rounds)
         more = ""
         if row.shorter is not None:
             more = f"{(took - found[id(row.shorter)]) / (row.rules - row.shorter.rules):.1f}"
         yield row.table, row.request, f"{row.rules:,}", f"{took:,.0f}", more
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="bench.routing", description="What a route costs to find.")
-    parser.add_argument("--rounds", type=int, default=5, help="measure each row so often and take the best (5)")
-    parser.add_argument("--commit", action="store_true", help="write bench/results/routing.md")
-    options = parser.parse_args()
-    host = machine.describe()
-    compiled = not native.__file__.endswith(".py")
-    notes = [tables.machine_note(host), *tables.caveats([], host)]
-    if not compiled:
-        notes.append("uncompiled: these are not the worker's figures")
-    rows = list(cells([*of_rules(), *of_hosts()], options.rounds))
-    tables.show("routing", HEADINGS, rows, notes, Console())
-    if options.commit:
-        lines = [*tables.markdown(HEADINGS, rows), "", *notes]
-        path: Path = tables.write_page("routing", "What a route costs to find", "routing.md", lines)
-        print(path)
-
-
 if __name__ == "__main__":
-    main()
+    micro.run("routing", "What a route costs to find", HEADINGS, cells)

@@ -10,17 +10,10 @@ protocols of the package come with their own.
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
-from bench import machine, tables
-from bench.routing import measure
-from tage.dataplane import native
+from bench import micro
 from tage.dataplane.protocols.writer import ByteWriter
 from tage.dataplane.protocols.xprotocol.build import built
 from tage.dataplane.protocols.xprotocol.message import new_request
@@ -55,13 +48,6 @@ class Pairs(Protocol):
     method_keys = ("method",)
 
 
-@dataclass(frozen=True)
-class Row:
-    """`ask` does what is measured to FRAMES frames."""
-
-    ask: Callable[[], object]
-
-
 METADATA = [(b"app", b"bench"), (b"protocol", b"x"), (b"version", b"1.0"), (b"type", b"sync")]
 
 
@@ -77,16 +63,13 @@ def examples() -> Iterator[tuple[Protocol, bytes]]:
     named = [(b"service", names["service"]), (b"method", names["method"]), *METADATA]
     yield paired, built(paired.shapes[0], 1, 0, 3000, {"metadata": encoding.write(named), "body": BODY})
     for name in BUILTIN:
-        try:
-            protocol = builtin(name)
-        except ModuleNotFoundError:
-            continue
+        protocol = builtin(name)
         if protocol is not None and (frame := protocol.example(Kind.REQUEST)) is not None:
             yield protocol, frame
 
 
-def steps(protocol: Protocol, frame: bytes) -> list[Row]:
-    """Each row does what the one before does, and one thing more; the last is headers alone."""
+def steps(protocol: Protocol, frame: bytes) -> list[Callable[[], None]]:
+    """Each does to FRAMES frames what the one before does, and one thing more; the last is headers alone."""
     data = frame * FRAMES
     reader, out = FrameReader(protocol), ByteWriter(1 << 17)
     ids = range(FRAMES)
@@ -123,31 +106,14 @@ def steps(protocol: Protocol, frame: bytes) -> list[Row]:
         for _ in ids:
             new_request(protocol, reader).header(b"version")
 
-    return [Row(read), Row(request), Row(names), Row(put), Row(headers)]
+    return [read, request, names, put, headers]
 
 
 def cells(rounds: int) -> Iterator[tuple[str, ...]]:
     for protocol, frame in examples():
-        took = [measure(row, rounds) / FRAMES for row in steps(protocol, frame)]  # type: ignore[arg-type]
+        took = [micro.measure(step, rounds) / FRAMES for step in steps(protocol, frame)]
         yield protocol.name, str(len(frame)), *(f"{each:,.0f}" for each in took)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="bench.xprotocol", description="What a frame costs.")
-    parser.add_argument("--rounds", type=int, default=5, help="measure each row so often and take the best (5)")
-    parser.add_argument("--commit", action="store_true", help="write bench/results/xprotocol.md")
-    options = parser.parse_args()
-    host = machine.describe()
-    notes = ["Nanoseconds a frame.", tables.machine_note(host), *tables.caveats([], host)]
-    if native.__file__.endswith(".py"):
-        notes.append("uncompiled: these are not the worker's figures")
-    rows = list(cells(options.rounds))
-    tables.show("xprotocol", HEADINGS, rows, notes, Console())
-    if options.commit:
-        lines = [*tables.markdown(HEADINGS, rows), "", *notes]
-        path: Path = tables.write_page("xprotocol", "What a frame costs", "xprotocol.md", lines)
-        print(path)
-
-
 if __name__ == "__main__":
-    main()
+    micro.run("xprotocol", "What a frame costs", HEADINGS, cells, ["Nanoseconds a frame."])
