@@ -63,6 +63,7 @@ class MeshRunner:
         self._directory = mesh_file.parent
         self._env = infrastructure_environment(environ, self._directory, mesh.protocols)
         self._ready_timeout = ready_timeout
+        self._deadline = 0.0
         self._show_table = show_table
         self._stopping = asyncio.Event()
         self._aborting = asyncio.Event()
@@ -107,17 +108,17 @@ class MeshRunner:
         """Returns after `stop`, when nothing runs any more. Raises `CommandError` if the mesh did not become ready."""
         loop = asyncio.get_running_loop()
         began = loop.time()
-        deadline = began + self._ready_timeout
+        self._deadline = began + self._ready_timeout
         registry.write(self._registry, self._mesh.registry({}))
         try:
             self._start_first()
-            if not await self._until(lambda: self._control_ready, deadline):
+            if not await self._until(lambda: self._control_ready):
                 return
             self._start_sidecars()
-            if not await self._until(lambda: not self._not_ready(), deadline):
+            if not await self._until(lambda: not self._not_ready()):
                 return
             self._watch(self._watch_convergence())
-            if not await self._until(lambda: not self._uninformed, deadline):
+            if not await self._until(lambda: not self._uninformed):
                 return
             self._announce(loop.time() - began)
             self._watch(self._tables())
@@ -184,7 +185,7 @@ class MeshRunner:
         path.mkdir(mode=0o700)
         return path
 
-    async def _until(self, condition: Callable[[], bool], deadline: float) -> bool:
+    async def _until(self, condition: Callable[[], bool]) -> bool:
         """Wait for `condition`; False if we are to stop. Raises `CommandError` at the deadline, saying what lacks."""
         loop = asyncio.get_running_loop()
         while True:
@@ -196,7 +197,7 @@ class MeshRunner:
             if self._control.last_code == _WRONG_CONFIGURATION:
                 raise CommandError("the control plane refused its configuration, see above", 2)
             try:
-                await asyncio.wait_for(self._changed.wait(), max(0.0, deadline - loop.time()))
+                await asyncio.wait_for(self._changed.wait(), max(0.0, self._deadline - loop.time()))
             except TimeoutError:
                 lacking = self._not_ready() or [
                     f"{name}: its sidecar does not know all instances" for name in sorted(self._uninformed)

@@ -65,6 +65,15 @@ class Run:
                     pytest.fail(f"the runner ended:\n{self.output.getvalue()}")
                 await asyncio.sleep(0.01)
 
+    def lacking(self) -> str:
+        """What the mesh waits for, as it would say at its deadline."""
+        return "; ".join(self.runner._not_ready())
+
+    def expire(self) -> None:
+        """The time that the mesh is given to become ready is over now."""
+        self.runner._deadline = 0.0
+        self.runner._changed.set()
+
     async def ready(self) -> None:
         await self.until(lambda: "is ready" in self.output.getvalue())
 
@@ -162,11 +171,13 @@ def test_a_killed_control_plane_starts_again_with_the_same_command(tmp_path: Pat
 def test_says_which_instance_is_not_ready(tmp_path: Path) -> None:
     async def scenario() -> None:
         programs = FakePrograms(tmp_path / "log", sidecar_status=503)
-        async with running_mesh(tmp_path, programs, ready_timeout=1.5) as run:
+        async with running_mesh(tmp_path, programs, ready_timeout=60) as run:
+            await run.until(lambda: run.lacking().count("no listeners yet") == 3 and "client" not in run.lacking())
+            run.expire()
             with pytest.raises(CommandError) as caught:
                 await asyncio.wait_for(run.task, LIMIT)
         message = str(caught.value)
-        assert "not ready after 1.5 s" in message
+        assert "not ready after 60 s" in message
         assert "db-1: sidecar is not ready (http://127." in message
         assert "no listeners yet" in message
         assert "client" not in message
@@ -178,7 +189,9 @@ def test_says_which_instance_is_not_ready(tmp_path: Path) -> None:
 def test_an_application_that_always_ends_is_named(tmp_path: Path) -> None:
     async def scenario() -> None:
         programs = FakePrograms(tmp_path / "log")
-        async with running_mesh(tmp_path, programs, web="false", ready_timeout=1.5) as run:
+        async with running_mesh(tmp_path, programs, web="false") as run:
+            await run.until(lambda: "web-v1-1: application exited" in run.lacking())
+            run.expire()
             with pytest.raises(CommandError, match=r"web-v1-1: .*application exited with code 1, started \d+ times"):
                 await asyncio.wait_for(run.task, LIMIT)
 
