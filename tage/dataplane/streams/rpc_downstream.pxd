@@ -35,6 +35,7 @@ cdef class RpcDownstreamConnection(DownstreamConnection):
     cdef long long _heard
     cdef long long _partial_since
     cdef long long _requests
+    cdef bytes _scheme
     cdef dict _bindings
     cdef Relays _relays
     cdef _unbind(self)

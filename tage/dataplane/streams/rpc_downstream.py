@@ -77,6 +77,7 @@ class RpcDownstreamConnection(DownstreamConnection):
         self._heard = 0
         self._partial_since = 0
         self._requests = 0
+        self._scheme = b"http"
         self._bindings = None
         self._relays = None
 
@@ -85,6 +86,8 @@ class RpcDownstreamConnection(DownstreamConnection):
     def opened(self):
         self.enter()
         self.forwarded_for = self.peer_host().encode()
+        if self.tls() is not None:
+            self._scheme = b"https"
         self._heard = self.listener.context.wheel.now()
         self.start_clocks()
 
@@ -198,6 +201,7 @@ class RpcDownstreamConnection(DownstreamConnection):
     def _request(self, whole):
         head: RpcRequest = new_request(self.codec, self.reader)
         stream: Stream
+        head.scheme = self._scheme
         if not self.settings.names:
             head.path = b"/"
         elif not head.names():

@@ -5,6 +5,7 @@ import pytest
 from tage.dataplane.protocols.xprotocol.settings import DownstreamSettings
 from tage.sidecar import plan
 from tage.xprotocol import Protocol
+from tage.xprotocol_testing.fakes import FakeTransport
 from tests.dataplane.streams.rpc_world import (
     BUSY,
     ERROR,
@@ -477,3 +478,22 @@ def test_an_edit_on_which_the_protocol_raises_is_an_error_of_that_call(tmp_path,
     assert server.closed == (size > 1000)
     assert [str(error) for error in world.failures] == ["a bug"]
     world.close()
+
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_rules_know_whether_a_call_came_over_tls(world, monkeypatch, tls):
+    if tls:
+        plain = FakeTransport.get_extra_info
+        monkeypatch.setattr(
+            FakeTransport,
+            "get_extra_info",
+            lambda self, name, default=None: object() if name == "ssl_object" else plain(self, name, default),
+        )
+    path = plan.StringMatch("prefix", "/")
+    secure = plan.RouteMatch(path, headers=[plan.HeaderMatch(":scheme", plan.StringMatch("exact", "https"))])
+    world.route(
+        plan.Route(secure, direct=plan.DirectResponse(404)),
+        plan.Route(plan.RouteMatch(path), direct=plan.DirectResponse(503)),
+    )
+    client = world.client(frame(number=4))
+    assert [each.status for each in frames(client.takes())] == [UNKNOWN if tls else BUSY]
