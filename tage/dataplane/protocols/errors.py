@@ -40,6 +40,8 @@ TERMINATED = ProxyError(
     "UC", 503, "upstream connection termination before the response",
     _RESET + "{connection_termination}",
 )
+REMOTE_RESET = ProxyError("UR", 503, "upstream reset the request", _RESET + "{remote_reset}")
+REFUSED = ProxyError("UR", 503, "upstream refused the request", _RESET + "{remote_refused_stream_reset}")
 PROTOCOL_ERROR = ProxyError("UPE", 502, "upstream protocol error", _RESET + "{protocol_error}")
 REQUEST_TIMEOUT = ProxyError("UT", 504, "upstream request timeout", "response_timeout")
 STREAM_IDLE = ProxyError("SI", 504, "stream idle timeout", "stream_idle_timeout")

@@ -22,18 +22,21 @@ cpdef enum HeaderKind:
     CLIENT_CERT = 15
     MAX_FORWARDS = 16
     TAGE_HOPS = 17
+    CONTENT_TYPE = 18
+    COOKIE = 19
 
 @cython.final
 cdef class HeaderBlock:
     cdef readonly bytes raw
     cdef readonly Py_ssize_t count
     cdef Py_ssize_t _capacity
-    cdef int[::1] name_start
-    cdef int[::1] name_end
-    cdef int[::1] value_start
-    cdef int[::1] value_end
-    cdef int[::1] line_end
-    cdef int[::1] kind
+    cdef bytearray _cells
+    cdef int* name_start
+    cdef int* name_end
+    cdef int* value_start
+    cdef int* value_end
+    cdef int* line_end
+    cdef int* kind
     cdef _grow(self)
     cdef reset(self, bytes raw)
     cdef Py_ssize_t add(self, Py_ssize_t name_start, Py_ssize_t name_end, Py_ssize_t value_start, Py_ssize_t value_end, Py_ssize_t line_end)
@@ -55,6 +58,7 @@ cdef class RequestHead:
     cdef public bint one_way
     cdef public bint exclusive
     cdef public bint malformed
+    cdef public bint grpc
     cdef complete(self)
     cdef RequestHead edited(self, object edits, ByteWriter out)
     cpdef bytes header(self, bytes name)

@@ -5,7 +5,6 @@ forwarded by copying runs of lines and no object is made for a header that nobod
 line is `name: value CRLF` (a codec whose wire form is another writes such lines).
 """
 
-from array import array
 from enum import IntEnum
 
 import cython
@@ -32,6 +31,8 @@ if not cython.compiled:
     CLIENT_CERT = 15
     MAX_FORWARDS = 16
     TAGE_HOPS = 17
+    CONTENT_TYPE = 18
+    COOKIE = 19
     HeaderKind = IntEnum("HeaderKind", {name: value for name, value in globals().items() if type(value) is int})
 
 HOP_BY_HOP = cython.declare(
@@ -46,6 +47,8 @@ HOP_BY_HOP = cython.declare(
     | (1 << TRANSFER_ENCODING),
 )
 """Kinds, as bits, that never go past a proxy (RFC 9110, 7.6.1). Framing headers are written anew."""
+
+_CELL = cython.declare(cython.Py_ssize_t, 4)  # bytes of an int
 
 
 def same(p, start, size, name):
@@ -74,6 +77,8 @@ def kind_of(p, start, size):
     if size == 12:
         if c == 120 and same(p, start, 12, b"x-request-id"):
             return REQUEST_ID
+        if c == 99:
+            return CONTENT_TYPE if same(p, start, 12, b"content-type") else PLAIN
         return MAX_FORWARDS if c == 109 and same(p, start, 12, b"max-forwards") else PLAIN
     if size == 14:
         return CONTENT_LENGTH if c == 99 and same(p, start, 14, b"content-length") else PLAIN
@@ -88,6 +93,8 @@ def kind_of(p, start, size):
     if size == 2:
         return TE if c == 116 and same(p, start, 2, b"te") else PLAIN
     if size == 6:
+        if c == 99:
+            return COOKIE if same(p, start, 6, b"cookie") else PLAIN
         return EXPECT if c == 101 and same(p, start, 6, b"expect") else PLAIN
     if size == 7:
         if c == 117 and same(p, start, 7, b"upgrade"):
@@ -106,6 +113,7 @@ class HeaderBlock:
 
     def __init__(self) -> None:
         self._capacity = 0
+        self._cells = None
         self.count = 0
         self.raw = b""
         self._grow()
@@ -113,20 +121,27 @@ class HeaderBlock:
     def _grow(self):
         old: cython.Py_ssize_t = self._capacity
         n: cython.Py_ssize_t = old * 2 if old else 16  # most heads have fewer, and idle connections keep theirs
-        cells: cython.int[::1] = memoryview(array("i", bytes(4 * 6 * n)))
+        former: bytearray = self._cells
+        cells: bytearray = bytearray(_CELL * 6 * n)
+        i: cython.Py_ssize_t
         if old:
-            cells[0:old] = self.name_start
-            cells[n : n + old] = self.name_end
-            cells[2 * n : 2 * n + old] = self.value_start
-            cells[3 * n : 3 * n + old] = self.value_end
-            cells[4 * n : 4 * n + old] = self.line_end
-            cells[5 * n : 5 * n + old] = self.kind
-        self.name_start = cells[0:n]
-        self.name_end = cells[n : 2 * n]
-        self.value_start = cells[2 * n : 3 * n]
-        self.value_end = cells[3 * n : 4 * n]
-        self.line_end = cells[4 * n : 5 * n]
-        self.kind = cells[5 * n : 6 * n]
+            for i in range(6):
+                cells[_CELL * n * i : _CELL * (n * i + old)] = former[_CELL * old * i : _CELL * old * (i + 1)]
+        if cython.compiled:
+            first: cython.p_uchar = cells
+            at: cython.p_int = cython.cast(cython.p_int, first)
+            self.name_start = at
+            self.name_end = at + n
+            self.value_start = at + 2 * n
+            self.value_end = at + 3 * n
+            self.line_end = at + 4 * n
+            self.kind = at + 5 * n
+        else:
+            view = memoryview(cells).cast("i")
+            self.name_start, self.name_end, self.value_start, self.value_end, self.line_end, self.kind = (
+                view[n * i : n * (i + 1)] for i in range(6)
+            )
+        self._cells = cells
         self._capacity = n
 
     def reset(self, raw):
@@ -188,7 +203,7 @@ class RequestHead:
 
     `timeout` is how long the client waits, ms, 0: it does not say. `one_way`: it waits for no answer. `exclusive`: the
     request is too large to share a connection with others. `malformed`: its headers cannot be read; found out when they
-    are to be complete."""
+    are to be complete. `grpc`: it is a call of gRPC, by its content-type."""
 
     def __init__(self) -> None:
         self.method = b""
@@ -203,6 +218,7 @@ class RequestHead:
         self.one_way = False
         self.exclusive = False
         self.malformed = False
+        self.grpc = False
 
     def complete(self):
         """Sees to it that all headers are in the block: some codecs read them only where somebody asks."""

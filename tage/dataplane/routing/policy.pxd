@@ -30,4 +30,5 @@ cdef class RetryPolicy:
     cdef bint looks_into(self, int status)
     cpdef bint retries_status(self, int status) except -1
     cpdef bint retries(self, ResponseHead head) except -1
+    cdef bint retries_refused(self)
     cpdef bint retries_reset(self, bint connected, bint sent) except -1

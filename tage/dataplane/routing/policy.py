@@ -116,3 +116,7 @@ class RetryPolicy:
         if not connected:
             return bool(self.on & CONNECT_FAILURE)
         return not sent and bool(self.on & RESET_BEFORE_REQUEST)
+
+    def retries_refused(self):
+        """Whether a request is sent again that its upstream has refused before it looked at it (RFC 9113, 8.7)."""
+        return bool(self.on & (REFUSED_STREAM | RESET))

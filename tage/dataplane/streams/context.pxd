@@ -4,6 +4,7 @@ from tage.dataplane.native cimport Random
 from tage.dataplane.net.flushes cimport Flushes
 from tage.dataplane.net.overload cimport Overload
 from tage.dataplane.net.timers cimport TimerWheel
+from tage.dataplane.protocols.http2.settings cimport Http2Settings
 from tage.dataplane.protocols.writer cimport ByteWriter
 from tage.dataplane.protocols.xprotocol.settings cimport DownstreamSettings
 from tage.dataplane.routing.table cimport RouteTable
@@ -12,6 +13,11 @@ from tage.dataplane.telemetry.access_log.log cimport AccessLog
 from tage.dataplane.telemetry.access_log.record cimport Record
 from tage.dataplane.telemetry.methods cimport MethodStats
 from tage.dataplane.telemetry.store cimport StatGroup
+
+cpdef enum Codec:
+    HTTP1 = 0
+    HTTP2 = 1
+    AUTO = 2
 
 @cython.final
 cdef class Context:
@@ -33,6 +39,8 @@ cdef class ListenerState:
     cdef public RouteTable routes
     cdef public list filters
     cdef public TcpRoute tcp
+    cdef public int codec
+    cdef public Http2Settings http2
     cdef public bint append_x_forwarded_for
     cdef public bint generate_request_id
     cdef public Py_ssize_t max_head_bytes

@@ -1,11 +1,22 @@
 """What the streams of a worker share."""
 
+import enum
+
+import cython
+
 from tage.dataplane.native import Random
 from tage.dataplane.net.flushes import Flushes
 from tage.dataplane.net.overload import Overload
 from tage.dataplane.net.timers import TimerWheel
 from tage.dataplane.protocols.writer import ByteWriter
 from tage.dataplane.telemetry.access_log.log import AccessLog
+
+
+if not cython.compiled:
+    # Compiled, this is the enumeration in the .pxd: what clients of HTTP may speak. AUTO: either, told by ALPN or by
+    # the first bytes.
+    Codec = enum.IntEnum("Codec", ["HTTP1", "HTTP2", "AUTO"], start=0)
+    HTTP1, HTTP2, AUTO = Codec
 
 
 class Context:
@@ -44,6 +55,9 @@ class ListenerState:
         self.tcp = None
         self.rpc = None
         """`DownstreamSettings` of the RPC protocol that is spoken; None: HTTP."""
+        self.codec = HTTP1
+        self.http2 = None
+        """`Http2Settings`, where the codec is not HTTP1."""
         self.append_x_forwarded_for = True
         self.generate_request_id = True
         self.max_head_bytes = 61_440

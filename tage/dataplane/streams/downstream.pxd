@@ -43,6 +43,7 @@ cdef class DownstreamConnection(Connection):
     cdef Binding bound_to(self, ClusterInfo cluster)
     cdef bind(self, ClusterInfo cluster, Binding binding)
     cdef bint relay(self, UpstreamConnection upstream, bytes frame, object shape, unsigned long long number) except -1
+    cdef bint full(self, Receiver stream)
     cdef stream_ended(self, Receiver stream)
     cdef hold(self, Receiver stream)
     cdef proceed(self, Receiver stream)

@@ -132,6 +132,10 @@ class DownstreamConnection(Connection):
         gets it, and its answer goes back by `upstream.relayed`. False: it cannot."""
         raise NotImplementedError
 
+    def full(self, stream):
+        """Whether more of its answer would wait here: `downstream_drained` is told when it would not."""
+        return self.write_paused
+
     def stream_ended(self, stream):
         """The stream is over, one way or another; after this it is not heard from again."""
         raise NotImplementedError

@@ -60,6 +60,7 @@ class Shadow(Receiver):
         self.request_trailers = None
         self.response_trailers = None
         self.upstream_id = 0
+        self.upstream_state = None
 
     def start(self, head, edits, append_suffix, body, end):
         """`body`: what has come of it, or None. Whether there is more to be told it."""

@@ -9,13 +9,14 @@ from tage.dataplane.streams.loops cimport MALFORMED, MAX_HOPS, UNLIMITED, count_
 from tage.dataplane.streams.routed cimport Routed
 from tage.dataplane.streams.shadow cimport Shadow
 from tage.dataplane.upstream.connection cimport (
-    CONNECT_FAILURE, CONNECT_TIMEOUT, OVERFLOW, PROTOCOL_ERROR, TERMINATED,
+    CONNECT_FAILURE, CONNECT_TIMEOUT, OVERFLOW, PROTOCOL_ERROR, REFUSED, RESET, TERMINATED, UNPROCESSED,
     UpstreamConnection,
 )
 from tage.dataplane.upstream.host cimport Host
 
 @cython.final
 cdef class Stream(Routed):
+    cdef object downstream_state
     cdef list tried
     cdef UpstreamConnection upstream
     cdef bint waiting
@@ -54,6 +55,7 @@ cdef class Stream(Routed):
     cdef _ended_request(self)
     cdef bint _may_retry(self)
     cdef _retry(self)
+    cdef bint _retries_reset(self, RetryPolicy policy, int failure)
     cdef bint _idle(self, long long now)
     cdef _try_timed_out(self)
     cdef _leave_upstream(self)

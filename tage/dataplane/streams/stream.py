@@ -10,7 +10,7 @@ connection, the queue, the limits and the timer wheel.
 
 Retries. While no byte of the answer has gone downstream, a try that failed may be made again: as the route's policy
 says, or once without any policy if a *reused* connection closed before any byte of the answer to an idempotent method
-came (it was closing when the request met it). Such a replay waits for a connection that is new or has just answered:
+came (it was closing when the request met it), or if the upstream says that it has not looked at it (GOAWAY). Such a replay waits for a connection that is new or has just answered:
 what else lies in the pool may have been closed with it. The body is kept for that, up to `REPLAY_BYTES`; a larger one
 goes once.
 
@@ -54,7 +54,10 @@ if not cython.compiled:
         CONNECT_TIMEOUT,
         OVERFLOW,
         PROTOCOL_ERROR,
+        REFUSED,
+        RESET,
         TERMINATED,
+        UNPROCESSED,
     )
 
 REPLAY_BYTES = cython.declare(cython.Py_ssize_t, 65_536)
@@ -86,6 +89,9 @@ _ERRORS = {
     OVERFLOW: errors.OVERFLOW,
     TERMINATED: errors.TERMINATED,
     PROTOCOL_ERROR: errors.PROTOCOL_ERROR,
+    REFUSED: errors.REFUSED,
+    RESET: errors.REMOTE_RESET,
+    UNPROCESSED: errors.TERMINATED,
 }
 
 
@@ -116,6 +122,8 @@ class Stream(Routed):
             self.request_trailers = None
             self.response_trailers = None
             self.upstream_id = 0
+            self.upstream_state = None
+            self.downstream_state = None
         self.replayable = True
 
     # -- from above: the downstream connection -------------------------------------------------------------------------
@@ -350,14 +358,14 @@ class Stream(Routed):
                 self.body = [data]
         if self.request_ended:
             self.start_try_clock(self.try_started // 1000)
-        if self.downstream.write_paused:
+        if self.downstream.full(self):
             connection.hold(self)
         if self.record is not None:
             self.record.upstream_local = connection.local_address()
             if self.cluster.logical:  # the host's address may have moved since the connection was opened
                 self.record.upstream = connection.peer_address()
         connection.send_request(self, self.head, self.edits, data, self.request_ended)
-        if self.held and not self.over and not connection.write_paused:
+        if self.held and not self.over and not connection.full(self):
             self.held = False
             self.downstream.proceed(self)
 
@@ -457,7 +465,7 @@ class Stream(Routed):
             return
         held = self.held_answer
         self.held_answer = None
-        if not self.held_end and not self.downstream.write_paused:
+        if not self.held_end and not self.downstream.full(self):
             self.upstream.proceed(self)
         self._send_answer(head, b"".join(held) or None, self.held_end)
 
@@ -518,17 +526,15 @@ class Stream(Routed):
         connection: UpstreamConnection = self.upstream
         silent: cython.bint = connection is not None and not connection.received_any
         reused: cython.bint = connection is not None and connection.requests > 1
+        again: cython.bint
         self._part()
         self.cluster.stats.up(_C_RX_RESET)
         if not self.responded and not self.answering:
-            if (
-                failure == TERMINATED
-                and reused
-                and silent
-                and self.replayable
-                and not self.replayed
-                and self.head.method in _IDEMPOTENT
-            ):
+            if failure == UNPROCESSED:
+                again = True
+            else:
+                again = failure == TERMINATED and reused and silent and self.head.method in _IDEMPOTENT
+            if again and self.replayable and not self.replayed:
                 self.replayed = True
                 self.tries -= 1
                 self.cluster.stats.up(_C_REPLAY)
@@ -536,12 +542,15 @@ class Stream(Routed):
                 return
             self._report(0, failure)
             self._avoid_host()
-            if policy is not None and policy.retries_reset(True, True) and self._may_retry():
+            if policy is not None and self._retries_reset(policy, failure) and self._may_retry():
                 self._retry()
                 return
         else:
             self._report(0, failure)
         self.fail(_ERRORS[failure], reason)
+
+    def _retries_reset(self, policy, failure):
+        return policy.retries_reset(True, True) or (failure == REFUSED and policy.retries_refused())
 
     def upstream_congested(self):
         if not self.request_ended:

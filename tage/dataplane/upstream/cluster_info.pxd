@@ -1,4 +1,5 @@
 from tage.dataplane.net.timers cimport TimerWheel
+from tage.dataplane.protocols.http2.settings cimport Http2Settings
 from tage.dataplane.telemetry.store cimport StatGroup
 from tage.dataplane.upstream.limits cimport REQUESTS, RETRIES, Counts
 
@@ -29,6 +30,7 @@ cdef class ClusterInfo:
     cdef public bint enable_trailers
     cdef public bint logical
     cdef readonly object rpc
+    cdef readonly Http2Settings http2
     cdef readonly str carries
     cdef readonly Py_ssize_t concurrency
     cdef readonly bint pinned

@@ -36,6 +36,8 @@ class ClusterInfo:
         """What a TCP proxy counts (`layout.TCP`), once there is one."""
         self.proxy_protocol = 0
         """The version of the PROXY protocol's header with which connections begin; 0: with none."""
+        self.http2 = None
+        """`Http2Settings`, where its hosts speak HTTP/2; None: HTTP/1.1."""
         self.rpc = None
         """`UpstreamSettings` of the RPC protocol that its hosts speak; None: HTTP, or a TCP proxy's bytes."""
         self.wheel = wheel
@@ -66,11 +68,17 @@ class ClusterInfo:
         self.concurrency = 1
         """How many requests a connection carries at a time."""
 
-    def speak(self, rpc) -> None:
-        """What its hosts speak, over connections to come: `xprotocol.settings.UpstreamSettings`, or None for HTTP."""
+    def speak(self, rpc, http2=None) -> None:
+        """What its hosts speak, over connections to come: `xprotocol.settings.UpstreamSettings`, or None for HTTP, and
+        then `http2.settings.Http2Settings`, or None for HTTP/1.1."""
         self.rpc = rpc
+        self.http2 = http2
         self.carries = None if rpc is None else rpc.protocol.name
-        self.concurrency = 1 if rpc is None else rpc.max_requests
+        self.concurrency = 1
+        if rpc is not None:
+            self.concurrency = rpc.max_requests
+        elif http2 is not None:
+            self.concurrency = http2.max_concurrent_streams
         self.pinned = rpc is not None and rpc.pinned
 
     def set_retry_budget(self, percent: cython.double, min_concurrency: cython.Py_ssize_t) -> None:

@@ -10,6 +10,9 @@ cpdef enum Failure:
     OVERFLOW = 3
     TERMINATED = 4
     PROTOCOL_ERROR = 5
+    REFUSED = 6
+    RESET = 7
+    UNPROCESSED = 8
 
 cdef str reason_of(object error)
 
@@ -17,6 +20,7 @@ cdef class Receiver(Timer):
     cdef bytes request_trailers
     cdef bytes response_trailers
     cdef unsigned long long upstream_id
+    cdef object upstream_state
     cdef upstream_ready(self, UpstreamConnection connection)
     cdef upstream_failed(self, int failure, str reason)
     cdef interim(self, ResponseHead head)
@@ -38,6 +42,7 @@ cdef class UpstreamConnection(Connection):
     cdef send_data(self, Receiver receiver, bytes data, bint end)
     cdef cancel(self, Receiver receiver)
     cdef bint carries(self, Receiver receiver)
+    cdef bint full(self, Receiver receiver)
     cdef hold(self, Receiver receiver)
     cdef proceed(self, Receiver receiver)
     cdef relayed(self, bytes frame, object shape, unsigned long long number)

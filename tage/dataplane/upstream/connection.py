@@ -11,10 +11,15 @@ if not cython.compiled:
 
     Failure = enum.IntEnum(
         "Failure",
-        ["NONE", "CONNECT_FAILURE", "CONNECT_TIMEOUT", "OVERFLOW", "TERMINATED", "PROTOCOL_ERROR"],
+        [
+            "NONE", "CONNECT_FAILURE", "CONNECT_TIMEOUT", "OVERFLOW", "TERMINATED", "PROTOCOL_ERROR", "REFUSED",
+            "RESET", "UNPROCESSED",
+        ],
         start=0,
-    )
-    NONE, CONNECT_FAILURE, CONNECT_TIMEOUT, OVERFLOW, TERMINATED, PROTOCOL_ERROR = Failure
+    )  # fmt: skip
+    (
+        NONE, CONNECT_FAILURE, CONNECT_TIMEOUT, OVERFLOW, TERMINATED, PROTOCOL_ERROR, REFUSED, RESET, UNPROCESSED,
+    ) = Failure  # fmt: skip
 
 
 def reason_of(error):
@@ -23,8 +28,8 @@ def reason_of(error):
 
 
 class Receiver(Timer):
-    """One try of a request, as its upstream connection sees it. `reset` ends it, and so does `end`. `upstream_id` is
-    the connection's: under which id it knows the request.
+    """One try of a request, as its upstream connection sees it. `reset` ends it, and so does `end`. `upstream_id` and
+    `upstream_state` are the connection's: under which id, or as what, it knows the request.
 
     Whoever asks and answers in HTTP has `request_trailers`, set before the request's end, and `response_trailers`,
     which the connection sets before the answer's end: whole lines, or None. A side that cannot send them drops them."""
@@ -89,6 +94,10 @@ class UpstreamConnection(Connection):
     def carries(self, receiver):
         """Whether the answer is still to come here, or to be completed."""
         return self.receiver is receiver
+
+    def full(self, receiver):
+        """Whether what the receiver sends would wait here: `upstream_drained` is told when it would not."""
+        return self.write_paused
 
     def hold(self, receiver):
         """The answer is not to come faster than it is taken: no more of it for now. One that others share goes on."""

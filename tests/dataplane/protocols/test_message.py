@@ -105,6 +105,8 @@ KINDS = {
     HeaderKind.CLIENT_CERT: b"x-forwarded-client-cert",
     HeaderKind.MAX_FORWARDS: b"max-forwards",
     HeaderKind.TAGE_HOPS: b"x-tage-hops",
+    HeaderKind.CONTENT_TYPE: b"content-type",
+    HeaderKind.COOKIE: b"cookie",
 }
 VALUES = {
     HeaderKind.TRANSFER_ENCODING: b"chunked",
