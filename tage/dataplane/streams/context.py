@@ -11,7 +11,6 @@ from tage.dataplane.net.timers import TimerWheel
 from tage.dataplane.protocols.writer import ByteWriter
 from tage.dataplane.telemetry.access_log.log import AccessLog
 
-
 if not cython.compiled:
     # Compiled, this is the enumeration in the .pxd: what clients of HTTP may speak. AUTO: either, told by ALPN or by
     # the first bytes.

@@ -10,9 +10,9 @@ connection, the queue, the limits and the timer wheel.
 
 Retries. While no byte of the answer has gone downstream, a try that failed may be made again: as the route's policy
 says, or once without any policy if a *reused* connection closed before any byte of the answer to an idempotent method
-came (it was closing when the request met it), or if the upstream says that it has not looked at it (GOAWAY). Such a replay waits for a connection that is new or has just answered:
-what else lies in the pool may have been closed with it. The body is kept for that, up to `REPLAY_BYTES`; a larger one
-goes once.
+came (it was closing when the request met it), or the upstream says that it has not looked at it (GOAWAY). Such a replay
+waits for a connection that is new or has just answered: what else lies in the pool may have been closed with it. The
+body is kept for that, up to `REPLAY_BYTES`; a larger one goes once.
 
 Trailers. Each side's connection leaves those that it read with the stream before the body's end, where the other finds
 them when it writes that end; so each further try has them too.

@@ -1,5 +1,5 @@
 from tage.dataplane.protocols.message cimport (
-    CONNECTION, CONTENT_LENGTH, DROPPED, PLAIN, TRAILER, TRANSFER_ENCODING,
+    CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, DROPPED, PLAIN, TRAILER, TRANSFER_ENCODING,
     HeaderBlock, same,
 )
 from tage.dataplane cimport native

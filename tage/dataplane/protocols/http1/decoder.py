@@ -38,6 +38,8 @@ if not cython.compiled:
     from tage.dataplane.protocols.message import (
         CONNECTION,
         CONTENT_LENGTH,
+        CONTENT_TYPE,
+        COOKIE,
         DROPPED,
         PLAIN,
         TRAILER,
@@ -70,6 +72,8 @@ LAST_LF = cython.declare(cython.int, 14)
 _CLOSE = cython.declare(cython.int, 1)
 _KEEP_ALIVE = cython.declare(cython.int, 2)
 _UPGRADE = cython.declare(cython.int, 4)
+# Kinds, as bits, that Connection may name: they are the client's own.
+_NAMED = cython.declare(cython.int, (1 << PLAIN) | (1 << TRAILER) | (1 << CONTENT_TYPE) | (1 << COOKIE))
 _MAX_LENGTH_DIGITS = cython.declare(cython.int, 18)
 _MAX_CHUNK_DIGITS = cython.declare(cython.int, 15)
 _MAX_EXTRA = cython.declare(cython.int, 16_384)  # bytes of trailers, and of chunk extensions beyond those of data
@@ -357,7 +361,7 @@ class Decoder:
                 if token == b"forwarded" or token.startswith(b"x-forwarded-"):
                     continue
                 for i in range(block.count):
-                    if (block.kind[i] == PLAIN or block.kind[i] == TRAILER) and block.name_is(i, token):
+                    if (_NAMED >> block.kind[i]) & 1 and block.name_is(i, token):
                         block.kind[i] = DROPPED
         return found
 

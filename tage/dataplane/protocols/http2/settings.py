@@ -20,8 +20,8 @@ class Http2Settings:
     keeps in memory at most. The connection's window, `initial_connection_window`, is opened again as data come, so that
     a stream that nobody reads holds up no other.
 
-    `max_head_bytes` and `max_headers` limit a head, unpacked. `keepalive_interval` (ms, 0: never): a connection on which
-    nothing was heard for so long is asked by a PING, and ended when there is no answer within `keepalive_timeout`.
+    `max_head_bytes` and `max_headers` limit a head, unpacked. `keepalive_interval` (ms, 0: never): a connection on
+    which nothing was heard for so long is asked by a PING, and ended when no answer comes within `keepalive_timeout`.
     `allow_connect`: the extended CONNECT of RFC 8441 is announced, and taken."""
 
     def __init__(
