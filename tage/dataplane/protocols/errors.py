@@ -15,9 +15,12 @@ class ProxyError(NamedTuple):
     """Envoy's response code details (%RESPONSE_CODE_DETAILS%)."""
     headers: tuple[tuple[bytes, bytes], ...] = ()
     """What the answer has to say besides."""
+    grpc: int = -1
+    """The gRPC status; -1: the one that the HTTP status stands for (`grpc.from_http`)."""
 
 
 _ALLOW = ((b"allow", b"GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH"),)
+_DEADLINE_EXCEEDED = 4  # GrpcStatus.DEADLINE_EXCEEDED
 _RESET = "upstream_reset_before_response_started"
 
 NO_ROUTE = ProxyError("NR", 404, "no route: no virtual host or route matches this request", "route_not_found")
@@ -43,20 +46,23 @@ TERMINATED = ProxyError(
 REMOTE_RESET = ProxyError("UR", 503, "upstream reset the request", _RESET + "{remote_reset}")
 REFUSED = ProxyError("UR", 503, "upstream refused the request", _RESET + "{remote_refused_stream_reset}")
 PROTOCOL_ERROR = ProxyError("UPE", 502, "upstream protocol error", _RESET + "{protocol_error}")
-REQUEST_TIMEOUT = ProxyError("UT", 504, "upstream request timeout", "response_timeout")
-STREAM_IDLE = ProxyError("SI", 504, "stream idle timeout", "stream_idle_timeout")
+REQUEST_TIMEOUT = ProxyError("UT", 504, "upstream request timeout", "response_timeout", grpc=_DEADLINE_EXCEEDED)
+STREAM_IDLE = ProxyError("SI", 504, "stream idle timeout", "stream_idle_timeout", grpc=_DEADLINE_EXCEEDED)
 REQUEST_IDLE = ProxyError(
     "SI", 408, "stream idle timeout: the rest of the request did not arrive",
-    "stream_idle_timeout",
+    "stream_idle_timeout", grpc=_DEADLINE_EXCEEDED,
 )
-MAX_DURATION = ProxyError("-", 504, "stream duration timeout", "max_duration_timeout")
+MAX_DURATION = ProxyError("-", 504, "stream duration timeout", "max_duration_timeout", grpc=_DEADLINE_EXCEEDED)
 """Envoy gives no flag to its connection manager's limit."""
 REQUEST_MAX_DURATION = ProxyError(
     "-", 408, "stream duration timeout: the rest of the request did not arrive",
-    "max_duration_timeout",
+    "max_duration_timeout", grpc=_DEADLINE_EXCEEDED,
 )
 MALFORMED = ProxyError("DPE", 400, "malformed request", "codec_error")
-HEAD_TIMEOUT = ProxyError("DT", 408, "the request's head did not arrive in time", "request_header_timeout")
+HEAD_TIMEOUT = ProxyError(
+    "DT", 408, "the request's head did not arrive in time", "request_header_timeout",
+    grpc=_DEADLINE_EXCEEDED,
+)
 NO_CONNECT = ProxyError("DPE", 501, "CONNECT is not enabled here", "upgrade_failed")
 BAD_MAX_FORWARDS = ProxyError("DPE", 400, "malformed Max-Forwards", "invalid_max_forwards")
 NO_TRACE = ProxyError("DPE", 405, "TRACE is not answered by a proxy", "max_forwards_reached", _ALLOW)
