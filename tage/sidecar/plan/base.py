@@ -51,6 +51,24 @@ class HeaderMutations(msgspec.Struct, frozen=True, omit_defaults=True):
     remove: list[str] = []
 
 
+class Http2(msgspec.Struct, frozen=True, omit_defaults=True):
+    """HTTP/2 with clients, or with hosts: bytes, and times in ms.
+    Source: envoy.config.core.v3.Http2ProtocolOptions; the defaults are `dataplane.protocols.http2.settings`'."""
+
+    header_table_size: int = 4_096
+    """Of HPACK, which the peer may use (hpack_table_size)."""
+    max_concurrent_streams: int = 1_024
+    """Of a connection: of clients, no more are taken; with hosts, no more are opened, whatever they allow."""
+    initial_stream_window: int = 262_144
+    initial_connection_window: int = 16_777_216
+    keepalive_interval: int = 0
+    """A connection on which nothing has come for so long is asked by a PING; 0: never."""
+    keepalive_timeout: int = 20_000
+    """Without an answer by then the connection is ended."""
+    allow_connect: bool = False
+    """The extended CONNECT of RFC 8441, for WebSocket and the like."""
+
+
 class QueryMatch(msgspec.Struct, frozen=True, omit_defaults=True):
     """Source: envoy.config.route.v3.QueryParameterMatcher, which see. `value` None asks only for presence."""
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from tage.sidecar.plan.base import Section
+from tage.sidecar.plan.base import Http2, Section
 from tage.sidecar.plan.tls import UpstreamTls
 
 
@@ -197,7 +197,12 @@ class Cluster(Section, frozen=True):
     """The version of the PROXY protocol with whose header each connection begins; 0: with none.
     Source: envoy.extensions.transport_sockets.proxy_protocol.v3."""
     x_protocol: XProtocolUpstream | None = None
-    """None: HTTP/1.1, or the bytes of a TCP proxy."""
+    """None: HTTP, or the bytes of a TCP proxy."""
+    http2: Http2 | None = None
+    """None: HTTP/1.1. Source: envoy.extensions.upstreams.http.v3.HttpProtocolOptions."""
+    http2_for: Literal["all", "alpn", "downstream"] = "all"
+    """What HTTP/2 is for, where there is any: all connections; those whose TLS has agreed to it (auto_config); requests
+    that came by it (use_downstream_protocol_config). The others are HTTP/1.1."""
     alt_stat_name: str = ""
     labels: dict[str, str] = {}
     """Istio's standard metric labels: destination_service, destination_service_name, destination_version, ..."""

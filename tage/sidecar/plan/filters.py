@@ -36,6 +36,8 @@ class Fault(HttpFilter, frozen=True):
     """Of x-envoy-downstream-service-node; empty: any."""
     max_active: int = -1
     """At a time, per worker; -1: no limit."""
+    grpc_status: int | None = None
+    """In place of `abort_status`, where it is one of gRPC's. Source: FaultAbort.grpc_status."""
 
 
 class Cors(HttpFilter, frozen=True):

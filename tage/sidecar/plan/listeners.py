@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from tage.sidecar.plan.base import Section
+from tage.sidecar.plan.base import Http2, Section
 from tage.sidecar.plan.filters import AnyFilter
 from tage.sidecar.plan.routes import WeightedCluster
 from tage.sidecar.plan.tls import DownstreamTls
@@ -73,7 +73,11 @@ class Http(msgspec.Struct, frozen=True, omit_defaults=True):
     delayed_close_timeout: int = 1_000
     """How long a client that may still be sending is heard out after its last answer; 0: not at all."""
     x_protocol: XProtocol | None = None
-    """None: HTTP/1.1."""
+    """None: HTTP."""
+    codec: Literal["auto", "http1", "http2"] = "auto"
+    """auto: either, by ALPN or by the first bytes. Source: codec_type."""
+    http2: Http2 = Http2()
+    """Where clients speak it."""
 
 
 class Tcp(msgspec.Struct, frozen=True, omit_defaults=True):

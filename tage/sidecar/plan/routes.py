@@ -139,6 +139,9 @@ class Route(msgspec.Struct, frozen=True, omit_defaults=True):
     """What the endpoints' metadata has to have: the subset of the cluster."""
     max_stream_duration: int = -1
     """From a request's head to the end of its answer; 0: no limit, -1: the listener's."""
+    grpc_timeout_max: int | None = None
+    """Of a gRPC request: the most of its grpc-timeout that counts, in place of `timeout`; 0: all of it, None: none.
+    Source: RouteAction.MaxStreamDuration.grpc_timeout_header_max."""
 
 
 class VirtualHost(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -6,6 +6,7 @@
 ``values``     durations, addresses, patterns: the leaves that several resources share
 ``listener``   Listener and its filter chains -> `draft.ListenerDraft`
 ``http``       a chain's HTTP connection manager -> `plan.Http`
+``http2``      HTTP/2 with clients and with hosts -> `plan.Http2`
 ``tls``        transport sockets -> `plan.DownstreamTls`, `plan.UpstreamTls` and what they need
 ``x_protocol`` RPC protocols of chains, clusters and listener filters; ``typed_struct``: what Envoy has no message for
 ``tcp_proxy``  the TCP proxy filter of a chain -> `plan.Tcp`
@@ -14,6 +15,7 @@
 ``access_log`` the access logs of a listener -> `plan.AccessLog`
 ``route``      RouteConfiguration -> `plan.Routes`
 ``cluster``    Cluster -> `draft.ClusterDraft`
+``http_options``  HTTP with a cluster's hosts -> fields of `plan.Cluster`
 ``pool``       a cluster's limits, preconnecting and keepalive -> fields of `plan.Cluster`
 ``outlier``    a cluster's outlier detection -> `plan.OutlierDetection`
 ``health_check``  a cluster's active health check -> `plan.HealthCheck`

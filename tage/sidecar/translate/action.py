@@ -11,7 +11,7 @@ from tage.sidecar import plan
 from tage.sidecar.translate import hash_policy, mutations, retry, upgrade
 from tage.sidecar.translate.problem import Problems
 from tage.sidecar.translate.shape import Only, Shape, leaf
-from tage.sidecar.translate.values import FRACTION, REWRITE, fraction, header_value, rewrite
+from tage.sidecar.translate.values import FRACTION, REWRITE, fraction, header_value, milliseconds, rewrite
 
 _LB = "envoy.lb"
 METADATA_MATCH = Shape(
@@ -61,10 +61,24 @@ ACTION = Shape(
         "request_mirror_policies": MIRROR,
         "hash_policy": hash_policy.HASH_POLICY,
         "max_stream_duration": Shape(
-            "envoy.config.route.v3.RouteAction.MaxStreamDuration", {"max_stream_duration": leaf}
+            "envoy.config.route.v3.RouteAction.MaxStreamDuration", ("max_stream_duration", "grpc_timeout_header_max")
         ),
+        "max_grpc_timeout": leaf,
     },
 )
+
+
+def grpc_timeout_max(action: route_components_pb2.RouteAction, path: str, problems: Problems) -> int | None:
+    """Of its two fields, as in Envoy, the newer one makes the other one meaningless."""
+    durations = action.max_stream_duration
+    if action.HasField("max_stream_duration"):
+        if not durations.HasField("grpc_timeout_header_max"):
+            return None
+        at = f"{path}.max_stream_duration.grpc_timeout_header_max"
+        return milliseconds(durations.grpc_timeout_header_max, at, problems)
+    if not action.HasField("max_grpc_timeout"):
+        return None
+    return milliseconds(action.max_grpc_timeout, f"{path}.max_grpc_timeout", problems)
 
 
 class Rewrites(NamedTuple):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from envoy.config.bootstrap.v3 import bootstrap_pb2
 from envoy.config.cluster.v3 import cluster_pb2
+from envoy.extensions.upstreams.http.v3 import http_protocol_options_pb2
 from google.protobuf import json_format
 
 from tage.sidecar import plan
@@ -64,7 +65,7 @@ _CONTROL_CLUSTER = Shape(
         "type": Only("STATIC", "STRICT_DNS", "LOGICAL_DNS"),
         "load_assignment": endpoint.LOAD_ASSIGNMENT,
         "http2_protocol_options": Shape("envoy.config.core.v3.Http2ProtocolOptions"),
-        "typed_extension_protocol_options": AnyOf((cluster.http_protocol_options_pb2.HttpProtocolOptions, _HTTP2)),
+        "typed_extension_protocol_options": AnyOf((http_protocol_options_pb2.HttpProtocolOptions, _HTTP2)),
     },
     harmless={
         "connect_timeout": "gRPC's own back-off bounds an attempt to connect",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from envoy.extensions.filters.http.router.v3 import router_pb2
+from envoy.extensions.filters.network.http_connection_manager.v3 import http_connection_manager_pb2 as hcm_pb2
 
 from tage.sidecar import plan
-from tage.sidecar.translate import access_log, filters, route, upgrade
+from tage.sidecar.translate import access_log, filters, http2, route, upgrade
 from tage.sidecar.translate.draft import ChainDraft
 from tage.sidecar.translate.problem import Problems
 from tage.sidecar.translate.shape import Extension, Only, Shape, leaf, type_name
@@ -16,6 +17,9 @@ from tage.sidecar.translate.values import ADS, ads_source, milliseconds
 HCM = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
 _MAX_HEAD_KB = 8192
 """Envoy's upper bound for max_request_headers_kb."""
+
+Codec = Literal["auto", "http1", "http2"]
+_CODECS: dict[int, Codec] = {hcm_pb2.HttpConnectionManager.HTTP1: "http1", hcm_pb2.HttpConnectionManager.HTTP2: "http2"}
 
 _ROUTER = Shape(
     "envoy.extensions.filters.http.router.v3.Router",
@@ -35,7 +39,7 @@ _HTTP_FILTER = Extension(
 CONNECTION_MANAGER = Shape(
     HCM,
     {
-        "codec_type": Only("HTTP1"),
+        "codec_type": Only("AUTO", "HTTP1", "HTTP2"),
         "stat_prefix": leaf,
         "rds": Shape(f"{HCM.rpartition('.')[0]}.Rds", {"config_source": ADS, "route_config_name": leaf}),
         "route_config": route.ROUTES,
@@ -55,6 +59,7 @@ CONNECTION_MANAGER = Shape(
         "http_protocol_options": Shape(
             "envoy.config.core.v3.Http1ProtocolOptions", {"allow_absolute_url": Only(True), "enable_trailers": leaf}
         ),
+        "http2_protocol_options": http2.OPTIONS,
         "server_name": leaf,
         "server_header_transformation": Only("PASS_THROUGH"),
         "max_request_headers_kb": leaf,
@@ -72,8 +77,7 @@ CONNECTION_MANAGER = Shape(
         "forward_client_cert_details": Only("SANITIZE"),
     },
     harmless={
-        "drain_timeout": "the time between two GOAWAY frames of HTTP/2; listeners take HTTP/1.1 only",
-        "http2_protocol_options": "of HTTP/2 connections; listeners take HTTP/1.1 only",
+        "drain_timeout": "how long before its last GOAWAY a connection is told of its end; Tage has a time of its own",
         "internal_address_config": "decides about x-envoy-internal and the like, of which Tage sends and trusts none",
         "preserve_external_request_id": "Tage always keeps a request id that the client sent",
     },
@@ -139,6 +143,8 @@ def _http(manager: Any, routes: str, scope: str, path: str, problems: Problems) 
         max_requests_per_connection=common.max_requests_per_connection.value,
         max_stream_duration=_timeout(common, "max_stream_duration", 0, at, problems),
         delayed_close_timeout=_timeout(manager, "delayed_close_timeout", default.delayed_close_timeout, path, problems),
+        codec=_CODECS.get(manager.codec_type, "auto"),
+        http2=http2.translate(manager.http2_protocol_options, f"{path}.http2_protocol_options", problems),
     )
 
 

@@ -230,4 +230,5 @@ def _forwarded(
         max_stream_duration=optional_milliseconds(
             how.max_stream_duration, "max_stream_duration", -1, f"{path}.max_stream_duration", problems
         ),
+        grpc_timeout_max=action.grpc_timeout_max(how, path, problems),
     )

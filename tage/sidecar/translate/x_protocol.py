@@ -95,8 +95,9 @@ def check_manager(manager: Any, path: str, problems: Problems) -> None:
     """Refuses what a connection manager behind an x_protocol says about HTTP alone."""
     if manager.upgrade_configs:
         problems.add(f"{path}.upgrade_configs", _NO_MEANING)
-    if manager.HasField("http_protocol_options"):
-        problems.add(f"{path}.http_protocol_options", _NO_MEANING)
+    for field in ("http_protocol_options", "http2_protocol_options"):
+        if manager.HasField(field):
+            problems.add(f"{path}.{field}", _NO_MEANING)
     if manager.HasField("route_config"):
         _check_routes(manager.route_config, f"{path}.route_config", problems)
 

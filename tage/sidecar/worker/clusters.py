@@ -20,6 +20,7 @@ from tage.dataplane.upstream.connect import Connector
 from tage.dataplane.upstream.host import Host
 from tage.dataplane.upstream.membership import Membership
 from tage.sidecar import plan
+from tage.sidecar.worker import http2
 from tage.sidecar.worker.health import Health
 from tage.sidecar.worker.own import OwnAddresses
 from tage.sidecar.worker.shared import Shared
@@ -34,16 +35,17 @@ Sections = Mapping[plan.SectionKey, plan.Section]
 
 class Change:
     """What a draft makes of one cluster. `membership` None: its hosts stay as they are. `settles`: it is new, or its
-    own section has changed. `rpc`: the settings of its protocol; None: HTTP."""
+    own section has changed. `rpc`: the settings of its protocol; None: HTTP, `http2` those of its second version."""
 
     def __init__(
-        self, live: Cluster, section: plan.Cluster, membership: Membership | None, settles: bool, rpc: Any
+        self, live: Cluster, section: plan.Cluster, membership: Membership | None, settles: bool, rpc: Any, http2: Any
     ) -> None:
         self.live = live
         self.section = section
         self.membership = membership
         self.settles = settles
         self.rpc = rpc
+        self.http2 = http2
 
 
 class ClustersDraft:
@@ -98,13 +100,15 @@ class Clusters:
             live = self._context.clusters.get(section.name)
             membership = None
             rpc = protocols.upstream(section.name) if protocols is not None else None
+            settings = http2.of_cluster(section, live.http2 if live is not None else None)
             if live is None:
-                live = await self._new(section, endpoints, tls.get(section.name), rpc, between)
+                live = await self._new(section, endpoints, tls.get(section.name), rpc, settings, between)
                 draft.added[section.name] = live
                 self._drafted.append(live)
             elif settles or ("endpoints", section.endpoints) in changed or live.rpc is not rpc:
                 # What hosts have open speaks the former protocol: where that is another now, no host stays.
-                membership = Membership(live, endpoints, section.lb, section.logical, anew=live.rpc is not rpc)
+                anew = live.rpc is not rpc or live.http2 is not settings
+                membership = Membership(live, endpoints, section.lb, section.logical, anew=anew)
                 for _ in membership.prepare():
                     await between()
                 await _tell_own(membership.added, own, between)
@@ -115,19 +119,25 @@ class Clusters:
             if section.name in draft.added or membership is not None:
                 await self._health.prepare(section, endpoints, between)
             if section.name in draft.added or membership is not None or section.name in tls:
-                draft.changes.append(Change(live, section, membership, settles, rpc))
+                draft.changes.append(Change(live, section, membership, settles, rpc, settings))
             await between()
         return draft
 
     async def _new(
-        self, section: plan.Cluster, endpoints: plan.Endpoints, tls: ClientTls | None, rpc: Any, between: Between
+        self,
+        section: plan.Cluster,
+        endpoints: plan.Endpoints,
+        tls: ClientTls | None,
+        rpc: Any,
+        spoken: Any,
+        between: Between,
     ) -> Cluster:
         stats = self._stats.group(layout.CLUSTER, section.name)
         counts = self._shared.clusters.get(section.name)
         live = Cluster(section.name, stats, self._context.wheel, self._connector, counts)
         configure(live, section)
         live.tls = tls  # type: ignore[assignment]
-        live.speak(rpc)
+        live.speak(rpc, spoken)
         membership = Membership(live, endpoints, section.lb, section.logical)
         for _ in membership.prepare():
             await between()
@@ -154,7 +164,7 @@ class Clusters:
                     configure(live, change.section)
                 if name in tls:
                     live.tls = tls[name]  # type: ignore[assignment]
-                live.speak(change.rpc)
+                live.speak(change.rpc, change.http2)
                 if change.membership is not None:
                     self._retiring += live.adopt(change.membership)
             if name in draft.added or change.membership is not None:

@@ -19,12 +19,10 @@ from tage.dataplane.streams.http1_downstream import Http1DownstreamConnection
 from tage.dataplane.streams.tcp_downstream import TcpDownstreamConnection
 from tage.dataplane.telemetry.store import StatGroup, StatStore
 from tage.sidecar import plan
+from tage.sidecar.worker import http2
 
 if TYPE_CHECKING:
     from tage.sidecar.worker.protocols import ProtocolsDraft
-
-HTTP1_PROTOCOLS = frozenset({"http/1.1", "http/1.0"})
-"""What a chain with HTTP can be asked for by ALPN; others of its list are not offered."""
 
 
 class Listener:
@@ -52,8 +50,15 @@ class Listener:
         for key, chain in keyed(section):
             state = former.get(key)
             rpc = protocols.downstream(self.name, key) if protocols is not None else None
-            if state is None or (state.tcp is None) != (chain.tcp is None) or state.rpc is not rpc:
+            codec = http2.codec(chain)
+            if (
+                state is None
+                or (state.tcp is None) != (chain.tcp is None)
+                or state.rpc is not rpc
+                or state.codec != codec
+            ):
                 state = ListenerState(context, self.name, self.stats)
+                state.codec = codec
                 state.speak(rpc)
             else:
                 del former[key]

@@ -31,7 +31,7 @@ from tage.dataplane.telemetry.store import StatStore
 from tage.dataplane.upstream.connect import Connector
 from tage.dataplane.upstream.shared import SharedFile
 from tage.sidecar import plan
-from tage.sidecar.worker import tls
+from tage.sidecar.worker import http2, tls
 from tage.sidecar.worker.clusters import Clusters, ClustersDraft
 from tage.sidecar.worker.filters import Environment, Filters, in_python
 from tage.sidecar.worker.health import Health
@@ -301,7 +301,7 @@ class Tables:
             if ("cluster", cluster.name) in draft.changed or tls.needs(cluster.tls) & draft.changed:
                 try:
                     draft.client_tls[cluster.name] = (
-                        tls.client(cluster.tls, draft.sections) if cluster.tls is not None else None
+                        tls.client(cluster, draft.sections) if cluster.tls is not None else None
                     )
                 except TlsError as error:
                     raise PlanRefused(f"cluster {cluster.name!r}: {error}") from None
@@ -454,6 +454,7 @@ def _configure_http(state: ListenerState, http: plan.Http) -> None:
     state.server_name = http.server_name.encode()
     state.upgrades = frozenset(name.encode() for name in http.upgrades)
     state.enable_trailers = http.enable_trailers
+    state.http2 = http2.of_listener(http, state.http2)  # type: ignore[assignment]
 
 
 def _configure_rpc(state: Any) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from tage.dataplane.net import tls
 from tage.sidecar import plan
-from tage.sidecar.worker.listeners import HTTP1_PROTOCOLS
+from tage.sidecar.worker import http2
 
 Sections = Mapping[plan.SectionKey, plan.Section]
 
@@ -23,21 +23,21 @@ def server(chain: plan.FilterChain, sections: Sections) -> tls.ServerTls:
     """Of a chain that has TLS."""
     settings = chain.tls
     assert settings is not None
-    alpn = settings.alpn if chain.http is None else [name for name in settings.alpn if name in HTTP1_PROTOCOLS]
     return tls.ServerTls(
         [_pair(name, sections) for name in settings.certificates],
-        _parameters(settings.parameters, alpn),
+        _parameters(settings.parameters, http2.offered(chain, settings.alpn)),
         _trust(settings.trust, sections),
         settings.require_client_certificate,
     )
 
 
-def client(settings: plan.UpstreamTls, sections: Sections) -> tls.ClientTls:
+def client(cluster: plan.Cluster, sections: Sections) -> tls.ClientTls:
+    """Of a cluster that has TLS."""
+    settings = cluster.tls
+    assert settings is not None
     pair = _pair(settings.certificates[0], sections) if settings.certificates else None
-    # "http/1.1" is all that is spoken with upstreams; where others are listed too, they are not offered.
-    offered = [name for name in settings.alpn if name in HTTP1_PROTOCOLS] or settings.alpn
     return tls.ClientTls(
-        pair, _parameters(settings.parameters, offered), settings.sni, _trust(settings.trust, sections)
+        pair, _parameters(settings.parameters, http2.asked(cluster)), settings.sni, _trust(settings.trust, sections)
     )
 
 

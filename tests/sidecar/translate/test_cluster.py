@@ -108,11 +108,6 @@ def test_trailers(enabled: bool) -> None:
             "not supported",
         ),
         (
-            options(explicit_http_config={"http2_protocol_options": {}}),
-            f'typed_extension_protocol_options["{OPTIONS}"].explicit_http_config.http2_protocol_options',
-            "not supported",
-        ),
-        (
             {
                 "transport_socket": {
                     "name": "tls",

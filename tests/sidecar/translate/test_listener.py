@@ -41,7 +41,7 @@ def test_settings() -> None:
         normalize_path=False,
     )
     content["traffic_direction"] = "OUTBOUND"
-    http = Http("x", "s", True, False, 98_304, 50, 30_000, 10_000, "front")
+    http = Http("x", "s", True, False, 98_304, 50, 30_000, 10_000, "front", codec="http1")
     assert translate("listener", content) == ListenerDraft(
         Listener("l", "127.0.0.1", 8080, "outbound", [FilterChain(http=http)]),
         [ChainDraft(rds=Source("x", 2000), stream_idle_timeout=0)],
@@ -134,7 +134,7 @@ def chain(**fields: Any) -> dict[str, Any]:
             f"{M}.upgrade_configs[0].filters",
             "not supported",
         ),
-        (manager(codec_type="HTTP2"), f"{M}.codec_type", "HTTP2 is not supported (only HTTP1)"),
+        (manager(codec_type="HTTP3"), f"{M}.codec_type", "HTTP3 is not supported (only AUTO or HTTP1 or HTTP2)"),
         (manager(request_timeout="1s"), f"{M}.request_timeout", "only 0"),
         (manager(normalize_path=True), f"{M}.normalize_path", "true is not supported (only false)"),
         (manager(merge_slashes=True), f"{M}.merge_slashes", "not supported"),

@@ -195,6 +195,22 @@ def test_rewrites() -> None:
 
 
 @pytest.mark.parametrize(
+    ("fields", "most"),
+    [
+        ({}, None),
+        ({"max_stream_duration": {"grpc_timeout_header_max": "0s"}}, 0),
+        ({"max_stream_duration": {"grpc_timeout_header_max": "1.5s"}}, 1_500),
+        ({"max_grpc_timeout": "0s"}, 0),
+        ({"max_grpc_timeout": "2s"}, 2_000),
+        ({"max_grpc_timeout": "2s", "max_stream_duration": {"max_stream_duration": "9s"}}, None),
+        ({"max_grpc_timeout": "2s", "max_stream_duration": {"grpc_timeout_header_max": "3s"}}, 3_000),
+    ],
+)
+def test_grpc_timeout(fields: dict[str, Any], most: int | None) -> None:
+    assert only(action(**fields)).grpc_timeout_max == most
+
+
+@pytest.mark.parametrize(
     ("redirect", "expected"),
     [
         ({"https_redirect": True}, Redirect(scheme="https")),
@@ -513,10 +529,16 @@ R = "virtual_hosts[0].routes[0]"
         (action(timeout="-1s"), f"{R}.route.timeout", "must not be negative"),
         (action(auto_host_rewrite=True), f"{R}.route.auto_host_rewrite", "true is not supported (only false)"),
         (
-            action(max_stream_duration={"grpc_timeout_header_max": "1s"}),
-            f"{R}.route.max_stream_duration.grpc_timeout_header_max",
+            action(max_stream_duration={"grpc_timeout_header_offset": "1s"}),
+            f"{R}.route.max_stream_duration.grpc_timeout_header_offset",
             "not supported",
         ),
+        (
+            action(max_stream_duration={"grpc_timeout_header_max": "-1s"}),
+            f"{R}.route.max_stream_duration.grpc_timeout_header_max",
+            "must not be negative",
+        ),
+        (action(grpc_timeout_offset="1s"), f"{R}.route.grpc_timeout_offset", "not supported"),
         (action(retry_policy={"retry_on": "5xx, 503"}), f"{R}.route.retry_policy.retry_on", "'503' is not supported"),
         (action(retry_policy={"retry_priority": {}}), f"{R}.route.retry_policy.retry_priority", "not supported"),
         (

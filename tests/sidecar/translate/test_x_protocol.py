@@ -187,6 +187,7 @@ def rule(**fields: Any) -> dict[str, Any]:
     [
         ({"upgrade_configs": [{"upgrade_type": "websocket"}]}, "upgrade_configs"),
         ({"http_protocol_options": {"enable_trailers": True}}, "http_protocol_options"),
+        ({"http2_protocol_options": {"allow_connect": True}}, "http2_protocol_options"),
         (rule(match={"connect_matcher": {}}), "route_config.virtual_hosts[0].routes[0].match.connect_matcher"),
         (
             {"route_config": routes({"match": {"prefix": "/"}, "redirect": {"host_redirect": "a"}})},

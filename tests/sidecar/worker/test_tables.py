@@ -153,10 +153,10 @@ def test_everything_about_a_cluster_is_carried_over(worker):
     live = worker.context.clusters["c"]
     for field in section.__struct_fields__:
         elsewhere = "endpoints", "lb", "tls", "alt_stat_name", "labels", "retry_budget", "tcp_keepalive"
-        if field not in (*elsewhere, "outlier_detection", "health_check", "x_protocol"):
+        if field not in (*elsewhere, "outlier_detection", "health_check", "x_protocol", "http2", "http2_for"):
             assert getattr(live, field) == getattr(section, field), field
     assert live.settings is section.lb or live.settings == section.lb
-    # tls: test_tls.py; x_protocol: test_protocols.py; outlier detection and health checks: test_health.py
+    # Each has tests of its own: test_tls.py, test_protocols.py, test_http2.py, test_health.py.
     assert (live.retry_budget, live.min_retries) == (9.5, 10)
     assert live.preconnects
     assert live.tcp_keepalive == (11, 12, 13)
@@ -208,8 +208,8 @@ def test_everything_about_a_listener_is_carried_over(worker):
     worker.apply(*WHOLE[:3], plan.Listener("l", "127.0.0.1", 80, chains=[plan.FilterChain(http=http)]), full=True)
     state = worker.state()
     for field in http.__struct_fields__:
-        # access_logs: test_logs.py, filters: test_filters.py, x_protocol: test_protocols.py
-        elsewhere = "access_logs", "filters", "x_protocol"
+        # access_logs: test_logs.py, filters: test_filters.py, x_protocol: test_protocols.py, the rest: test_http2.py
+        elsewhere = "access_logs", "filters", "x_protocol", "codec", "http2"
         if field not in ("routes", "stat_prefix", "server_name", "upgrades", *elsewhere):
             assert getattr(state, field) == getattr(http, field), field
     assert state.server_name == b"me"

@@ -5,5 +5,5 @@ Each table has a topic for every field that can be set; `..._ELSEWHERE` says whi
 ``listener``   listeners, filter chains, HTTP and TCP connection managers, overload
 ``filter``     HTTP filters, by kind
 ``route``      rules, virtual hosts, route configurations
-``cluster``    clusters and endpoints; ``balancing``, ``health`` and ``tls`` are parts of it
+``cluster``    clusters and endpoints; ``balancing``, ``health``, ``http2`` and ``tls`` are parts of it
 """

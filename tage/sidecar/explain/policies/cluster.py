@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from tage.sidecar import plan
 from tage.sidecar.explain.findings import Line
+from tage.sidecar.explain.policies import http2
 from tage.sidecar.explain.policies.balancing import load_balancing
 from tage.sidecar.explain.policies.health import health_check, outliers
 from tage.sidecar.explain.policies.tls import parameters
@@ -87,10 +88,19 @@ _MODES = {
 }
 
 
+_VERSIONS = {
+    "all": "HTTP/2",
+    "alpn": "HTTP/2 or HTTP/1.1, as ALPN has it",
+    "downstream": "HTTP/2 or HTTP/1.1, as the request came",
+}
+
+
 def _protocol(cluster: plan.Cluster) -> str:
     given = cluster.x_protocol
     if given is None:
-        return ""
+        if cluster.http2 is None and cluster.http2_for == "all":
+            return ""
+        return clauses(_VERSIONS[cluster.http2_for], http2.settings(cluster.http2 or plan.Http2()))
     heartbeats = f"heartbeats after {duration(given.heartbeat_interval)} idle" if given.heartbeat_interval > 0 else ""
     return clauses(
         given.protocol,
@@ -102,7 +112,7 @@ def _protocol(cluster: plan.Cluster) -> str:
 
 
 CLUSTER: Sequence[Topic] = (
-    Topic("protocol", ("x_protocol",), _protocol),
+    Topic("protocol", ("x_protocol", "http2", "http2_for"), _protocol),
     Topic(
         "circuit breakers",
         ("max_connections", "max_pending", "max_requests", "max_retries", "retry_budget"),

@@ -20,9 +20,13 @@ def _delay(fault: plan.Fault) -> str:
 
 
 def _abort(fault: plan.Fault) -> str:
+    how = "with what its headers say"
+    if fault.grpc_status is not None:
+        how = f"with gRPC status {fault.grpc_status}"
+    elif fault.abort_status:
+        how = f"with {fault.abort_status}"
     if fault.abort is None:
-        return f"with {fault.abort_status}, no request" if fault.abort_status else ""
-    how = f"with {fault.abort_status}" if fault.abort_status else "with what its headers say"
+        return f"{how}, no request" if fault.abort_status or fault.grpc_status is not None else ""
     return f"{fraction(fault.abort)} of requests, {how}"
 
 
@@ -36,7 +40,7 @@ def _only(fault: plan.Fault) -> str:
 
 _FAULT = (
     Topic("delay", ("delay", "delay_ms"), _delay),
-    Topic("abort", ("abort", "abort_status"), _abort),
+    Topic("abort", ("abort", "abort_status", "grpc_status"), _abort),
     Topic("only", ("headers", "nodes", "max_active"), _only),
 )
 

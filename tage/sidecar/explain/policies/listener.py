@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from tage.sidecar import plan
 from tage.sidecar.explain.findings import Line
+from tage.sidecar.explain.policies import http2
 from tage.sidecar.explain.policies.tls import parameters
 from tage.sidecar.explain.words import Topic, clauses, count, duration, limit, lines, listed, quoted, size
 
@@ -110,10 +111,14 @@ def _log(log: plan.AccessLog) -> str:
     return f"{log.path} ({form}{fields}{', without what is empty' if log.omit_empty else ''})"
 
 
+_CODECS = {"auto": "", "http1": "HTTP/1.1 only", "http2": "HTTP/2 only"}
+"""auto: what clients begin with."""
+
+
 def _protocol(http: plan.Http) -> str:
     given = http.x_protocol
     if given is None:
-        return ""
+        return clauses(_CODECS[http.codec], http2.settings(http.http2))
     return clauses(
         given.protocol,
         "service and method are not read" if given.depth == "frame" else "",
@@ -123,7 +128,7 @@ def _protocol(http: plan.Http) -> str:
 
 
 HTTP: Sequence[Topic] = (
-    Topic("protocol", ("x_protocol",), _protocol),
+    Topic("protocol", ("x_protocol", "codec", "http2"), _protocol),
     Topic("forwarding", ("append_x_forwarded_for", "generate_request_id"), _forwarding),
     Topic("upgrades", ("upgrades",), lambda h: listed(h.upgrades)),
     Topic(

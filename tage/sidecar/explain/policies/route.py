@@ -146,6 +146,13 @@ def subset(criteria: dict[str, str]) -> str:
     return listed(f"{name}={value}" for name, value in criteria.items())
 
 
+def _grpc_timeout(route: plan.Route) -> str:
+    if route.grpc_timeout_max is None:
+        return ""
+    most = f", up to {duration(route.grpc_timeout_max)}" if route.grpc_timeout_max else ""
+    return f"counts in place of the timeout{most}"
+
+
 ROUTE: Sequence[Topic] = (
     Topic("timeout", ("timeout",), lambda r: f"{limit(r.timeout)}{', to the end of the answer' if r.timeout else ''}"),
     Topic("retries", ("retry",), _retry),
@@ -155,6 +162,7 @@ ROUTE: Sequence[Topic] = (
         ("max_stream_duration",),
         lambda r: f"{limit(r.max_stream_duration)}, for all of it" if r.max_stream_duration >= 0 else "",
     ),
+    Topic("grpc-timeout", ("grpc_timeout_max",), _grpc_timeout),
     Topic("path rewrite", ("prefix_rewrite", "regex_rewrite"), _path_rewrite),
     Topic(
         "host rewrite",

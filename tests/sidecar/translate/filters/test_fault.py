@@ -33,6 +33,12 @@ def test_delay_and_abort():
     )
 
 
+@pytest.mark.parametrize("status", [0, 14])
+def test_abort_with_a_status_of_grpc(status):
+    found = translate(KIND, abort={"grpc_status": status, "percentage": {"numerator": 50}})
+    assert found == plan.Fault("f", abort=plan.Fraction(50), grpc_status=status)
+
+
 def test_by_headers():
     found = translate(
         KIND,
@@ -49,7 +55,7 @@ def test_by_headers():
         ({"delay": {"fixed_delay": "0s"}}, "delay.fixed_delay", "greater than zero"),
         ({"abort": {}}, "abort", "http_status"),
         ({"abort": {"http_status": 199}}, "abort.http_status", "from 200"),
-        ({"abort": {"grpc_status": 14}}, "abort.grpc_status", "not supported"),
+        ({"abort": {"grpc_status": 17}}, "abort.grpc_status", "17 is not a status of gRPC's, from 0 to 16"),
         ({"response_rate_limit": {"fixed_limit": {"limit_kbps": 1}}}, "response_rate_limit", "not supported"),
         ({"upstream_cluster": "c"}, "upstream_cluster", "not supported"),
         ({"delay_percent_runtime": "k"}, "delay_percent_runtime", "not supported"),
