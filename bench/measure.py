@@ -15,8 +15,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench import dynamic, memory
-from bench.backend import Backend, start_backend
+from bench import dynamic, memory, nghttpd
+from bench.backend import Backend, Speaks, start_backend
 from bench.certificates import Certificates, Tls, make_certificates
 from bench.load import Load, Paced, Target
 from bench.processes import BenchError, wait_for
@@ -59,7 +59,7 @@ class Figures:
     handshake_cpu_us: list[float] = field(default_factory=list)
     """CPU for a new TLS connection with one request."""
     connections: int = 0
-    """To the RPC backend, after the load; 0 where the row has none."""
+    """To the backend, after the load; 0 where a connection carries one request at a time."""
     failures: int = 0
 
     def median(self, values: Sequence[float]) -> float:
@@ -79,12 +79,16 @@ class Started:
 
     def target(self, proxy: Running) -> Target:
         certificates = None if self.tls is Tls.NONE else self.certificates
-        return Target(proxy.port, True, certificates, proxy.proxy.marks)
+        return Target(proxy.port, True, certificates, proxy.proxy.adds, proxy.proxy.marks)
 
     def direct(self, load: Load) -> Target:
         """The backend, asked as the proxies ask it."""
         port = self.backend.ports[load.cluster]
         return Target(port, False, self.certificates if self.tls is Tls.MUTUAL else None)
+
+    def ports(self, row: Row) -> list[int]:
+        """Where connections that carry many requests at a time go."""
+        return [self.backend.ports[cluster] for cluster in (CLUSTERS if row.rpc else (row.load.cluster,))]
 
 
 @dataclass
@@ -115,16 +119,16 @@ def measure(row: Row, settings: Settings, say: Say) -> RowFigures:
                 figures[name].dynamic_mb = mb
         _saturate(row, run, figures, settings, say)
         paced = [proxy for proxy in run.proxies if row.is_paced(proxy.name)]
-        rate = _common_rate([figures[proxy.name] for proxy in paced], row)
-        direct = Figures(DIRECT)
-        _pace(row, run, paced, figures, direct, rate, settings, say)
+        rate, direct = 0.0, Figures(DIRECT)
+        if paced:
+            rate = _common_rate([figures[proxy.name] for proxy in paced], row)
+            _pace(row, run, paced, figures, direct, rate, settings, say)
         if row.tls is not Tls.NONE:
             _shake_hands(row.load, run, figures, settings, say)
         for proxy in run.proxies:
             figures[proxy.name].loaded_mb = memory.settled_mb(proxy.process)
-            if row.rpc:
-                ports = [run.backend.ports[cluster] for cluster in CLUSTERS]
-                figures[proxy.name].connections = connections_to(proxy.process.pids(), ports)
+            if row.is_multiplexed:
+                figures[proxy.name].connections = connections_to(proxy.process.pids(), run.ports(row))
     return RowFigures(row, list(figures.values()), direct, rate, run.left_out)
 
 
@@ -134,12 +138,16 @@ def started(row: Row, settings: Settings, say: Say) -> Iterator[Started]:
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tage-bench-")))
         certificates = make_certificates(directory / "certificates")
-        backend = start_backend(directory / "backend", settings.load_core, certificates, row.tls)
+        backend = start_backend(directory / "backend", settings.load_core, certificates, row.tls, row.speaks)
         stack.enter_context(backend.process)
         if row.rpc:
             rpc = start_rpc_backend(directory / "rpc-backend", settings.load_core)
             stack.enter_context(rpc.process)
-            backend = Backend(rpc.process, {**backend.ports, **rpc.ports}, {**backend.values, **rpc.values})
+            backend = rpc.beside(backend)
+        if row.speaks is not Speaks.HTTP1:
+            items = nghttpd.start_items(directory / "nghttpd", settings.load_core, row.speaks is Speaks.GRPC)
+            stack.enter_context(items.process)
+            backend = items.beside(backend)
         started = Started(directory, backend, [], [], row.tls, certificates)
         wait_for(lambda: _answers(row.load, started.direct(row.load)), READY_SECONDS, "backend", backend.process)
         for proxy in row.all_proxies:

@@ -13,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import Cython
@@ -60,6 +61,8 @@ class Proxy:
     values: Callable[[], Mapping[str, object]] = dict
     """What its templates have places for beside the ports and folders of a run."""
     env: Mapping[str, str] = field(default_factory=dict)
+    adds: tuple[str, ...] = ("x-request-id", "x-forwarded-for")
+    """What it can add to a request."""
     marks: bool = False
     """It has a filter that answers the request's x-user with an x-marked for the backend."""
 
@@ -217,6 +220,44 @@ TAGE_FILTER = dataclasses.replace(
 ENVOY_FILTER = dataclasses.replace(
     ENVOY, name="envoy-lua", dynamic_template="", values=lambda: {"LUA_FILTER": True}, marks=True
 )
+
+# -- HTTP/2 and gRPC ---------------------------------------------------------------------------------------------------
+
+
+def _mosn() -> str | None:
+    local = ROOT / ".tools/bin/mosn"
+    return str(local) if os.access(local, os.X_OK) else find_program("mosn")
+
+
+@cache
+def _mosn_version(program: str) -> str:
+    """Of the Go module that it was built from: MOSN's own answer is set by its makefile alone."""
+    done = subprocess.run(["go", "version", "-m", program], capture_output=True, text=True, timeout=20, check=False)
+    found = re.search(r"^\s*(?:mod|dep)\s+mosn\.io/mosn\s+v(\S+)", done.stdout, re.MULTILINE)
+    return found.group(1) if found else "unknown"
+
+
+MOSN = Proxy(
+    "mosn",
+    "mosn.yaml",
+    _mosn,
+    _mosn_version,
+    lambda place: [place.program, "start", "-c", str(place.config)],
+    env={"GOMAXPROCS": "1"},
+)
+
+TAGE_HTTP2 = dataclasses.replace(TAGE, template="envoy-http2.yaml", dynamic_template="")
+ENVOY_HTTP2 = dataclasses.replace(ENVOY, template="envoy-http2.yaml", dynamic_template="")
+HAPROXY_HTTP2 = dataclasses.replace(HAPROXY, template="haproxy-http2.cfg")
+NGHTTPX = Proxy(
+    "nghttpx",
+    "nghttpx.conf",
+    lambda: find_program("nghttpx"),
+    lambda program: _first_version(program, "--version"),
+    lambda place: [place.program, f"--conf={place.config}"],
+    adds=("x-forwarded-for",),
+)
+MOSN_HTTP2 = dataclasses.replace(MOSN, template="mosn-http2.yaml", adds=())
 
 # -- carrying bytes ----------------------------------------------------------------------------------------------------
 

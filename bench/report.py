@@ -3,7 +3,7 @@
 The fields of a row in the JSON: work, proxy, cpu_us_per_request, rps, p50_us, p99_us and rss_mb (which is PSS after the
 load); beside these idle_mb (PSS before it), idle_dynamic_mb (under a control plane), cpu_us_at_rate (at the latencies'
 rate), rate, p999_us, max_us (the median of the rounds' longest), cpu_us_per_handshake (a new TLS connection with one
-request), failures and version.
+request), failures and version; where an answer's size is what counts, mb_per_second and cpu_s_per_gb.
 """
 
 from __future__ import annotations
@@ -36,9 +36,21 @@ def as_rows(row: RowFigures) -> list[dict[str, Any]]:
             "rate": row.rate,
             "cpu_us_per_handshake": round(figure.median(figure.handshake_cpu_us), 1) or None,
             "failures": figure.failures,
+            **_throughput(row, figure),
         }
         for figure in row.proxies
     ]
+
+
+def _throughput(row: RowFigures, figure: Figures) -> dict[str, float]:
+    """Megabytes a second, and seconds of CPU a gigabyte (10^6 and 10^9 bytes); empty for rows of small answers."""
+    megabytes = row.row.request_mb
+    if not megabytes:
+        return {}
+    return {
+        "mb_per_second": round(figure.median(figure.rps) * megabytes),
+        "cpu_s_per_gb": round(figure.median(figure.cpu_us) / megabytes / 1000, 3),
+    }
 
 
 def show(row: RowFigures, host: dict[str, object], settings: Settings, console: Console) -> None:
@@ -52,7 +64,8 @@ def write_page(row: RowFigures, host: dict[str, object], settings: Settings) -> 
     lines += ["", *(f"- {note}" for note in _notes(row, host, settings)), "", "## Every round", ""]
     rounds = ["proxy", *(f"round {n + 1}" for n in range(settings.rounds))]
     lines += ["CPU us/request at saturation:", "", *markdown(rounds, _per_round(row, "cpu")), ""]
-    lines += [f"p99 in us at {row.rate:,.0f} requests/s:", "", *markdown(rounds, _per_round(row, "p99")), ""]
+    if row.rate:
+        lines += [f"p99 in us at {row.rate:,.0f} requests/s:", "", *markdown(rounds, _per_round(row, "p99")), ""]
     return tables.write_page(row.row.name, row.row.title, row.row.table, lines)
 
 
@@ -105,10 +118,15 @@ def _cells(row: RowFigures) -> list[list[str]]:
             ]
         )
     direct = row.direct
-    latencies = [f"{_latency(direct, name):.0f}" for name in LATENCIES]
+    latencies = [f"{_latency(direct, name):.0f}" if direct.paced else "" for name in LATENCIES]
     before, after = 3 + len(row.row.beside), 3 + row.row.control_plane
     cells.append(["(no proxy)", *[""] * before, *latencies, *[""] * after, str(direct.failures)])
     return cells
+
+
+def _carried(row: RowFigures, figure: Figures) -> str:
+    found = _throughput(row, figure)
+    return f"{found['mb_per_second']:,.0f} MB/s, {found['cpu_s_per_gb']:.2f} s of CPU a GB"
 
 
 def _busiest(row: RowFigures) -> float:
@@ -120,10 +138,21 @@ def _notes(row: RowFigures, host: dict[str, object], settings: Settings) -> list
         tables.machine_note(host),
         f"proxies in turn on core {settings.proxy_core}, load and backend on core {settings.load_core}; "
         f"medians of {settings.rounds} rounds of {settings.seconds} s",
-        f"latencies at {row.rate:,.0f} requests/s, open loop, counted from when a request was due; "
-        f"the generator's own lateness p99: {row.direct.median([p.lateness_p99_us for p in row.direct.paced]):.0f} us; "
-        f"it used at most {_busiest(row):.0%} of its core",
     ]
+    if row.rate:
+        lateness = row.direct.median([paced.lateness_p99_us for paced in row.direct.paced])
+        notes.append(
+            f"latencies at {row.rate:,.0f} requests/s, open loop, counted from when a request was due; "
+            f"the generator's own lateness p99: {lateness:.0f} us; it used at most {_busiest(row):.0%} of its core"
+        )
+    if row.row.request_mb:
+        carried = "; ".join(f"{figure.name} {_carried(row, figure)}" for figure in row.proxies)
+        notes.append(f"answers of {row.row.request_mb:.1f} MB: {carried}")
+        rps = {figure.name: figure.median(figure.rps) for figure in row.proxies}
+        if "tage" in rps and rps.get(row.row.latency_peer):
+            share = rps["tage"] / rps[row.row.latency_peer]
+            verdict = "met" if share >= 1 else "missed"
+            notes.append(f"goal: at least {TITLES[row.row.latency_peer]}'s MB/s; measured {share:.2f} of it: {verdict}")
     if shaken := {figure.name: figure.median(figure.handshake_cpu_us) for figure in row.proxies}:
         each = ", ".join(f"{name} {cpu_us:.0f}" for name, cpu_us in shaken.items() if cpu_us)
         notes += [f"CPU us for a new connection with a full TLS handshake and one request: {each}"] if each else []

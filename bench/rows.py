@@ -5,24 +5,31 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 
-from bench import route_table
+from bench import exchanges, route_table
+from bench.backend import Speaks
 from bench.certificates import Tls
 from bench.load import Load
 from bench.load.http1 import Http1Load
+from bench.load.http2 import Http2Load
 from bench.load.rpc import RpcLoad
 from bench.proxies import (
     ENVOY,
     ENVOY_FILTER,
+    ENVOY_HTTP2,
     ENVOY_ROUTES,
     ENVOY_TCP,
     HAPROXY,
+    HAPROXY_HTTP2,
     HAPROXY_ROUTES,
     HAPROXY_TCP,
+    MOSN_HTTP2,
+    NGHTTPX,
     NGINX,
     NGINX_TCP,
     RELAY,
     TAGE,
     TAGE_FILTER,
+    TAGE_HTTP2,
     TAGE_ROUTES,
     TAGE_TCP,
     Proxy,
@@ -76,8 +83,13 @@ class Row:
     others: tuple[Other, ...] = ()
     rpc: bool = False
     """The RPC backend runs too."""
+    speaks: Speaks = Speaks.HTTP1
+    paced: bool = True
+    """Latencies are measured."""
+    request_mb: float = 0.0
+    """Megabytes that an answer has where they are what is measured: throughput is shown."""
     latency_peer: str = "envoy"
-    """Whose p99 Tage's is not to exceed."""
+    """Whose p99 Tage's is not to exceed, and whose throughput it is to reach."""
 
     @property
     def all_proxies(self) -> tuple[Proxy, ...]:
@@ -87,7 +99,12 @@ class Row:
         return next((other.load for other in self.others if other.proxy.name == proxy), self.load)
 
     def is_paced(self, proxy: str) -> bool:
-        return next((other.paced for other in self.others if other.proxy.name == proxy), True)
+        return next((other.paced for other in self.others if other.proxy.name == proxy), self.paced)
+
+    @property
+    def is_multiplexed(self) -> bool:
+        """A connection to the backend carries many requests at a time; how many there were is told."""
+        return self.rpc or self.speaks is not Speaks.HTTP1
 
 
 @dataclass(frozen=True)
@@ -126,6 +143,8 @@ def _rpc_row(name: str, title: str, wire: str, connections: int, depth: int, goa
         latency_peer=peer,
     )
 
+
+HTTP2_PROXIES = (TAGE_HTTP2, ENVOY_HTTP2, NGHTTPX, HAPROXY_HTTP2, MOSN_HTTP2)
 
 ROWS: dict[str, Row | IdleRow] = {
     row.name: row
@@ -184,6 +203,41 @@ ROWS: dict[str, Row | IdleRow] = {
             table="tcp.md",
             goals=(Goal("relay", 1.25),),
             beside=("envoy", "haproxy", "relay"),
+        ),
+        Row(
+            name="h2-4x16",
+            title="HTTP/2 on both sides, 4 connections with 16 requests under way on each, bodies of 100 B, routing by "
+            "host and path",
+            load=Http2Load(),
+            proxies=HTTP2_PROXIES,
+            table="http2.md",
+            goals=(Goal("envoy", 0.30), Goal("nghttpx", 1.1)),
+            beside=("envoy", "nghttpx"),
+            speaks=Speaks.HTTP2,
+        ),
+        Row(
+            name="grpc-4x16",
+            title="gRPC, unary calls, 4 connections with 16 under way on each, messages of 100 B, routing by host and "
+            "method",
+            load=Http2Load(exchange=exchanges.UNARY),
+            proxies=HTTP2_PROXIES,
+            table="grpc.md",
+            goals=(Goal("envoy", 0.30),),
+            beside=("envoy", "nghttpx"),
+            speaks=Speaks.GRPC,
+        ),
+        Row(
+            name="grpc-stream",
+            title="gRPC, server streaming: 2 connections with 2 calls under way on each, answers of 640 messages of 16 "
+            "KiB",
+            load=Http2Load(connections=2, streams=2, exchange=exchanges.STREAM),
+            proxies=HTTP2_PROXIES,
+            table="grpc.md",
+            goals=(Goal("envoy", 1.0),),
+            beside=("envoy", "nghttpx"),
+            speaks=Speaks.GRPC,
+            paced=False,
+            request_mb=exchanges.STREAM.answer_bytes / 1e6,
         ),
         _rpc_row("bolt-8x16", "bolt v1", "bolt", 8, 16, 0.15),
         _rpc_row("bolt-32x1", "bolt v1", "bolt", 32, 1, 0.35),

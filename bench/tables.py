@@ -20,6 +20,7 @@ TITLES = {
     "haproxy": "HAProxy",
     "mosn": "MOSN",
     "mosn-bolt": "MOSN (bolt)",
+    "nghttpx": "nghttpx",
     "relay": "the relay",
     "tage-frame": "frame depth",
 }

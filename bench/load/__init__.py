@@ -5,6 +5,7 @@ given rate; what the harness needs of one is `Load`. One module a driver:
 ``openloop``    an open-loop HTTP/1.1 generator, run as a process of its own
 ``handshakes``  a new TLS connection for each request, run as a process of its own
 ``hold``        idle keep-alive connections, run as a process of its own
+``http2``       the HTTP/2 and gRPC load: the check of equal work (`http2_client`), h2load, `openloop_http2`
 ``rpc``         the RPC load: the check of equal work; the generator is `bench.rpc`
 ``probe``       how long a worker lets a ready connection wait, run as a process of its own
 ``generator``   what open-loop generators share
@@ -26,6 +27,8 @@ class Target:
     port: int
     proxied: bool = True
     certificates: Certificates | None = None
+    adds: tuple[str, ...] = ()
+    """Which of x-request-id and x-forwarded-for the proxy adds; looked at in rows of HTTP/2, where not all add both."""
     marked: bool = False
     """A filter adds x-marked to each request, with what the request's x-user has."""
 

@@ -112,7 +112,7 @@ class Http1Load:
         """Version and cipher suite, with what the generators offer."""
         assert target.certificates is not None
         argv = [sys.executable, "-m", "bench.load.tls", str(target.port), str(target.certificates.directory)]
-        agreed = _run(argv, REQUEST_TIMEOUT + 30, tls.environment(target.certificates)).strip()
+        agreed = run(argv, REQUEST_TIMEOUT + 30, tls.environment(target.certificates)).strip()
         if agreed != f"{VERSION} {CIPHER}":
             raise BenchError(
                 f"agrees to {agreed} instead of {VERSION} {CIPHER}; the proxies would not do the same work"
@@ -178,7 +178,7 @@ class Http1Load:
         environment = tls.environment(target.certificates)
         if target.certificates is not None:
             environment["BENCH_CLIENT"] = str(target.certificates.client)
-        output = _run(argv, seconds + 30, environment)
+        output = run(argv, seconds + 30, environment)
         line = next((line for line in output.splitlines() if line.startswith("summary ")), None)
         if line is None:
             raise BenchError(f"wrk printed no summary:\n{output}")
@@ -238,11 +238,11 @@ def _client(target: Target, name: str) -> Iterator[http.client.HTTPConnection]:
 def _generate(module: str, plan: openloop.Plan | handshakes.Plan, target: Target, seconds: float) -> dict[str, Any]:
     """Runs one of the project's own generators."""
     argv = [sys.executable, "-m", f"bench.load.{module}", json.dumps(asdict(plan))]
-    found: dict[str, Any] = json.loads(_run(argv, seconds + 30, tls.environment(target.certificates)))
+    found: dict[str, Any] = json.loads(run(argv, seconds + 30, tls.environment(target.certificates)))
     return found
 
 
-def _run(argv: list[str], seconds: float, environment: Mapping[str, str]) -> str:
+def run(argv: list[str], seconds: float, environment: Mapping[str, str]) -> str:
     """Runs a generator (on the harness's own core, which children inherit) and returns what it printed."""
     try:
         done = subprocess.run(

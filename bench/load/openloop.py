@@ -80,12 +80,12 @@ class OpenLoop(Generator):
         return Outcome(
             requests=self._answers,
             failures=self._failures,
-            p50_us=_quantile(self._latencies, 0.50),
-            p90_us=_quantile(self._latencies, 0.90),
-            p99_us=_quantile(self._latencies, 0.99),
-            p999_us=_quantile(self._latencies, 0.999),
-            max_us=_quantile(self._latencies, 1.0),
-            lateness_p99_us=_quantile(self._lateness, 0.99),
+            p50_us=quantile(self._latencies, 0.50),
+            p90_us=quantile(self._latencies, 0.90),
+            p99_us=quantile(self._latencies, 0.99),
+            p999_us=quantile(self._latencies, 0.999),
+            max_us=quantile(self._latencies, 1.0),
+            lateness_p99_us=quantile(self._lateness, 0.99),
             busy=busy,
             reason=self._reason,
         )
@@ -116,7 +116,8 @@ class OpenLoop(Generator):
         self._reason = self._reason or reason
 
 
-def _quantile(seconds: list[float], q: float) -> float:
+def quantile(seconds: list[float], q: float) -> float:
+    """In microseconds; 0 without any."""
     if not seconds:
         return 0.0
     ordered = sorted(seconds)

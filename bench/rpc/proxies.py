@@ -4,13 +4,8 @@ MOSN its xprotocol listener with the protocol as sub-protocol (`peers/mosn.yaml`
 from __future__ import annotations
 
 import dataclasses
-import os
-import re
-import subprocess
-from functools import cache
 
-from bench.processes import find_program
-from bench.proxies import ROOT, TAGE, Proxy
+from bench.proxies import MOSN, ROOT, TAGE, Proxy
 from bench.rpc.wires import SERVICES, WEIGHTS
 
 DECLARED = ROOT / "examples/bookshop/ledger.py"
@@ -39,25 +34,4 @@ def tage(protocol: str, depth: str = "NAMES", name: str = "tage") -> Proxy:
 
 
 def mosn(protocol: str, name: str = "mosn") -> Proxy:
-    return Proxy(
-        name,
-        "mosn.yaml",
-        _mosn,
-        _mosn_version,
-        lambda place: [place.program, "start", "-c", str(place.config)],
-        values=lambda: {**_VALUES, "PROTOCOL": protocol},
-        env={"GOMAXPROCS": "1"},
-    )
-
-
-def _mosn() -> str | None:
-    local = ROOT / ".tools/bin/mosn"
-    return str(local) if os.access(local, os.X_OK) else find_program("mosn")
-
-
-@cache
-def _mosn_version(program: str) -> str:
-    """Of the Go module that it was built from: MOSN's own answer is set by its makefile alone."""
-    done = subprocess.run(["go", "version", "-m", program], capture_output=True, text=True, timeout=20, check=False)
-    found = re.search(r"^\s*(?:mod|dep)\s+mosn\.io/mosn\s+v(\S+)", done.stdout, re.MULTILINE)
-    return found.group(1) if found else "unknown"
+    return dataclasses.replace(MOSN, name=name, values=lambda: {**_VALUES, "PROTOCOL": protocol})

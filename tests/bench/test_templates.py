@@ -12,6 +12,7 @@ from bench.templates import PEERS, render
 
 VALUES = {
     "PORT": 10000, "ADMIN_PORT": 10001, "ITEMS_PORT": 10002, "WEB_PORT": 10003, "REVIEWS_PORT": 10004,
+    "ABSENT_PORT": 10012, "LISTEN_HTTP2": "",
     "XDS_PORT": 10005, "CONNECTIONS": 100,
     "UPSTREAM_CONNECTIONS": 64, "DIR": "/d", "USER": "", "NAME": "n", "BODY_BYTES": 100,
     "ITEMS_BODY": "i", "WEB_BODY": "w", "REVIEWS_BODY": "r",
