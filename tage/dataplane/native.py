@@ -59,6 +59,13 @@ def equal(a, start, b, size):
     return a[start : start + size] == b[:size]
 
 
+def equal_at(a, a_start, b, b_start, size):
+    """Whether a[a_start : a_start+size] is b[b_start : b_start+size]."""
+    if cython.compiled:
+        return memcmp(a + a_start, b + b_start, size) == 0
+    return a[a_start : a_start + size] == b[b_start : b_start + size]
+
+
 def word(data, start):
     """The 8 bytes at data[start] as one number, in whatever order is cheap here: for comparisons and hashes."""
     if cython.compiled:

@@ -37,9 +37,11 @@ cdef class HeaderBlock:
     cdef int* value_end
     cdef int* line_end
     cdef int* kind
+    cdef unsigned int* mark
     cdef _grow(self)
     cdef reset(self, bytes raw)
     cdef Py_ssize_t add(self, Py_ssize_t name_start, Py_ssize_t name_end, Py_ssize_t value_start, Py_ssize_t value_end, Py_ssize_t line_end)
+    cdef append(self, Py_ssize_t start, Py_ssize_t name_size, Py_ssize_t size, int kind, unsigned int mark)
     cdef Py_ssize_t find(self, int kind) noexcept
     cdef bytes value(self, Py_ssize_t index)
     cdef bint name_is(self, Py_ssize_t index, bytes name) noexcept

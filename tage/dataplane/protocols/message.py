@@ -109,7 +109,10 @@ def kind_of(p, start, size):
 
 class HeaderBlock:
     """The header lines of one head, as positions in `raw`. Reused from message to message by its owner: whoever keeps
-    a value beyond the message takes a copy (`value` and `get` return copies)."""
+    a value beyond the message takes a copy (`value` and `get` return copies).
+
+    `mark` is what HPACK knows of a line: 0 nothing, 1 that no encoder may index it (RFC 7541, 7.1.3), else its hash
+    (`hpack.field`)."""
 
     def __init__(self) -> None:
         self._capacity = 0
@@ -122,10 +125,10 @@ class HeaderBlock:
         old: cython.Py_ssize_t = self._capacity
         n: cython.Py_ssize_t = old * 2 if old else 16  # most heads have fewer, and idle connections keep theirs
         former: bytearray = self._cells
-        cells: bytearray = bytearray(_CELL * 6 * n)
+        cells: bytearray = bytearray(_CELL * 7 * n)
         i: cython.Py_ssize_t
         if old:
-            for i in range(6):
+            for i in range(7):
                 cells[_CELL * n * i : _CELL * (n * i + old)] = former[_CELL * old * i : _CELL * old * (i + 1)]
         if cython.compiled:
             first: cython.p_uchar = cells
@@ -136,11 +139,13 @@ class HeaderBlock:
             self.value_end = at + 3 * n
             self.line_end = at + 4 * n
             self.kind = at + 5 * n
+            self.mark = cython.cast(cython.p_uint, at + 6 * n)
         else:
             view = memoryview(cells).cast("i")
             self.name_start, self.name_end, self.value_start, self.value_end, self.line_end, self.kind = (
                 view[n * i : n * (i + 1)] for i in range(6)
             )
+            self.mark = memoryview(cells).cast("I")[n * 6 :]
         self._cells = cells
         self._capacity = n
 
@@ -159,8 +164,23 @@ class HeaderBlock:
         self.value_end[i] = value_end
         self.line_end[i] = line_end
         self.kind[i] = kind_of(self.raw, name_start, name_end - name_start)
+        self.mark[i] = 0
         self.count = i + 1
         return i
+
+    def append(self, start, name_size, size, kind, mark):
+        """As `add`, of a line `name: value CR LF` of `size` bytes whose kind is known; `raw` may be set later."""
+        i: cython.Py_ssize_t = self.count
+        if i == self._capacity:
+            self._grow()
+        self.name_start[i] = start
+        self.name_end[i] = start + name_size
+        self.value_start[i] = start + name_size + 2
+        self.value_end[i] = start + size - 2
+        self.line_end[i] = start + size
+        self.kind[i] = kind
+        self.mark[i] = mark
+        self.count = i + 1
 
     def find(self, kind):
         """The index of the first header of that kind, or -1."""
