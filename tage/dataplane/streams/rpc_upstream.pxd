@@ -11,40 +11,26 @@ from tage.dataplane.protocols.xprotocol.settings cimport ORDERED, PING_PONG, Ups
 from tage.dataplane.protocols.xprotocol.shape cimport GO_AWAY, HEARTBEAT, ONE_WAY, REQUEST, RESPONSE, Shape, put_frame
 from tage.dataplane.streams.context cimport Context
 from tage.dataplane.streams.downstream cimport DownstreamConnection
-from tage.dataplane.streams.output cimport Output
 from tage.dataplane.streams.rpc_calls cimport Calls
-from tage.dataplane.upstream.cluster_info cimport ClusterInfo
-from tage.dataplane.upstream.connection cimport PROTOCOL_ERROR, TERMINATED, Receiver, UpstreamConnection, reason_of
+from tage.dataplane.streams.shared_upstream cimport SharedUpstreamConnection
+from tage.dataplane.upstream.connection cimport PROTOCOL_ERROR, TERMINATED, Receiver, reason_of
 from tage.dataplane.upstream.host cimport Host
 
 @cython.final
-cdef class RpcUpstreamConnection(UpstreamConnection):
-    cdef Host host
-    cdef ClusterInfo cluster
+cdef class RpcUpstreamConnection(SharedUpstreamConnection):
     cdef UpstreamSettings settings
     cdef Protocol codec
     cdef FrameReader reader
     cdef readonly Calls calls
     cdef RpcResponse _answer
-    cdef Output _output
     cdef ByteWriter _out
-    cdef bint _leaving
     cdef bint _sending
     cdef Receiver _one_way
     cdef Receiver _incoming
     cdef bint _streaming
-    cdef long long _opened_at
-    cdef long long _heard
-    cdef long long _busy
-    cdef long long _asked
     cdef DownstreamConnection _bound_to
     cdef bint _relays(self) except -1
-    cdef _offer(self)
     cdef _sent_one_way(self)
-    cdef Py_ssize_t _under_way(self)
-    cdef Py_ssize_t _room(self)
-    cdef _freed(self)
-    cdef _end(self)
     cdef int _read(self) except -1
     cdef _reject(self, Receiver receiver, str reason)
     cdef _raised(self, object error)
@@ -55,6 +41,3 @@ cdef class RpcUpstreamConnection(UpstreamConnection):
     cdef _begun(self)
     cdef _more(self)
     cdef _respond(self, int kind)
-    cdef _break(self, int failure, str reason)
-    cdef _watch(self)
-    cdef _ask(self, long long now)

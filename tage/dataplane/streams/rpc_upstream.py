@@ -30,11 +30,10 @@ from tage.dataplane.protocols.xprotocol.settings import UpstreamSettings
 from tage.dataplane.protocols.xprotocol.shape import Shape
 from tage.dataplane.streams.context import Context
 from tage.dataplane.streams.downstream import DownstreamConnection
-from tage.dataplane.streams.output import Output
 from tage.dataplane.streams.rpc_calls import Calls
+from tage.dataplane.streams.shared_upstream import SharedUpstreamConnection
 from tage.dataplane.telemetry.layout import CLUSTER
-from tage.dataplane.upstream.cluster_info import ClusterInfo
-from tage.dataplane.upstream.connection import Receiver, UpstreamConnection
+from tage.dataplane.upstream.connection import Receiver
 from tage.dataplane.upstream.host import Host
 
 if not cython.compiled:
@@ -53,10 +52,6 @@ if not cython.compiled:
     from tage.dataplane.upstream.connection import PROTOCOL_ERROR, TERMINATED, reason_of
 
 _RX_BYTES = cython.declare(cython.Py_ssize_t, CLUSTER.offset("upstream_cx_rx_bytes_total"))
-_TX_BYTES = cython.declare(cython.Py_ssize_t, CLUSTER.offset("upstream_cx_tx_bytes_total"))
-_IDLE_TIMEOUT = cython.declare(cython.Py_ssize_t, CLUSTER.offset("upstream_cx_idle_timeout"))
-_MAX_DURATION = cython.declare(cython.Py_ssize_t, CLUSTER.offset("upstream_cx_max_duration_reached"))
-_MAX_REQUESTS = cython.declare(cython.Py_ssize_t, CLUSTER.offset("upstream_cx_max_requests"))
 _PROTOCOL_ERROR = cython.declare(cython.Py_ssize_t, CLUSTER.offset("upstream_cx_protocol_error"))
 _GO_AWAY = cython.declare(cython.Py_ssize_t, CLUSTER.offset("upstream_cx_close_notify"))
 _LATE = cython.declare(cython.Py_ssize_t, CLUSTER.offset("upstream_rq_late_response"))
@@ -64,33 +59,26 @@ _LATE = cython.declare(cython.Py_ssize_t, CLUSTER.offset("upstream_rq_late_respo
 _SILENT = cython.declare(cython.longlong, 3)
 
 
-class RpcUpstreamConnection(UpstreamConnection):
+class RpcUpstreamConnection(SharedUpstreamConnection):
     """`_sending`: a request's frame is not complete yet; `_incoming` is whose answer comes in pieces, None where it was
     given up, `_streaming` whether one does."""
 
     def __init__(self, host: Host, context: Context) -> None:
-        UpstreamConnection.__init__(self)
-        self.host = host
-        self.cluster = host.cluster
+        SharedUpstreamConnection.__init__(self, host, context.flushes)
         settings: UpstreamSettings = host.cluster.rpc
         self.settings = settings
         self.codec = settings.protocol
         self.reader = FrameReader(settings.protocol, limit=settings.limit)
-        self.shared = True
         self.slots = settings.max_requests
         self.calls = Calls(settings.mode == ORDERED)
         self._answer = RpcResponse()
-        self._output = Output(self, context.flushes, self.cluster.stats, _TX_BYTES)
-        self._out = self._output.writer
-        self._leaving = False
+        self._out = self.output.writer
+        self.ask_every = settings.heartbeat_interval
+        self.patience = _SILENT * settings.heartbeat_interval
         self._sending = False
         self._one_way = None
         self._incoming = None
         self._streaming = False
-        self._opened_at = 0
-        self._heard = 0
-        self._busy = 0
-        self._asked = 0
         self._bound_to = None
 
     # -- from the stream -----------------------------------------------------------------------------------------------
@@ -108,7 +96,6 @@ class RpcUpstreamConnection(UpstreamConnection):
             except Exception as error:
                 self._reject(receiver, self._blamed(error))
                 return
-        self.requests += 1
         if self.alone:
             self.receiver = receiver
         if request.one_way:
@@ -116,16 +103,13 @@ class RpcUpstreamConnection(UpstreamConnection):
             self._one_way = receiver
         else:
             number = self.calls.enter(receiver, request.shape.id_most)
-            self.slots = self._room()
+        self.took()
         put_frame(self._out, frame, request.shape, self.codec, number)
         self._sending = not end
         if data is not None:
             self._out.put(data)
-        self._output.queue()
-        if self.cluster.max_requests_per_connection and self.requests >= self.cluster.max_requests_per_connection:
-            if not self._leaving:
-                self.cluster.stats.up(_MAX_REQUESTS)
-                self.retire()
+        self.output.queue()
+        self.count_limit()
         if request.one_way and end:
             self._sent_one_way()
 
@@ -139,7 +123,7 @@ class RpcUpstreamConnection(UpstreamConnection):
         self._sending = not end
         if data is not None:
             self._out.put(data)
-            self._output.queue()
+            self.output.queue()
         if end and self._one_way is receiver:
             self._sent_one_way()
 
@@ -151,7 +135,7 @@ class RpcUpstreamConnection(UpstreamConnection):
         self._one_way = None
         if self.alone:
             self.receiver = None
-            self._end()
+            self.finish()
         receiver.response(done, None, True)
 
     def cancel(self, receiver):
@@ -160,13 +144,13 @@ class RpcUpstreamConnection(UpstreamConnection):
             self.calls.forget(receiver)
             if self._incoming is receiver:
                 self._incoming = None
-            self._break(TERMINATED, "a request before it was given up")
+            self.break_off(TERMINATED, "a request before it was given up")
         elif self._incoming is receiver:
             self._incoming = None  # the rest of the answer goes nowhere
         else:
             self.calls.give_up(receiver)
-            self._freed()
-            if self.calls.reserved > self.settings.max_reserved and not self._leaving:
+            self.freed()
+            if self.calls.reserved > self.settings.max_reserved and not self.leaving:
                 self.retire()
 
     def carries(self, receiver):
@@ -182,49 +166,18 @@ class RpcUpstreamConnection(UpstreamConnection):
         if self.alone:
             self.resume_reading()
 
-    def retire(self):
-        """No further requests; those under way are answered."""
-        self._leaving = True
-        self.slots = 0
-        if self._under_way() == 0:
-            self._end()
-
     # -- room ----------------------------------------------------------------------------------------------------------
 
-    def _under_way(self):
+    def under_way(self):
         return self.calls.waiting + (1 if self._streaming else 0)
 
-    def _room(self):
-        if self._leaving or self.write_paused:
-            return 0
-        return self.settings.max_requests - self._under_way()
+    def most(self):
+        return self.settings.max_requests
 
-    def _freed(self):
-        """A request less is under way."""
-        had: cython.Py_ssize_t = self.slots
-        self._busy = self.cluster.wheel.latest
-        if self._leaving:
-            if self._under_way() == 0:
-                self._end()
-            return
-        self.slots = self._room()
-        if had <= 0 and self.slots > 0:
-            self._offer()
-
-    def _offer(self):
-        """There is room again."""
-        if not self.alone and self._bound_to is None and not self.closing:
-            self.host.release(self)
-
-    def _end(self):
-        """All is answered: what was written goes out, and that is the end."""
-        self.flush()
-        self.close_flushing(self.cluster.wheel)
+    def bound_elsewhere(self):
+        return self.alone or self._bound_to is not None
 
     # -- to the peer ---------------------------------------------------------------------------------------------------
-
-    def flush(self):
-        self._output.flush()
 
     def congested(self):
         self.slots = 0
@@ -232,25 +185,20 @@ class RpcUpstreamConnection(UpstreamConnection):
             self.receiver.upstream_congested()
 
     def drained(self):
-        had: cython.Py_ssize_t = self.slots
-        self.slots = self._room()
-        if self.alone:
-            if self.receiver is not None:
-                self.receiver.upstream_drained()
-        elif had <= 0 and self.slots > 0:
-            self._offer()
+        self.look_for_room()
+        if self.alone and self.receiver is not None:
+            self.receiver.upstream_drained()
 
     # -- from the transport --------------------------------------------------------------------------------------------
 
     def opened(self):
-        self._opened_at = self._heard = self._busy = self.cluster.wheel.now()
-        self._watch()
+        self.begin()
 
     def received(self, data):
         progress: cython.int
         self.cluster.stats.add(_RX_BYTES, len(data))
-        self._heard = self.cluster.wheel.now()
-        self._asked = 0
+        self.heard = self.cluster.wheel.now()
+        self.asked = 0
         self.reader.feed(data)
         while not self.closing:
             progress = self._read()
@@ -266,7 +214,7 @@ class RpcUpstreamConnection(UpstreamConnection):
                 if self.reader.faulty and self.settings.failed is not None:
                     self.settings.failed(RuntimeError(self.reader.error))
                 self.cluster.stats.up(_PROTOCOL_ERROR)
-                self._break(PROTOCOL_ERROR, self.reader.error)
+                self.break_off(PROTOCOL_ERROR, self.reader.error)
 
     def _read(self):
         """What the protocol raises is the end of this connection, and of no other."""
@@ -277,7 +225,7 @@ class RpcUpstreamConnection(UpstreamConnection):
             return MORE
 
     def _raised(self, error):
-        self._break(PROTOCOL_ERROR, self._blamed(error))
+        self.break_off(PROTOCOL_ERROR, self._blamed(error))
 
     def _blamed(self, error):
         """Has what the protocol raised counted and named; in words."""
@@ -294,7 +242,7 @@ class RpcUpstreamConnection(UpstreamConnection):
                 self.cluster.stats.up(_LATE)
                 return
             if not self.alone:
-                self._freed()  # first, so that who asks next finds the room
+                self.freed()  # first, so that who asks next finds the room
             if self._loaded(receiver):
                 receiver.response(self._answer, None, True)
             if self.alone:
@@ -313,8 +261,8 @@ class RpcUpstreamConnection(UpstreamConnection):
         by its receiver."""
         if self.receiver is receiver:
             self.receiver = None
-            self._leaving = True
-            self._freed()
+            self.leaving = True
+            self.freed()
 
     def _loaded(self, receiver):
         try:
@@ -345,7 +293,7 @@ class RpcUpstreamConnection(UpstreamConnection):
             self._incoming = None
             self._streaming = False
             if not self.alone:
-                self._freed()
+                self.freed()
         if receiver is None:
             return
         receiver.response_data(self.reader.frame, last)
@@ -369,7 +317,7 @@ class RpcUpstreamConnection(UpstreamConnection):
             return
         if frame is not None:
             self._out.put(frame)
-            self._output.queue()
+            self.output.queue()
 
     # -- of one client alone -------------------------------------------------------------------------------------------
 
@@ -386,12 +334,11 @@ class RpcUpstreamConnection(UpstreamConnection):
 
     def relayed(self, frame, shape, number):
         put_frame(self._out, frame, shape, self.codec, number)
-        self._output.queue()
+        self.output.queue()
 
     # -- the end -------------------------------------------------------------------------------------------------------
 
-    def _break(self, failure, reason):
-        """For every request on it."""
+    def break_off(self, failure, reason):
         waiting: list = self.calls.take_all()
         receiver: Receiver
         if self._incoming is not None:
@@ -402,7 +349,7 @@ class RpcUpstreamConnection(UpstreamConnection):
             self._one_way = None
         self.receiver = None
         self._bound_to = None
-        self._leaving = True
+        self.leaving = True
         self._streaming = False
         self.slots = 0
         self.abort()
@@ -410,60 +357,15 @@ class RpcUpstreamConnection(UpstreamConnection):
             receiver.reset(failure, reason)
 
     def ended(self):
-        self._break(TERMINATED, "")
+        self.break_off(TERMINATED, "")
         return False
 
     def lost(self, error):
         self.cluster.wheel.disarm(self)
         self.host.lost(self)
-        self._break(TERMINATED, reason_of(error))
+        self.break_off(TERMINATED, reason_of(error))
 
-    # -- time ----------------------------------------------------------------------------------------------------------
-
-    def expire(self):
-        if self.closing:
-            self.expire_closing(self.cluster.wheel)
-        else:
-            self._watch()
-
-    def _watch(self):
-        """Ends what has idled, lived too long or fallen silent; asks the silent; looks again when the next of these may
-        be due."""
-        cluster: ClusterInfo = self.cluster
-        now: cython.longlong = cluster.wheel.now()
-        due: cython.longlong = 0
-        left: cython.longlong
-        every: cython.longlong = self.settings.heartbeat_interval
-        if cluster.max_connection_duration and not self._leaving:
-            due = self._opened_at + cluster.max_connection_duration - now
-            if due <= 0:
-                cluster.stats.up(_MAX_DURATION)
-                self.retire()
-                due = 0
-        if cluster.idle_timeout and not self.closing and self._under_way() == 0:
-            left = self._busy + cluster.idle_timeout - now
-            if left <= 0:
-                cluster.stats.up(_IDLE_TIMEOUT)
-                self._end()
-            elif due == 0 or left < due:
-                due = left
-        elif cluster.idle_timeout and (due == 0 or cluster.idle_timeout < due):
-            due = cluster.idle_timeout
-        if every and not self.closing:
-            left = self._heard + every - now
-            if left <= 0:
-                if self._asked and now - self._asked >= _SILENT * every:
-                    self._break(TERMINATED, "heartbeats were not answered")
-                    return
-                self._ask(now)
-                left = every
-            if due == 0 or left < due:
-                due = left
-        if due and not self.closing:
-            cluster.wheel.arm(self, due)
-
-    def _ask(self, now):
-        """Whether the peer is there."""
+    def ask(self):
         frame: bytes
         if self._sending:
             return
@@ -474,11 +376,9 @@ class RpcUpstreamConnection(UpstreamConnection):
             return
         if frame is None:
             return
-        if self._asked == 0:
-            self._asked = now
         shape: Shape = self.settings.heartbeat
         if shape is None:
             self._out.put(frame)
         else:
             put_frame(self._out, frame, shape, self.codec, self.calls.next_id(shape.id_most))
-        self._output.queue()
+        self.output.queue()
