@@ -116,6 +116,9 @@ class FakeTransport:
                     self.capacity = None
                     self.block()
 
+    def hand_over(self, connection: Any) -> None:
+        self._protocol = connection
+
     def can_write_eof(self) -> bool:
         return self.half_closes
 

@@ -28,6 +28,7 @@ cdef class Connection(Timer):
     cpdef lost(self, object error)
     cpdef drained(self)
     cpdef congested(self)
+    cdef replace(self, Connection former)
     cpdef set_addresses(self, tuple peer, tuple local)
     cpdef direct_address(self)
     cpdef str peer_host(self)

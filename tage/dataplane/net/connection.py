@@ -125,6 +125,18 @@ class Connection(Timer):
         if self.transport is not None:
             self.transport.reset()
 
+    def replace(self, former):
+        """Takes the transport of `former`, which is not a connection any more, and what is known of its peer."""
+        self.transport = former.transport
+        self.open = True
+        self._peer = former._peer
+        self._local = former._local
+        self._proxied = former._proxied
+        former.transport = None
+        former.open = False
+        former.closing = True
+        self.transport.hand_over(self)
+
     def set_addresses(self, peer, local):
         """What a PROXY header says, (host, port) each: from here on these stand for the transport's own."""
         self._peer = peer

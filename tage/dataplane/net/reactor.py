@@ -352,6 +352,9 @@ class SocketTransport(Transport):
     def unsent(self):
         return self._unsent
 
+    def hand_over(self, connection):
+        self.connection = connection
+
     def peer(self):
         try:
             return self._socket.getpeername()

@@ -7,6 +7,7 @@ cdef class Transport:
     cpdef abort(self)
     cpdef reset(self)
     cpdef Py_ssize_t unsent(self)
+    cpdef hand_over(self, object connection)
     cpdef peer(self)
     cpdef local(self)
     cpdef tls(self)

@@ -46,6 +46,10 @@ class Transport:
         """Bytes that were written and that the kernel has not taken."""
         raise NotImplementedError
 
+    def hand_over(self, connection):
+        """From here on it is another connection's."""
+        raise NotImplementedError
+
     def peer(self):
         """The peer's socket address, or None."""
         raise NotImplementedError

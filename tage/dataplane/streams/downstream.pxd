@@ -28,6 +28,7 @@ cdef class DownstreamConnection(Connection):
     cdef long long log_id
     cdef MaxDuration _duration
     cdef enter(self)
+    cdef succeed(self, DownstreamConnection former)
     cdef start_clocks(self)
     cdef leave(self)
     cdef count_refused(self, object error, int status, Py_ssize_t sent)

@@ -37,6 +37,14 @@ class DownstreamConnection(Connection):
         self.listener.stats.up(_CX_TOTAL)
         self.listener.stats.up(_CX_ACTIVE)
 
+    def succeed(self, former):
+        """In place of `former`, whose protocol it was not; both are the same connection to everybody else."""
+        self.listener.context.wheel.disarm(former)
+        self.listener.connections.discard(former)
+        self.listener.connections.add(self)
+        self.server_name = former.server_name
+        self.replace(former)
+
     def start_clocks(self):
         """The listener's limits for a connection that carries requests: without one, and of its age."""
         listener: ListenerState = self.listener

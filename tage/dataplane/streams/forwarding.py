@@ -13,6 +13,7 @@ import cython
 from tage.dataplane.protocols.edits import HeaderEdits
 from tage.dataplane.protocols.message import HeaderBlock
 from tage.dataplane.protocols.writer import ByteWriter
+from tage.dataplane.streams.upgrades import new_key
 
 if not cython.compiled:
     # Compiled, these names come from the .pxd.
@@ -124,8 +125,13 @@ def _enabled(listener, route, protocol):
     return protocol in listener.upgrades if enabled is None else enabled
 
 
-def ask_upgrade(edits, head):
+def ask_upgrade(edits, head, http2, random):
+    """`http2`: the upstream speaks it, and is asked by extended CONNECT, which its connection makes of the request."""
     if head.method == b"CONNECT":
         edits.drop |= 1 << CONTENT_LENGTH
+    elif http2:
+        edits.remove(b"sec-websocket-key")
     else:
         edits.extra += b"connection: upgrade\r\nupgrade: " + head.upgrade + b"\r\n"
+        if head.upgrade.lower() == b"websocket" and head.block.get(b"sec-websocket-key") is None:
+            edits.put(b"sec-websocket-key", new_key(random))  # the client speaks HTTP/2

@@ -2,10 +2,12 @@ cimport cython
 
 from tage.dataplane.protocols.http1.decoder cimport FAILED, MORE, READY
 from tage.dataplane.protocols.http1.request cimport RequestDecoder
+from tage.dataplane.protocols.http1.response cimport Http1ResponseHead
 from tage.dataplane.protocols.edits cimport HeaderEdits
 from tage.dataplane.protocols.http1.encoder cimport write_chunk, write_last_chunk, write_response
 from tage.dataplane.protocols.message cimport CONTENT_LENGTH, TRAILER, ResponseHead
 from tage.dataplane.protocols.writer cimport ByteWriter
+from tage.dataplane.streams.context cimport AUTO
 from tage.dataplane.streams.downstream cimport DownstreamConnection
 from tage.dataplane.streams.stream cimport Stream
 
@@ -25,6 +27,10 @@ cdef class Http1DownstreamConnection(DownstreamConnection):
     cdef bint _tunnel
     cdef long long _quiet_since
     cdef long long _requests
+    cdef bint _undecided
+    cdef bytes _first
+    cdef bytes _decided(self, bytes data)
+    cdef _hand_over(self, bytes data)
     cdef _advance(self)
     cdef _next_request(self)
     cdef _more_body(self)

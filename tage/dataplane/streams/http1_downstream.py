@@ -12,6 +12,9 @@ A tunnel (RFC 9110, 7.8 and 9.3.6). Where the answer agrees to switch protocols,
 what it sent early, is the request's body again, raw; its end and the answer's are those of the two sides. The client
 waited for that answer unread, so that bytes behind a request that was refused are still the next request.
 
+HTTP/2. Where the listener takes both, a client has said so by ALPN, or says it with the first bytes; the connection
+then becomes another's (`http2_downstream`).
+
 Draining, because the worker ends or the connection is too old. A request under way is answered with `connection:
 close`. Where the answer's head is out already, and between requests, the client cannot be told to send no further one,
 and a request that meets the end fails; so such a connection is kept until it has been quiet for `_DRAIN_QUIET_MS`.
@@ -23,10 +26,13 @@ from tage.dataplane.protocols import errors
 from tage.dataplane.protocols.edits import HeaderEdits
 from tage.dataplane.protocols.http1.encoder import local_response
 from tage.dataplane.protocols.http1.request import RequestDecoder
+from tage.dataplane.protocols.http1.response import Http1ResponseHead
+from tage.dataplane.protocols.local_reply import described
 from tage.dataplane.protocols.writer import ByteWriter
 from tage.dataplane.streams.context import ListenerState
 from tage.dataplane.streams.downstream import DownstreamConnection
 from tage.dataplane.streams.stream import Stream
+from tage.dataplane.streams.upgrades import accepted
 from tage.dataplane.telemetry.layout import LISTENER
 
 if not cython.compiled:
@@ -34,6 +40,7 @@ if not cython.compiled:
     from tage.dataplane.protocols.http1.decoder import FAILED, MORE, READY
     from tage.dataplane.protocols.http1.encoder import write_chunk, write_last_chunk, write_response
     from tage.dataplane.protocols.message import CONTENT_LENGTH, TRAILER
+    from tage.dataplane.streams.context import AUTO
 
 _CX_IDLE = cython.declare(cython.Py_ssize_t, LISTENER.offset("downstream_cx_idle_timeout"))
 _CX_PROTOCOL_ERROR = cython.declare(cython.Py_ssize_t, LISTENER.offset("downstream_cx_protocol_error"))
@@ -43,6 +50,7 @@ _RX_BYTES = cython.declare(cython.Py_ssize_t, LISTENER.offset("downstream_cx_rx_
 _TX_BYTES = cython.declare(cython.Py_ssize_t, LISTENER.offset("downstream_cx_tx_bytes_total"))
 _HEAD_TIMEOUT = cython.declare(cython.Py_ssize_t, LISTENER.offset("downstream_rq_header_timeout"))
 
+_PREFACE = cython.declare(bytes, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
 _DRAIN_QUIET_MS = cython.declare(cython.longlong, 1_000)
 
 _NO_EDITS = cython.declare(HeaderEdits, HeaderEdits())
@@ -67,27 +75,62 @@ class Http1DownstreamConnection(DownstreamConnection):
         self._tunnel = False
         self._quiet_since = 0
         self._requests = 0
+        self._undecided = False
+        self._first = b""
 
     # -- from the transport --------------------------------------------------------------------------------------------
 
     def opened(self):
+        tls = self.tls()
         self.enter()
+        if self.listener.codec == AUTO:
+            agreed = tls.selected_alpn_protocol() if tls is not None else None
+            if agreed == "h2":
+                self._hand_over(b"")
+                return
+            self._undecided = agreed is None
         self.forwarded_for = self.peer_host().encode()
-        if self.tls() is not None:
+        if tls is not None:
             self.decoder.head.scheme = b"https"
         self._quiet_since = self.listener.context.wheel.now()
         self.start_clocks()
 
     def received(self, data):
+        if self._undecided:
+            data = self._decided(data)
+            if data is None:
+                return
         self.listener.stats.add(_RX_BYTES, len(data))
         if self.closing or self._lingering:
             return
         self.decoder.feed(data)
         self._advance()
 
+    def _decided(self, data):
+        """What has come, once it is clear that it is HTTP/1.1; None: it is not yet, or it is HTTP/2 (RFC 9113, 3.4)."""
+        data = self._first + data
+        if data[: len(_PREFACE)] != _PREFACE[: len(data)]:
+            self._undecided = False
+            self._first = b""
+            return data
+        if len(data) < len(_PREFACE):
+            self._first = data
+            return None
+        self._hand_over(data)
+        return None
+
+    def _hand_over(self, data):
+        # Here: who has no client of HTTP/2 does without the memory.
+        from tage.dataplane.streams.http2_downstream import Http2DownstreamConnection
+
+        Http2DownstreamConnection(self.listener).take_over(self, data)
+
     def ended(self):
         """The client sends no more; what it asked for completely is still answered."""
         self._ended = True
+        if self._undecided and self._first:
+            self.decoder.feed(self._first)
+            self._undecided = False
         if self._tunnel and self.stream is not None:
             self._end_tunnel()
             return not self.closing
@@ -276,6 +319,8 @@ class Http1DownstreamConnection(DownstreamConnection):
         edits.drop |= 1 << CONTENT_LENGTH
         if head.status == 101:
             edits.extra += b"connection: upgrade\r\nupgrade: " + protocol + b"\r\n"
+            if not isinstance(head, Http1ResponseHead) and self.decoder.head.block.get(b"sec-websocket-key"):
+                edits.put(b"sec-websocket-accept", accepted(self.decoder.head.block.get(b"sec-websocket-key")))
         out.clear()
         write_response(out, head, edits, False, False, False)
         if data is not None:
@@ -308,16 +353,13 @@ class Http1DownstreamConnection(DownstreamConnection):
         write_last_chunk(out, self.stream.response_trailers if self.listener.enable_trailers else None)
 
     def send_error(self, stream, error, status, body, edits):
-        headers = [(b"server", self.listener.server_name), *error.headers]
         to_head: cython.bint = False
         if self.stream is not None or self.decoder.begun:
             to_head = self.decoder.head.method == b"HEAD"
-        if error.flag != "-":
-            headers.append((b"x-tage-response-flags", error.flag.encode()))
-            body += b"\n"
+        body, headers = described(error, body, self.listener.server_name)
         if not self._request_ended or self.listener.context.draining or self.decoder.head.version_10:
             self._close_after = True
-        self._send(local_response(status, body, tuple(headers), edits, close=self._close_after, to_head=to_head))
+        self._send(local_response(status, body, headers, edits, close=self._close_after, to_head=to_head))
         return 0 if to_head or status < 200 or status == 204 else len(body)
 
     def reset_stream(self, stream):

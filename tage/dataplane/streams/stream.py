@@ -358,13 +358,13 @@ class Stream(Routed):
                 self.body = [data]
         if self.request_ended:
             self.start_try_clock(self.try_started // 1000)
-        if self.downstream.full(self):
-            connection.hold(self)
         if self.record is not None:
             self.record.upstream_local = connection.local_address()
             if self.cluster.logical:  # the host's address may have moved since the connection was opened
                 self.record.upstream = connection.peer_address()
         connection.send_request(self, self.head, self.edits, data, self.request_ended)
+        if self.upstream is connection and self.downstream.full(self):
+            connection.hold(self)
         if self.held and not self.over and not connection.full(self):
             self.held = False
             self.downstream.proceed(self)

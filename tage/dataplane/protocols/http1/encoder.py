@@ -6,6 +6,7 @@ import cython
 from tage.dataplane import native
 from tage.dataplane.protocols.edits import HeaderEdits
 from tage.dataplane.protocols.http1.response import Http1ResponseHead
+from tage.dataplane.protocols.local_reply import local_lines
 
 if not cython.compiled:
     # Compiled, these names come from the .pxd.
@@ -115,20 +116,11 @@ def local_response(
     to_head: bool = False,
 ) -> bytes:
     """A whole response of our own, with its length; `edits` add to its headers, or replace them."""
-    lines = [b"HTTP/1.1 %d %s\r\n" % (status, _REASONS.get(status, b""))]
-    if status >= 200 and status != 204:  # which have neither body nor length (RFC 9110, 8.6)
-        lines.append(b"content-length: %d\r\n" % len(body))
-    else:
-        body = b""
-    if body:
-        headers = ((b"content-type", b"text/plain; charset=utf-8"), *headers)
-    names = (edits.names if edits is not None else None) or ()
-    lines += [name + b": " + value + b"\r\n" for name, value in headers if name not in names]
-    if edits is not None:
-        lines.append(edits.extra)
+    lines, body = local_lines(status, body, headers, edits)
+    written = [b"HTTP/1.1 %d %s\r\n" % (status, _REASONS.get(status, b"")), lines]
     if close:
-        lines.append(b"connection: close\r\n")
-    lines.append(b"\r\n")
+        written.append(b"connection: close\r\n")
+    written.append(b"\r\n")
     if not to_head:
-        lines.append(body)
-    return b"".join(lines)
+        written.append(body)
+    return b"".join(written)
