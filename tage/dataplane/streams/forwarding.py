@@ -125,7 +125,7 @@ def _enabled(listener, route, protocol):
     return protocol in listener.upgrades if enabled is None else enabled
 
 
-def ask_upgrade(edits, head, http2, random):
+def ask_upgrade(edits, head, http2):
     """`http2`: the upstream speaks it, and is asked by extended CONNECT, which its connection makes of the request."""
     if head.method == b"CONNECT":
         edits.drop |= 1 << CONTENT_LENGTH
@@ -134,4 +134,4 @@ def ask_upgrade(edits, head, http2, random):
     else:
         edits.extra += b"connection: upgrade\r\nupgrade: " + head.upgrade + b"\r\n"
         if head.upgrade.lower() == b"websocket" and head.block.get(b"sec-websocket-key") is None:
-            edits.put(b"sec-websocket-key", new_key(random))  # the client speaks HTTP/2
+            edits.put(b"sec-websocket-key", new_key())  # the client speaks HTTP/2

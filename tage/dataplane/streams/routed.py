@@ -91,7 +91,7 @@ class Routed(Outcome):
                 self.answer().add(b"set-cookie", policies.cookie)
         if head.upgrade is not None:
             self.terminates = route.terminates and head.method == b"CONNECT"
-            ask_upgrade(self.edits, head, self.cluster.http2 is not None, self.context.random)
+            ask_upgrade(self.edits, head, self.cluster.http2 is not None)
         elif route.mirrors is not None:
             self._mirror(route)
         if head.body_length < 0 and self.listener.enable_trailers and self.cluster.enable_trailers:

@@ -5,9 +5,8 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import os
 from typing import TYPE_CHECKING
-
-from tage.dataplane.native import Random
 
 if TYPE_CHECKING:  # who has no client of HTTP/2 does without the memory
     from tage.dataplane.protocols.http2.heads import Http2RequestHead
@@ -26,9 +25,9 @@ def as_upgrade(head: Http2RequestHead) -> None:
     head.body_length = 0
 
 
-def new_key(random: Random) -> bytes:
-    """Of a request that has none; it is no secret."""
-    return base64.b64encode(b"".join(random.below(1 << 32).to_bytes(4, "big") for _ in range(4)))
+def new_key() -> bytes:
+    """Of a request that has none."""
+    return base64.b64encode(os.urandom(16))
 
 
 def accepted(key: bytes) -> bytes:
