@@ -1,11 +1,13 @@
 """Protocols of services, and where a sidecar takes in those of remote calls.
 
-A service's `protocol` is `http`, `tcp`, or a protocol of remote calls: one that Tage brings, or `x-NAME` for one that
-is somebody's own. Of the latter nothing but the form of the name is known here: what it means is known to the sidecars,
-which have its class.
+A service's `protocol` is `http`, `http2`, `grpc`, `tcp`, or a protocol of remote calls: one that Tage brings, or
+`x-NAME` for one that is somebody's own. The first three are HTTP: callers may use any version of it, and with the
+instances of the latter two HTTP/2 is spoken. Of somebody's own nothing but the form of the name is known here: what it
+means is known to the sidecars, which have its class.
 
-A sidecar takes each of them in on a *named port* beside its outbound port, so that clients of protocols that cannot be
-told apart have one of their own; and each service of protocol `tcp`, of whose connections nothing says where they go.
+A sidecar takes each protocol of remote calls in on a *named port* beside its outbound port, so that clients of
+protocols that cannot be told apart have one of their own; each service of protocol `tcp`, of whose connections nothing
+says where they go; and each of protocol `grpc`, whose clients take a host and port for the service, and no proxy.
 It follows from the protocols and services of the mesh alone: control plane and `tage up` come to the same one without
 asking each other.
 """
@@ -18,11 +20,13 @@ import zlib
 from collections.abc import Container, Iterable
 
 HTTP = "http"
+HTTP2 = "http2"
+GRPC = "grpc"
+"""Over HTTP/2."""
 TCP = "tcp"
 BUILTIN = ("bolt", "dubbo", "dubbo-thrift", "thrift", "hsf")
 """Protocols of remote calls that Tage brings, in the order of their ports."""
 
-_PLANNED = ("http2", "grpc")
 _OWN = re.compile(r"x-[a-z0-9](?:[-a-z0-9]{0,59}[a-z0-9])?")
 _DETECTED_FIRST = ("bolt", "dubbo")
 
@@ -30,18 +34,30 @@ FIRST_PORT = 100
 """The distance between the outbound port and that of the first built-in protocol: 15101 is bolt's."""
 _FIRST_OWN_PORT = 200
 _OWN_PORTS = 800
-_FIRST_TCP_PORT = 1100
+_FIRST_SERVICE_PORT = 1100
 _LAST_PORT = 65535
 
 
 def wrong(name: str) -> str:
     """What is wrong with a service's protocol, in the manner of `tage.config.names`."""
-    if name in (HTTP, TCP) or is_rpc(name):
+    if is_http(name) or name == TCP or is_rpc(name):
         return ""
-    known = f"use {', '.join((HTTP, TCP, *BUILTIN))} or x-NAME"
-    if name in _PLANNED:
-        return f"protocol '{name}' is not carried yet; {known}"
-    return f"protocol '{name}' is not known; {known}"
+    return f"protocol '{name}' is not known; use {', '.join((HTTP, HTTP2, GRPC, TCP, *BUILTIN))} or x-NAME"
+
+
+def is_http(name: str) -> bool:
+    """Whether it is HTTP, of any version."""
+    return name in (HTTP, HTTP2, GRPC)
+
+
+def is_http2(name: str) -> bool:
+    """Whether HTTP/2 is spoken with the instances."""
+    return name in (HTTP2, GRPC)
+
+
+def has_port(name: str) -> bool:
+    """Whether each service of it has a named port."""
+    return name in (GRPC, TCP)
 
 
 def is_rpc(name: str) -> bool:
@@ -71,12 +87,12 @@ def named_ports(protocols: Iterable[str], outbound_port: int) -> dict[str, int]:
     return ports
 
 
-def tcp_ports(services: Iterable[str], outbound_port: int) -> dict[str, int]:
-    """The port of each of these services, full names of protocol `tcp`. It follows from the name, as above."""
+def service_ports(services: Iterable[str], outbound_port: int) -> dict[str, int]:
+    """The port of each of these services, full names of those that have one. It follows from the name, as above."""
     ports: dict[str, int] = {}
     taken: set[int] = set()
     for name in sorted(services):
-        distance = _free(_FIRST_TCP_PORT, name, taken)
+        distance = _free(_FIRST_SERVICE_PORT, name, taken)
         taken.add(distance)
         ports[name] = _beside(outbound_port, distance)
     return ports

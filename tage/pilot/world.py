@@ -24,6 +24,7 @@ from google.protobuf.any_pb2 import Any
 from google.protobuf.message import Message
 
 from tage.config.model import Resource
+from tage.config.protocols import GRPC
 from tage.pilot.generate import (
     CLUSTER,
     ENDPOINT,
@@ -262,7 +263,14 @@ class _Shared:
             protocol: self._make(ROUTE, protocol, routing, partial(_routes, snapshot, caller, protocol))
             for protocol in routes.protocols(snapshot, caller)
         }
-        asked = (rpc.Outbound(of, config.asked_filters) for of, config in configs.items())
+        own = {
+            service.fqdn: self._make(ROUTE, service.fqdn, routing, partial(_routes_of, snapshot, caller, service))
+            for service in snapshot.grpc_services
+        }
+        asked = [rpc.Outbound(of, config.asked_filters) for of, config in configs.items()]
+        for fqdn, config in own.items():
+            (name,) = (each.name for each in config.resources)
+            asked.append(rpc.Outbound(GRPC, config.asked_filters, fqdn, routes=name))
         self.asked_filters = (*asked, *rpc.relayed(snapshot))
         self._made_before = {}
         self.layers: dict[str, Layer] = {
@@ -270,7 +278,7 @@ class _Shared:
             for type_url, resources in (
                 (CLUSTER, outbound),
                 (ENDPOINT, assignments),
-                (ROUTE, [each for config in configs.values() for each in config.resources]),
+                (ROUTE, [each for config in (*configs.values(), *own.values()) for each in config.resources]),
             )
         }
 
@@ -287,6 +295,10 @@ class _Shared:
 
 def _routes(snapshot: Snapshot, caller: Caller, protocol: str) -> list[Message]:
     return [routes.outbound(snapshot, caller, protocol)]
+
+
+def _routes_of(snapshot: Snapshot, caller: Caller, service: Service) -> list[Message]:
+    return [routes.of_service(snapshot, caller, service)]
 
 
 def _identity(service: Service) -> tuple[object, ...]:

@@ -32,16 +32,25 @@ def test_named_ports_near_the_last_port() -> None:
     assert 1 <= ports["x-ledger"] <= 65535
 
 
-def test_ports_of_services_of_protocol_tcp() -> None:
+def test_which_are_http() -> None:
+    named = ("http", "http2", "grpc", "tcp", "bolt", "x-http")
+    assert [name for name in named if protocols.is_http(name)] == ["http", "http2", "grpc"]
+    assert [name for name in named if protocols.is_http2(name)] == ["http2", "grpc"]
+    assert [name for name in named if protocols.is_rpc(name)] == ["bolt", "x-http"]
+    assert [name for name in named if protocols.has_port(name)] == ["grpc", "tcp"]
+
+
+def test_ports_of_services() -> None:
     many = [f"db{number}.default.svc.cluster.local" for number in range(100)]
-    ports = protocols.tcp_ports(many, 15001)
+    ports = protocols.service_ports(many, 15001)
     assert len(set(ports.values())) == 100
     assert min(ports.values()) >= 16101
-    assert protocols.tcp_ports(reversed(many), 15001) == ports
+    assert protocols.service_ports(reversed(many), 15001) == ports
 
 
 def test_variables() -> None:
     assert protocols.variable("bolt") == "TAGE_SIDECAR_BOLT"
     assert protocols.variable("dubbo-thrift") == "TAGE_SIDECAR_DUBBO_THRIFT"
     assert protocols.variable("tcp-my-db") == "TAGE_SIDECAR_TCP_MY_DB"
+    assert protocols.variable("grpc-greeter") == "TAGE_SIDECAR_GRPC_GREETER"
     assert protocols.variable("x-ledger") == "TAGE_SIDECAR_X_LEDGER"

@@ -169,17 +169,25 @@ def test_meshes() -> None:
     ]  # fmt: skip
 
 
-KNOWN = "use http, tcp, bolt, dubbo, dubbo-thrift, thrift, hsf or x-NAME"
+KNOWN = "use http, http2, grpc, tcp, bolt, dubbo, dubbo-thrift, thrift, hsf or x-NAME"
 
 
 def test_protocols() -> None:
-    for protocol in ("http", "tcp", "bolt", "dubbo", "dubbo-thrift", "thrift", "hsf", "x-mine", "x-a1-b"):
+    for protocol in (
+        "http",
+        "http2",
+        "grpc",
+        "tcp",
+        "bolt",
+        "dubbo",
+        "dubbo-thrift",
+        "thrift",
+        "hsf",
+        "x-mine",
+        "x-a1-b",
+    ):
         assert findings(Mesh([MeshService("a", protocol=protocol)])) == []
-    for protocol in ("grpc", "http2"):
-        assert findings(Mesh([MeshService("a", protocol=protocol)])) == [
-            f"spec.services[0].protocol: protocol '{protocol}' is not carried yet; {KNOWN}"
-        ]
-    for protocol in ("HTTP", "x-", "x-Mine", "x--a", "mine", ""):
+    for protocol in ("HTTP", "x-", "x-Mine", "x--a", "mine", "grpc-web", ""):
         assert findings(Mesh([MeshService("a", protocol=protocol)])) == [
             f"spec.services[0].protocol: protocol '{protocol}' is not known; {KNOWN}"
         ]

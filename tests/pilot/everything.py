@@ -63,6 +63,9 @@ spec:
     mirrorPercentage: {value: 50}
     rewrite: {uri: /x, authority: 'other:81'}
     route: [{destination: {host: reviews}}]
+  - match: [{uri: {exact: /shop.Greeter/Hello}}]
+    fault: {abort: {grpcStatus: UNAVAILABLE, percentage: {value: 100}}}
+    route: [{destination: {host: reviews}}]
   - match: [{uri: {prefix: /away}}]
     redirect:
       {prefixRewrite: /there, authority: elsewhere, derivePort: FROM_REQUEST_PORT, scheme: https, redirectCode: 307}
@@ -136,6 +139,8 @@ spec:
       loadBalancer: {consistentHash: {useSourceIp: true, maglev: {tableSize: 251}}}
       connectionPool: {http: {useClientProtocol: true}}
       portLevelSettings: [{port: {number: 81}, loadBalancer: {simple: RANDOM}}]
+  - name: http2
+    trafficPolicy: {connectionPool: {http: {h2UpgradePolicy: UPGRADE, maxConcurrentStreams: 100}}}
   - name: query
     trafficPolicy:
       loadBalancer: {consistentHash: {httpQueryParameterName: q}}

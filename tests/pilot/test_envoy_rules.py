@@ -72,6 +72,7 @@ def test_envoy_accepts_every_field(mesh: tuple[Envoy, Process]):
     query = "exact=a&prefix=b&regex=c&any="
     assert envoy.via(f"http://reviews/everYthing/v?{query}", **everything)[0] == 200
     assert envoy.via("http://reviews/faulty")[0] == 418
+    assert envoy.via("http://reviews/shop.Greeter/Hello") == (200, "fault filter abort")
     assert envoy.via("http://reviews/bytes") == (503, "off")
     assert envoy.via("http://reviews/text") == (200, "x" * 5000)
     assert envoy.via("http://reviews/delegated/1") == (200, "v1")

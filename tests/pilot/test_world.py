@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 
+import pytest
 from envoy.service.discovery.v3.discovery_pb2 import DiscoveryResponse
 from google.protobuf.any_pb2 import Any
 
@@ -23,8 +24,12 @@ def changes(new: View, old: View) -> dict[str, set[str]]:
     return {t: set(found) for t in new if (found := new[t].changed_since(old[t]))}
 
 
-def test_a_view_holds_what_is_generated():
-    mesh = snapshot(SUBSETS, routing())
+GREETER = Service("greeter", protocol="grpc", instances=(instance(5),))
+
+
+@pytest.mark.parametrize("services", [(REVIEWS, RATINGS), (REVIEWS, GREETER)], ids=["http", "grpc"])
+def test_a_view_holds_what_is_generated(services: tuple[Service, ...]):
+    mesh = snapshot(SUBSETS, routing(), services=services)
     made = view(World(), mesh)
     for type_url, messages in generate(mesh, NODE).items():
         response = DiscoveryResponse.FromString(made[type_url].wire())
@@ -143,6 +148,14 @@ def test_routes_are_made_anew_for_a_destination_rule_only_where_one_hashes():
     old = view(world, snapshot())
     assert ROUTE not in changes(view(world, snapshot(SUBSETS)), old)
     assert changes(view(world, snapshot(hashing)), old)[ROUTE] == {"http_proxy"}
+
+
+def test_a_rule_of_a_service_of_grpc_changes_its_own_routes_too():
+    world, services = World(), (REVIEWS, GREETER)
+    old = view(world, snapshot(services=services))
+    rule = routing("[{timeout: 1s, route: [{destination: {host: greeter}}]}]", hosts="[greeter]")
+    new = view(world, snapshot(rule, services=services))
+    assert changes(new, old) == {ROUTE: {"http_proxy", f"{GREETER.fqdn}:80"}}
 
 
 def test_a_service_that_takes_to_another_protocol() -> None:

@@ -49,7 +49,7 @@ def test_services() -> None:
 def test_every_problem_with_line_and_path() -> None:
     text = (
         registry_file("a", "a").replace("port: 15006", "port: 0", 1).replace("127.1.0.5", "localhost", 1)
-        + "- name: B\n  protocol: grpc\n  instances:\n"
+        + "- name: B\n  protocol: http3\n  instances:\n"
         + "  - {name: x, address: 1.1.1.1, port: 1, app_address: 1.1.1.1, app_port: 1, weight: 0, labels: {a: b c}}\n"
         + "  - {name: x, address: 1.1.1.1, port: 1, app_address: 1.1.1.1, app_port: 1}\n"
     )
@@ -59,7 +59,7 @@ def test_every_problem_with_line_and_path() -> None:
         "r.yaml:10: services[1].name: service 'a' is defined twice in namespace 'default'",
         "r.yaml:18: services[2].name: 'B' is not a DNS label: lower-case letters, digits and '-' inside, "
         "at most 63 characters",
-        "r.yaml:19: services[2].protocol: protocol 'grpc' is not carried yet; use http, tcp, bolt, dubbo, "
+        "r.yaml:19: services[2].protocol: protocol 'http3' is not known; use http, http2, grpc, tcp, bolt, dubbo, "
         "dubbo-thrift, thrift, hsf or x-NAME",
         "r.yaml:21: services[2].instances[0].weight: 0 is not possible; it must be between 1 and 4294967295",
         "r.yaml:21: services[2].instances[0].labels.a: 'b c' is not a label's value: letters, digits, '-', '_' and "

@@ -25,6 +25,7 @@ from tage.cli.up.probes import answers_ok, get
 from tage.cli.up.processes import Command, Keeper
 from tage.cli.up.programs import ControlFiles, Programs
 from tage.cli.up.traffic import Traffic
+from tage.config import protocols
 
 GRACE = 10.0
 """Seconds between SIGTERM and SIGKILL; a sidecar ends by itself after at most 6."""
@@ -214,7 +215,7 @@ class MeshRunner:
     def _announce(self, seconds: float) -> None:
         mesh = self._mesh
         proxy = f"http://{mesh.client}:{OUTBOUND_PORT}"
-        service = next((service.name for service in mesh.services if service.protocol == "http"), "SERVICE")
+        service = next((service.name for service in mesh.services if protocols.is_http(service.protocol)), "SERVICE")
         ports = ", ".join(f"{protocol} {mesh.client}:{port}" for protocol, port in mesh.ports.items())
         calls = f"  other protocols   {ports}\n" if ports else ""
         self._console.say(

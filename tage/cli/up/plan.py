@@ -101,12 +101,12 @@ def count_instances(mesh: Mesh) -> int:
 def named_ports(mesh: Mesh, namespace: str) -> dict[str, int]:
     """See `PlannedMesh.ports`."""
     ports = protocols.named_ports((service.protocol for service in mesh.services), OUTBOUND_PORT)
-    relayed = {
-        Service(each.name, namespace).fqdn: f"{protocols.TCP}-{each.name}"
+    named = {
+        Service(each.name, namespace).fqdn: f"{each.protocol}-{each.name}"
         for each in mesh.services
-        if each.protocol == protocols.TCP
+        if protocols.has_port(each.protocol)
     }
-    return ports | {relayed[name]: port for name, port in protocols.tcp_ports(relayed, OUTBOUND_PORT).items()}
+    return ports | {named[name]: port for name, port in protocols.service_ports(named, OUTBOUND_PORT).items()}
 
 
 def plan(name: str, namespace: str, mesh: Mesh, addresses: Addresses, environ: Mapping[str, str]) -> PlannedMesh:
@@ -180,7 +180,7 @@ def application_environment(
 
     Only the lower-case `http_proxy` is set, and an upper-case one that the user may have is taken out: CGI hands a
     request's `Proxy:` header to programs as HTTP_PROXY (CVE-2016-5385), so curl never reads it, while Go would prefer
-    it to ours.
+    it to ours. gRPC would ask the proxy for the way to the sidecar's own ports, unless it is told not to.
     """
     env = {name: value for name, value in environ.items() if name not in ("HTTP_PROXY", "NO_PROXY")}
     sidecar = f"{address}:{OUTBOUND_PORT}"
@@ -190,6 +190,7 @@ def application_environment(
         TAGE_SIDECAR=sidecar,
         http_proxy=f"http://{sidecar}",
         no_proxy="127.0.0.1,localhost",
+        no_grpc_proxy=f"127.0.0.1,localhost,{address}",
     )
     env.update({protocols.variable(each): f"{address}:{number}" for each, number in (ports or {}).items()})
     # Whole lines as they are written: output goes through a pipe, where Python would keep 8 KiB back.

@@ -114,7 +114,11 @@ class HTTPSettings(Spec, frozen=True):
     max_retries: int = 0
     idle_timeout: str = ""
     h2_upgrade_policy: str = "DEFAULT"
+    """UPGRADE: requests go over HTTP/2. Nothing changes for services of protocol http2 and grpc, whose requests do."""
     use_client_protocol: bool = False
+    """Requests go on as they came, over HTTP/1.1 or HTTP/2, whatever else says."""
+    max_concurrent_streams: int = 0
+    """Of a connection of HTTP/2, at a time."""
 
 
 class ConnectionPoolSettings(Spec, frozen=True):
@@ -201,7 +205,7 @@ class DestinationRule(Spec, frozen=True):
 
 UNSUPPORTED: Mapping[type[Spec], Sequence[str]] = {
     LoadBalancerSettings: ("zoneAwareLbSetting",),
-    HTTPSettings: ("maxConcurrentStreams", "http2KeepAlive"),
+    HTTPSettings: ("http2KeepAlive",),
     OutlierDetection: ("consecutiveErrors", "outlierDetectionHttpErrorCodes"),
     ClientTLSSettings: (
         "clientCertificate", "privateKey", "caCertificates", "credentialName", "subjectAltNames", "sni",

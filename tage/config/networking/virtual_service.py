@@ -118,9 +118,11 @@ class Delay(Spec, frozen=True):
 
 
 class Abort(Spec, frozen=True):
-    """Without a percentage nothing is aborted."""
+    """Without a percentage nothing is aborted. One of the two is set."""
 
-    http_status: int
+    http_status: int = 0
+    grpc_status: str = ""
+    """A name of `tage.config.grpc.STATUSES`."""
     percentage: Percent | None = None
 
 
@@ -181,5 +183,5 @@ class VirtualService(Spec, frozen=True):
 UNSUPPORTED: Mapping[type[Spec], Sequence[str]] = {
     VirtualService: ("tcp", "tls"),
     Delay: ("exponentialDelay",),
-    Abort: ("grpcStatus", "http2Error"),
+    Abort: ("http2Error",),
 }

@@ -7,7 +7,7 @@ import binascii
 import enum
 import re
 
-from tage.config import names
+from tage.config import grpc, names
 from tage.config.networking import (
     AUTHORITY,
     Abort,
@@ -300,7 +300,14 @@ def _delay(delay: Delay) -> Findings:
 
 
 def _abort(abort: Abort) -> Findings:
-    yield from status("httpStatus", abort.http_status)
+    if abort.grpc_status:
+        yield from at_most_one((), ["httpStatus", "grpcStatus"] if abort.http_status else [])
+        if abort.grpc_status not in grpc.STATUSES:
+            yield ("grpcStatus",), f"'{abort.grpc_status}' is not one of {', '.join(grpc.STATUSES)}"
+    elif abort.http_status:
+        yield from status("httpStatus", abort.http_status)
+    else:
+        yield (), "needs httpStatus or grpcStatus"
     yield from optional("percentage", abort.percentage, percent)
 
 

@@ -45,7 +45,7 @@ def interfaces(services: Iterable[tuple[str, Iterable[str]]]) -> Iterator[Findin
             if interface in seen:
                 yield here, f"'{interface}' is named twice; an interface is of one service"
             seen.add(interface)
-        if protocol in (protocols.HTTP, protocols.TCP) and own:
+        if own and not protocols.is_rpc(protocol):
             yield (
                 ("services", index, "interfaces"),
                 f"are of remote calls; one of protocol {protocol} has host names only",

@@ -78,12 +78,11 @@ def _http(http: HTTPSettings) -> Findings:
     for field, value in (
         ("http1MaxPendingRequests", http.http1_max_pending_requests), ("http2MaxRequests", http.http2_max_requests),
         ("maxRequestsPerConnection", http.max_requests_per_connection), ("maxRetries", http.max_retries),
+        ("maxConcurrentStreams", http.max_concurrent_streams),
     ):  # fmt: skip
         yield from within(field, value, 0)
     yield from duration("idleTimeout", http.idle_timeout)
-    if http.h2_upgrade_policy == "UPGRADE":
-        yield from not_carried(("h2UpgradePolicy",), "'UPGRADE' (HTTP/2)")
-    elif http.h2_upgrade_policy not in H2_UPGRADE:
+    if http.h2_upgrade_policy not in H2_UPGRADE:
         yield ("h2UpgradePolicy",), f"'{http.h2_upgrade_policy}' is not one of {', '.join(H2_UPGRADE)}"
 
 

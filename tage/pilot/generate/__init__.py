@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from google.protobuf.message import Message
 
-from tage.config.protocols import HTTP
+from tage.config.protocols import GRPC, HTTP
 from tage.pilot.generate import clusters, endpoints, filters, listeners, python_filters, routes
 from tage.pilot.generate.names import CLUSTER, ENDPOINT, LISTENER, ROUTE, TYPES
 from tage.pilot.generate.node import Caller, Node
@@ -39,6 +39,7 @@ def generate(snapshot: Snapshot, node: Node) -> dict[str, list[Message]]:
         assignments.extend(endpoints.assignments(service, rule, caller))
     made = {of: routes.outbound(snapshot, caller, of) for of in routes.protocols(snapshot, caller)}
     asked = {of: filters.asked(config) for of, config in made.items()}
+    own = {service.fqdn: routes.of_service(snapshot, caller, service) for service in snapshot.grpc_services}
     return {
         CLUSTER: outbound + list(clusters.inbound(node, protocol)),
         ENDPOINT: assignments,
@@ -48,9 +49,13 @@ def generate(snapshot: Snapshot, node: Node) -> dict[str, list[Message]]:
                 asked.pop(HTTP),
                 python_filters.selected(snapshot.python_filters, node),
                 snapshot.limits_of(node),
-                [*(Outbound(*each) for each in asked.items()), *relayed(snapshot)],
+                [
+                    *(Outbound(*each) for each in asked.items()),
+                    *(Outbound(GRPC, filters.asked(each), of, routes=each.name) for of, each in own.items()),
+                    *relayed(snapshot),
+                ],
                 protocol,
             )
         ),
-        ROUTE: list(made.values()),
+        ROUTE: [*made.values(), *own.values()],
     }

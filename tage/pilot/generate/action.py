@@ -22,6 +22,7 @@ from tage.config.networking import (
     HTTPRouteDestination,
     Percent,
 )
+from tage.config.protocols import GRPC, HTTP, is_http
 from tage.pilot.generate import filters, hashing, headers, match, names, retry
 from tage.pilot.generate.node import Caller
 from tage.pilot.generate.snapshot import Snapshot
@@ -49,8 +50,13 @@ class Place:
     caller: Caller
     port: int
     namespace: str
-    rpc: bool = False
-    """Of remote calls."""
+    protocol: str = HTTP
+    """Of the requests."""
+
+    @property
+    def rpc(self) -> bool:
+        """Remote calls, not HTTP."""
+        return not is_http(self.protocol)
 
     def cluster(self, destination: Destination) -> str:
         return self.snapshot.cluster(destination, self.namespace, self.port)
@@ -71,17 +77,30 @@ def apply(http: HTTPRoute, route: route_components_pb2.Route, place: Place) -> N
     filters.apply(http, route, place.rpc)
 
 
-def forward_to(cluster: str, hash: ConsistentHashLB | None, rpc: bool = False) -> route_components_pb2.RouteAction:
+def forward_to(cluster: str, hash: ConsistentHashLB | None, protocol: str = HTTP) -> route_components_pb2.RouteAction:
     """The action for a service of which no rule says anything."""
-    action = RouteAction(cluster=cluster, timeout=Duration(), retry_policy=retry.policy(None, hash is not None, rpc))
+    rpc = not is_http(protocol)
+    action = RouteAction(cluster=cluster, retry_policy=retry.policy(None, hash is not None, rpc))
+    limit(action, Duration(), protocol)
     if hash is not None:
         action.hash_policy.append(hashing.policy(hash))
     return action
 
 
+def limit(action: route_components_pb2.RouteAction, timeout: Duration, protocol: str) -> None:
+    """How long an answer may take; 0: as long as it takes, but no longer than the grpc-timeout of a request of gRPC.
+    That counts beside a rule's own limit too where the service is one of gRPC; Envoy then knows one limit, which holds
+    for all of a stream."""
+    action.timeout.CopyFrom(timeout)
+    limited = bool(timeout.seconds or timeout.nanos)
+    if is_http(protocol) and (not limited or protocol == GRPC):
+        action.max_stream_duration.max_stream_duration.CopyFrom(timeout)
+        action.max_stream_duration.grpc_timeout_header_max.CopyFrom(timeout)
+
+
 def _forward(http: HTTPRoute, route: route_components_pb2.Route, authority: str, place: Place) -> None:
     action = route.route
-    action.timeout.CopyFrom(names.duration(http.timeout) if http.timeout else Duration())
+    limit(action, names.duration(http.timeout) if http.timeout else Duration(), place.protocol)
     if http.rewrite is not None:
         _rewrite(http.rewrite, action)
         authority = http.rewrite.authority or authority

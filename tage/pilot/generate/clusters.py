@@ -11,7 +11,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.struct_pb2 import Struct
 
 from tage.config.networking import Subset
-from tage.config.protocols import HTTP
+from tage.config.protocols import HTTP, is_http2
 from tage.pilot.generate import names, rpc, traffic_policy
 from tage.pilot.generate.node import Caller, Node
 from tage.pilot.generate.rules import Rule
@@ -61,6 +61,8 @@ def inbound(node: Node, protocol: str = HTTP) -> Iterator[cluster_pb2.Cluster]:
         metadata=_metadata(host, node.service, node.namespace),
     )
     cluster.circuit_breakers.thresholds.append(traffic_policy.unlimited())
+    if is_http2(protocol):
+        traffic_policy.http2(cluster)
     if node.is_tage:
         rpc.speaks(cluster, protocol)
     yield cluster
@@ -84,7 +86,7 @@ def _outbound(service: Service, rule: Rule, subset: Subset | None) -> cluster_pb
         connect_timeout=CONNECT_TIMEOUT,
         metadata=_metadata(service.fqdn, service.name, service.namespace, subset.name if subset else "", rule.source),
     )
-    traffic_policy.apply(traffic_policy.effective(rule.policy, subset, service.port), cluster)
+    traffic_policy.apply(traffic_policy.effective(rule.policy, subset, service.port), cluster, service.protocol)
     return cluster
 
 

@@ -15,6 +15,7 @@ from envoy.extensions.filters.network.http_connection_manager.v3 import http_con
 from envoy.type.v3 import percent_pb2
 from google.protobuf.message import Message
 
+from tage.config import grpc
 from tage.config.networking import CorsPolicy, HTTPFaultInjection, HTTPRoute, Percent, StringMatch
 from tage.pilot.generate import match, names, rate_limits
 
@@ -71,7 +72,10 @@ def _fault(fault: HTTPFaultInjection) -> fault_pb2.HTTPFault:
         )
     if fault.abort is not None:
         made.abort.percentage.CopyFrom(fraction(fault.abort.percentage, 0))
-        made.abort.http_status = fault.abort.http_status
+        if fault.abort.grpc_status:
+            made.abort.grpc_status = grpc.STATUSES[fault.abort.grpc_status]
+        else:
+            made.abort.http_status = fault.abort.http_status
     return made
 
 

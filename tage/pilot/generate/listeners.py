@@ -2,7 +2,8 @@
 
 Where the mesh has protocols of remote calls, `http_proxy` takes those as well that a connection's first bytes tell; and
 each has a listener of its own, on its named port. An Envoy beside an instance has neither; what reaches its instance by
-such a protocol it hands on unread. Each service of protocol tcp has a listener, which leads to it whatever comes.
+such a protocol it hands on unread. Each service of protocol tcp or grpc has a listener, which leads to it whatever
+comes; of the latter, by its rules.
 
 Which one a listener is stands in `traffic_direction`; nothing may depend on its name.
 """
@@ -24,8 +25,8 @@ from google.protobuf.wrappers_pb2 import BoolValue
 
 from tage.config import protocols
 from tage.config.model import Resource
-from tage.config.protocols import HTTP, TCP
-from tage.pilot.generate import filters, names, python_filters, rate_limits, rpc
+from tage.config.protocols import HTTP, TCP, has_port, is_http
+from tage.pilot.generate import action, filters, names, python_filters, rate_limits, rpc
 from tage.pilot.generate.clusters import socket_address
 from tage.pilot.generate.node import Node
 
@@ -40,21 +41,16 @@ def listeners(
 ) -> Iterator[listener_pb2.Listener]:
     """`asked`: the HTTP filters that the outbound routes ask something of (`filters.asked`); `python`: the
     PythonFilters that the node is to have (`python_filters.selected`); `limits`: the inbound RateLimits of its
-    service; `calls`: the mesh's protocols of remote calls, and its services of protocol tcp; `protocol`: the
+    service; `calls`: the mesh's protocols of remote calls, and its services of protocol tcp and grpc; `protocol`: the
     application's own."""
-    relayed = [each for each in calls if each.protocol == TCP]
-    calls = [each for each in calls if each.protocol != TCP]
+    services = [each for each in calls if has_port(each.protocol)]
+    calls = [each for each in calls if not has_port(each.protocol)]
     told = calls[: rpc.MAX_INSPECTED]
     chains = [_rpc_chain(each, python) for each in told]
     for each, chain in zip(told, chains, strict=True):
         chain.filter_chain_match.application_protocols.append(rpc.application_protocol(each.protocol))
-    http = hcm_pb2.HttpConnectionManager(
-        stat_prefix="outbound_http_proxy",
-        rds=_rds(names.OUTBOUND_ROUTES),
-        use_remote_address=BoolValue(value=True),
-        http_filters=[*filters.chain(asked), *python_filters.chain(python, "outbound")],
-    )
-    shared = _listener(node, names.OUTBOUND_LISTENER, node.outbound_port, [*chains, _http_chain(http)])
+    http = _outbound_chain("http_proxy", names.OUTBOUND_ROUTES, asked, python)
+    shared = _listener(node, names.OUTBOUND_LISTENER, node.outbound_port, [*chains, http])
     if told:
         shared.listener_filters.append(rpc.inspector(each.protocol for each in told))
         # A client of HTTP may connect long before it asks for anything.
@@ -63,10 +59,13 @@ def listeners(
     ports = protocols.named_ports((each.protocol for each in calls), node.outbound_port)
     for each in calls:
         yield _listener(node, names.rpc_proxy(each.protocol), ports[each.protocol], [_rpc_chain(each, python)])
-    ports = protocols.tcp_ports((each.service for each in relayed), node.outbound_port)
-    for each in relayed:
-        chain = _tcp_chain(f"outbound_{each.service}", each.cluster)
-        yield _listener(node, each.cluster, ports[each.service], [chain])
+    ports = protocols.service_ports((each.service for each in services), node.outbound_port)
+    for each in services:
+        if each.protocol == TCP:
+            chain = _tcp_chain(f"outbound_{each.service}", each.cluster)
+        else:
+            chain = _outbound_chain(each.service, each.routes, each.asked, python)
+        yield _listener(node, each.cluster or each.routes, ports[each.service], [chain])
     if node.has_inbound:
         chain = _inbound_chain(node, python, limits, protocol)
         yield _listener(node, names.INBOUND_LISTENER, node.inbound_port, [chain], base_pb2.INBOUND)
@@ -75,16 +74,29 @@ def listeners(
 def _inbound_chain(
     node: Node, python: Sequence[Resource], limits: Iterable[Resource], protocol: str
 ) -> listener_components_pb2.FilterChain:
-    if protocol == TCP or (protocol != HTTP and not node.is_tage):
+    if protocol == TCP or (not is_http(protocol) and not node.is_tage):
         return _tcp_chain(f"inbound_{node.inbound_port}", names.inbound_cluster(node.app_port))
     manager = hcm_pb2.HttpConnectionManager(
         stat_prefix=f"inbound_{node.inbound_port}",
         route_config=_inbound_routes(node.app_port, protocol),
         http_filters=[*rate_limits.inbound(limits), *python_filters.chain(python, "inbound")],
     )
-    if protocol != HTTP:
+    if not is_http(protocol):
         return _chain(rpc.codec(protocol), _routed(manager))
     manager.use_remote_address.value = False
+    return _http_chain(manager)
+
+
+def _outbound_chain(
+    name: str, routes: str, asked: Iterable[str], python: Sequence[Resource]
+) -> listener_components_pb2.FilterChain:
+    """Of HTTP, in whichever version clients begin with (codec_type AUTO, Envoy's default)."""
+    manager = hcm_pb2.HttpConnectionManager(
+        stat_prefix=f"outbound_{name}",
+        rds=_rds(routes),
+        use_remote_address=BoolValue(value=True),
+        http_filters=[*filters.chain(asked), *python_filters.chain(python, "outbound")],
+    )
     return _http_chain(manager)
 
 
@@ -129,8 +141,9 @@ def _inbound_routes(port: int, protocol: str) -> route_pb2.RouteConfiguration:
     route = route_components_pb2.Route(
         name="default",
         match=route_components_pb2.RouteMatch(prefix="/"),
-        route=route_components_pb2.RouteAction(cluster=cluster, timeout=Duration()),
+        route=route_components_pb2.RouteAction(cluster=cluster),
     )
+    action.limit(route.route, Duration(), protocol)
     host = route_components_pb2.VirtualHost(name=f"inbound|{protocol}|{port}", domains=["*"], routes=[route])
     return route_pb2.RouteConfiguration(name=cluster, virtual_hosts=[host])
 

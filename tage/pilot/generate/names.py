@@ -35,6 +35,11 @@ def rpc_proxy(protocol: str) -> str:
     return f"{protocol}_proxy"
 
 
+def service_proxy(port: int, fqdn: str) -> str:
+    """The outbound listener of one service of HTTP, and its routes."""
+    return f"{fqdn}:{port}"
+
+
 def inbound_cluster(port: int) -> str:
     return f"inbound|{port}||"
 

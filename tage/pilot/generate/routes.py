@@ -1,5 +1,5 @@
-"""Services and VirtualServices -> the route configurations of the outbound listeners: HTTP's, and one of each protocol
-of remote calls.
+"""Services and VirtualServices -> the route configurations of the outbound listeners: HTTP's, one of each protocol of
+remote calls, and one of each service of gRPC.
 
 ``match``     a rule's conditions              ``retry``     its retries
 ``action``    what becomes of the requests     ``hashing``   what of a request names its host
@@ -15,7 +15,7 @@ from envoy.config.route.v3 import route_components_pb2, route_pb2
 
 from tage.config.model import Resource
 from tage.config.networking import HTTPRoute, VirtualService
-from tage.config.protocols import HTTP
+from tage.config.protocols import HTTP, is_http
 from tage.pilot.generate import action, hashing, match, names, rate_limits
 from tage.pilot.generate.action import Place
 from tage.pilot.generate.node import Caller
@@ -47,6 +47,12 @@ def outbound(snapshot: Snapshot, caller: Caller, protocol: str = HTTP) -> route_
     return _configuration(names.rpc_proxy(protocol), _rpc_hosts(snapshot, caller, protocol), snapshot, str)
 
 
+def of_service(snapshot: Snapshot, caller: Caller, service: Service) -> route_pb2.RouteConfiguration:
+    """Of the listener that one service of HTTP has: its routes, whatever clients call it."""
+    hosts = [(service.fqdn, service.port, ["*"], _of_service(snapshot, service, caller))]
+    return _configuration(names.service_proxy(service.port, service.fqdn), iter(hosts), snapshot, str.lower)
+
+
 def _configuration(
     name: str, hosts: _Hosts, snapshot: Snapshot, fold: Callable[[str], str]
 ) -> route_pb2.RouteConfiguration:
@@ -68,7 +74,7 @@ def _configuration(
 
 def _hosts(snapshot: Snapshot, caller: Caller) -> _Hosts:
     for service in snapshot.services:
-        if service.protocol == HTTP:
+        if is_http(service.protocol):
             domains = names.domains(service.fqdn, service.port, caller.namespace)
             yield service.fqdn, service.port, domains, _of_service(snapshot, service, caller)
     for host, resource in snapshot.foreign_hosts(caller.namespace):
@@ -109,7 +115,7 @@ def _of_service(snapshot: Snapshot, service: Service, caller: Caller) -> list[ro
         route_components_pb2.Route(
             name=DEFAULT_ROUTE,
             match=route_components_pb2.RouteMatch(prefix="/"),
-            route=action.forward_to(cluster, hash, rpc=service.protocol != HTTP),
+            route=action.forward_to(cluster, hash, service.protocol),
         )
     ]
 
@@ -125,8 +131,8 @@ def _routes(
 ) -> list[route_components_pb2.Route]:
     """Of what `caller` may meet, up to a route that takes every request. `of`: the service, or the port of a host that
     is none."""
-    port, rpc = (of, False) if isinstance(of, int) else (of.port, of.protocol != HTTP)
-    place = Place(snapshot, caller, port, resource.metadata.namespace, rpc)
+    port, protocol = (of, HTTP) if isinstance(of, int) else (of.port, of.protocol)
+    place = Place(snapshot, caller, port, resource.metadata.namespace, protocol)
     made: list[route_components_pb2.Route] = []
     for http in cast(VirtualService, resource.spec).http:
         # A rule without an action is refused on entry; here it would make Envoy refuse all the routes.

@@ -33,12 +33,14 @@ _TYPE = "type.googleapis.com/tage."
 
 class Outbound(NamedTuple):
     """A protocol that a sidecar's application may call with. `asked`: the HTTP filters that its routes ask something
-    of. `service`, `cluster`: of protocol tcp, where all connections go."""
+    of. `service`: of protocol tcp and grpc, where all connections go. `cluster`: of the former; `routes`: of the
+    latter, the name of its own."""
 
     protocol: str
     asked: tuple[str, ...] = ()
     service: str = ""
     cluster: str = ""
+    routes: str = ""
 
 
 def relayed(snapshot: Snapshot) -> Iterator[Outbound]:

@@ -17,7 +17,7 @@ from tage.config.networking import (
     StringMatch,
     VirtualService,
 )
-from tage.config.protocols import HTTP, TCP
+from tage.config.protocols import HTTP, TCP, is_http
 
 if TYPE_CHECKING:
     from tage.pilot.generate.snapshot import Snapshot
@@ -54,7 +54,7 @@ def _protocol(snapshot: Snapshot, hosts: Iterable[str], namespace: str) -> str:
     """Of the first of the hosts that is one of another protocol than HTTP; empty where none is."""
     for host in hosts:
         service = snapshot.service(snapshot.owner(host, namespace))
-        if service is not None and service.protocol != HTTP:
+        if service is not None and not is_http(service.protocol):
             return service.protocol
     return ""
 
@@ -81,7 +81,9 @@ def _elsewhere(snapshot: Snapshot, http: HTTPRoute, protocol: str, namespace: st
     named += [("mirror", http.mirror)] if http.mirror is not None else []
     for path, destination in named:
         fqdn, service = snapshot.target(destination, namespace)
-        if service is not None and service.protocol != protocol:
+        if service is None or (is_http(service.protocol) and is_http(protocol)):
+            continue  # between HTTP's versions there is no border
+        if service.protocol != protocol:
             yield path, f"service {fqdn} is of protocol {service.protocol}, the rule of {protocol}; such calls get 503"
 
 

@@ -41,6 +41,7 @@ class Snapshot:
         self.protocols = protocols.in_order(service.protocol for service in self.services)
         """Those of remote calls."""
         self.tcp_services = tuple(service for service in self.services if service.protocol == protocols.TCP)
+        self.grpc_services = tuple(service for service in self.services if service.protocol == protocols.GRPC)
         self._owners = {interface: service for service in self.services for interface in service.interfaces}
         self._aliases = {alias: s.fqdn for s in self.services for alias in s.short_names[1:-1]}
         warnings: list[str] = []

@@ -24,6 +24,7 @@ from tage.config.networking import (
     TCPSettings,
     TrafficPolicy,
 )
+from tage.config.protocols import HTTP, HTTP2, is_http, is_http2
 from tage.pilot.generate import load_balancing, names
 
 Cluster = cluster_pb2.Cluster
@@ -56,11 +57,12 @@ def _at_port(policy: TrafficPolicy | None, port: int) -> TrafficPolicy | None:
     return policy
 
 
-def apply(policy: TrafficPolicy | None, cluster: cluster_pb2.Cluster) -> None:
+def apply(policy: TrafficPolicy | None, cluster: cluster_pb2.Cluster, protocol: str = HTTP) -> None:
+    """`protocol`: the service's."""
     policy = policy or TrafficPolicy()
     load_balancing.apply(policy, cluster)
     thresholds = unlimited()
-    _connection_pool(policy.connection_pool or ConnectionPoolSettings(), cluster, thresholds)
+    _connection_pool(policy.connection_pool or ConnectionPoolSettings(), cluster, thresholds, protocol)
     if policy.retry_budget is not None:
         _retry_budget(policy.retry_budget, thresholds)
     cluster.circuit_breakers.thresholds.append(thresholds)
@@ -84,6 +86,7 @@ def _connection_pool(
     pool: ConnectionPoolSettings,
     cluster: cluster_pb2.Cluster,
     thresholds: circuit_breaker_pb2.CircuitBreakers.Thresholds,
+    protocol: str,
 ) -> None:
     tcp, http = pool.tcp or TCPSettings(), pool.http or HTTPSettings()
     for limit, value in (
@@ -106,19 +109,34 @@ def _connection_pool(
         common.max_connection_duration.CopyFrom(names.duration(tcp.max_connection_duration))
     if http.max_requests_per_connection:
         common.max_requests_per_connection.value = http.max_requests_per_connection
-    if common.ByteSize() or http.use_client_protocol:
-        _http_options(cluster, common, http.use_client_protocol)
+    _http_options(http, protocol, common, cluster)
+
+
+def http2(cluster: cluster_pb2.Cluster) -> None:
+    """HTTP/2 is spoken with the cluster's hosts, and nothing else is said of them."""
+    _http_options(HTTPSettings(), HTTP2, protocol_pb2.HttpProtocolOptions(), cluster)
 
 
 def _http_options(
-    cluster: cluster_pb2.Cluster, common: protocol_pb2.HttpProtocolOptions, use_client_protocol: bool
+    http: HTTPSettings, protocol: str, common: protocol_pb2.HttpProtocolOptions, cluster: cluster_pb2.Cluster
 ) -> None:
+    """What the client spoke, if that is asked for; else HTTP/2 with a service that is said to speak it, or is to."""
+    upgraded = protocol == HTTP and http.h2_upgrade_policy == "UPGRADE"
+    speaks_http2 = is_http2(protocol) or upgraded
+    as_client = http.use_client_protocol and is_http(protocol)
+    if not (common.ByteSize() or as_client or speaks_http2):
+        return
     options = http_protocol_options_pb2.HttpProtocolOptions()
     if common.ByteSize():
         options.common_http_protocol_options.CopyFrom(common)
-    if use_client_protocol:
+    of_http2 = protocol_pb2.Http2ProtocolOptions()
+    if http.max_concurrent_streams:
+        of_http2.max_concurrent_streams.value = http.max_concurrent_streams
+    if as_client:
         options.use_downstream_protocol_config.http_protocol_options.SetInParent()
-        options.use_downstream_protocol_config.http2_protocol_options.SetInParent()
+        options.use_downstream_protocol_config.http2_protocol_options.CopyFrom(of_http2)
+    elif speaks_http2:
+        options.explicit_http_config.http2_protocol_options.CopyFrom(of_http2)
     else:
         options.explicit_http_config.http_protocol_options.SetInParent()
     cluster.typed_extension_protocol_options[HTTP_OPTIONS].Pack(options, deterministic=True)

@@ -6,7 +6,7 @@ The listener is the user's to say where there are several; the chain is chosen b
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from tage.dataplane.net import chains
@@ -27,10 +27,13 @@ class Choice(NamedTuple):
     why: str
 
 
-def choose(listeners: Sequence[plan.Listener], asked: Asked) -> plan.Listener:
+def choose(
+    listeners: Sequence[plan.Listener], asked: Asked, hosts: Callable[[str], Iterable[str]] = lambda _: ()
+) -> plan.Listener:
     """The one that was named; else the one at the URL's address; else the only one for outbound traffic of its kind,
-    HTTP or bytes; else the only one on the URL's port; else the only one. Of a remote call, among those that take its
-    protocol, before others the only outbound one that takes no other. Raises `QuestionError`."""
+    HTTP or bytes, or of those the only one whose routes tell hosts apart (`hosts` gives the domains of such a name);
+    else the only one on the URL's port; else the only one. Of a remote call, among those that take its protocol, before
+    others the only outbound one that takes no other. Raises `QuestionError`."""
     if not listeners:
         raise QuestionError("there is no listener: nothing comes in here")
     if asked.question.listener:
@@ -39,8 +42,9 @@ def choose(listeners: Sequence[plan.Listener], asked: Asked) -> plan.Listener:
         return _taking(listeners, asked)
     at = [each for each in listeners if each.port == asked.port and each.address == asked.host]
     outbound = [each for each in listeners if each.direction == "outbound" and _carries(each, asked)]
+    telling = [each for each in outbound if any(name != "*" for name in _domains(each, hosts))]
     on_port = [each for each in listeners if asked.port and each.port == asked.port]
-    for found in (at, outbound, on_port, listeners):
+    for found in (at, outbound, telling, on_port, listeners):
         if len(found) == 1:
             return found[0]
     raise QuestionError(f"which listener? say --listener with one of {_names(listeners)}")
@@ -50,6 +54,12 @@ def _carries(listener: plan.Listener, asked: Asked) -> bool:
     if asked.scheme == "tcp":
         return any(chain.tcp is not None for _, chain in keyed(listener))
     return any(chain.http is not None and chain.http.x_protocol is None for _, chain in keyed(listener))
+
+
+def _domains(listener: plan.Listener, hosts: Callable[[str], Iterable[str]]) -> Iterator[str]:
+    for _, chain in keyed(listener):
+        if chain.http is not None:
+            yield from hosts(chain.http.routes)
 
 
 def _taking(listeners: Sequence[plan.Listener], asked: Asked) -> plan.Listener:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -28,7 +28,7 @@ def explain(sections: Sections, question: Question, known: Known | None = None) 
     """`known`: what a running sidecar's workers know of hosts; None: none runs. Raises `QuestionError` where the
     question cannot be answered."""
     asked = read(question)
-    listener = listeners.choose(_of_kind(sections, plan.Listener), asked)
+    listener = listeners.choose(_of_kind(sections, plan.Listener), asked, lambda name: _domains(sections, name))
     choice = listeners.choose_chain(listener, asked)
     overload = sections.get(("overload", ""), plan.Overload())
     assert isinstance(overload, plan.Overload)
@@ -44,6 +44,12 @@ def explain(sections: Sections, question: Question, known: Known | None = None) 
         assert choice.chain.http is not None, "a filter chain has one thing to do"
         found = _routed(sections, choice.chain.http, asked, known)
     return msgspec.structs.replace(found, listener=finding)
+
+
+def _domains(sections: Sections, routes: str) -> Iterator[str]:
+    found = sections.get(("routes", routes))
+    for host in found.virtual_hosts if isinstance(found, plan.Routes) else ():
+        yield from host.domains
 
 
 def _listener(section: plan.Listener, choice: Choice, overload: plan.Overload) -> findings.Listener:

@@ -73,6 +73,7 @@ def test_application_environment() -> None:
         "TAGE_SIDECAR": "127.1.0.3:15001",
         "http_proxy": "http://127.1.0.3:15001",
         "no_proxy": "db",
+        "no_grpc_proxy": "127.0.0.1,localhost,127.1.0.3",
         "https_proxy": "http://corporate",
         "PYTHONUNBUFFERED": "1",
         "STARS": "none",
@@ -125,7 +126,7 @@ def test_remote_calls_have_ports_that_applications_are_told_of() -> None:
     assert env["TAGE_SIDECAR_BOLT"] == "127.1.0.3:15101"
     assert env["TAGE_SIDECAR_X_LEDGER"] == f"127.1.0.3:{mesh.ports['x-ledger']}"
     fqdn = "my-db.prod.svc.cluster.local"
-    assert env["TAGE_SIDECAR_TCP_MY_DB"] == f"127.1.0.3:{protocols.tcp_ports([fqdn], 15001)[fqdn]}"
+    assert env["TAGE_SIDECAR_TCP_MY_DB"] == f"127.1.0.3:{protocols.service_ports([fqdn], 15001)[fqdn]}"
     _, of_bolt, *_ = mesh.registry({})
     assert (of_bolt.protocol, of_bolt.interfaces) == ("bolt", ("com.example.B",))
     assert planned(MeshService("a")).ports == {}

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from tage.pilot.generate import Caller, routes
+from tage.pilot.generate.action import forward_to
 from tage.registry.model import Service
-from tests.pilot.samples import REVIEWS, SUBSETS, routes_of, routing, snapshot
+from tests.pilot.samples import REVIEWS, SUBSETS, plain, routes_of, routing, snapshot
 
 CLUSTER = f"outbound|80||{REVIEWS.fqdn}"
 TO = "route: [{destination: {host: reviews}}]"
@@ -21,12 +22,36 @@ def made(fields: str, *texts: str, **more: Any) -> dict[str, Any]:
 def forwarded(fields: str, *texts: str) -> dict[str, Any]:
     """The action, without what every one has."""
     action: dict[str, Any] = made(f"{fields}, {TO}", *texts)["route"]
-    return {name: value for name, value in action.items() if name not in ("cluster", "timeout", "retry_policy")}
+    common = ("cluster", "timeout", "retry_policy", "max_stream_duration")
+    return {name: value for name, value in action.items() if name not in common}
 
 
 def test_timeout():
     assert made(TO)["route"]["timeout"] == "0s"
     assert made(f"timeout: 1.5s, {TO}")["route"]["timeout"] == "1.500s"
+
+
+@pytest.mark.parametrize(
+    ("protocol", "timeout", "limits"),
+    [
+        ("http", "", ("0s", "0s", "0s")),
+        ("http", "timeout: 1.5s, ", ("1.500s", None, None)),
+        ("http2", "timeout: 1.5s, ", ("1.500s", None, None)),
+        ("grpc", "", ("0s", "0s", "0s")),
+        ("grpc", "timeout: 1.5s, ", ("1.500s", "1.500s", "1.500s")),
+    ],
+)
+def test_what_counts_of_grpc_timeout(protocol: str, timeout: str, limits: tuple[str | None, ...]):
+    """Without a limit of the rule all of it, with one no more than that, where the service is one of gRPC."""
+    service = Service("reviews", protocol=protocol)
+    for action in (
+        made(f"{timeout}{TO}", services=(service,))["route"],
+        *([] if timeout else [plain(forward_to("c", None, protocol))]),
+    ):
+        of_stream = action.get("max_stream_duration", {})
+        assert (
+            action["timeout"], of_stream.get("max_stream_duration"), of_stream.get("grpc_timeout_header_max"),
+        ) == limits  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,8 @@ def config(fields: str, name: str) -> dict[str, Any]:
             {"abort": {"http_status": 400, "percentage": {"numerator": 1_000_000, "denominator": "MILLION"}}},
         ),
         ("{abort: {httpStatus: 503}}", {"abort": {"http_status": 503, "percentage": {}}}),
+        ("{abort: {grpcStatus: UNAVAILABLE}}", {"abort": {"grpc_status": 14, "percentage": {}}}),
+        ("{abort: {grpcStatus: OK}}", {"abort": {"grpc_status": 0, "percentage": {}}}),
     ],
 )
 def test_fault(fault: str, expected: dict[str, Any]):

@@ -39,7 +39,7 @@ def test_each_service_has_a_listener(generator: str) -> None:
     assert proxy(found[db]).cluster == db
     assert proxy(found[db]).stat_prefix == f"outbound_{DB.fqdn}"
     assert found[db].traffic_direction == base_pb2.OUTBOUND
-    ports = protocols.tcp_ports([DB.fqdn, CACHE.fqdn], 15001)
+    ports = protocols.service_ports([DB.fqdn, CACHE.fqdn], 15001)
     assert {name: found[name].address.socket_address.port_value for name in (db, cache)} == {
         db: ports[DB.fqdn], cache: ports[CACHE.fqdn],
     }  # fmt: skip

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from tage.pilot.generate import Caller, clusters
@@ -11,15 +12,15 @@ HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 NO_LIMIT = 2**32 - 1
 
 
-def made(spec: str) -> dict[str, dict[str, Any]]:
+def made(spec: str, protocol: str = "http") -> dict[str, dict[str, Any]]:
     """The clusters of `reviews` by subset."""
     mesh = snapshot(destination_rule(spec))
-    built = clusters.outbound(REVIEWS, mesh.rule(REVIEWS, Caller()))
+    built = clusters.outbound(msgspec.structs.replace(REVIEWS, protocol=protocol), mesh.rule(REVIEWS, Caller()))
     return {cluster.name.split("|")[2]: plain(cluster) for cluster in built}
 
 
-def cluster(policy: str) -> dict[str, Any]:
-    return made(f"{{host: reviews, trafficPolicy: {policy}}}")[""]
+def cluster(policy: str, protocol: str = "http") -> dict[str, Any]:
+    return made(f"{{host: reviews, trafficPolicy: {policy}}}", protocol)[""]
 
 
 def limits(policy: str) -> dict[str, Any]:
@@ -27,9 +28,11 @@ def limits(policy: str) -> dict[str, Any]:
     return {name: value for name, value in thresholds.items() if value != NO_LIMIT}
 
 
-def http_options(policy: str) -> dict[str, Any]:
-    options: dict[str, Any] = cluster(policy)["typed_extension_protocol_options"][HTTP_OPTIONS]
-    return {name: value for name, value in options.items() if name != "@type"}
+def http_options(policy: str, protocol: str = "http") -> dict[str, Any] | None:
+    options: dict[str, Any] | None = cluster(policy, protocol).get("typed_extension_protocol_options")
+    if options is None:
+        return None
+    return {name: value for name, value in options[HTTP_OPTIONS].items() if name != "@type"}
 
 
 @pytest.mark.parametrize(
@@ -65,6 +68,44 @@ def test_the_clients_protocol():
     assert http_options("{connectionPool: {http: {useClientProtocol: true}}}") == {
         "use_downstream_protocol_config": {"http_protocol_options": {}, "http2_protocol_options": {}}
     }
+
+
+@pytest.mark.parametrize(
+    ("protocol", "http", "expected"),
+    [
+        ("http2", "{}", {"explicit_http_config": {"http2_protocol_options": {}}}),
+        ("grpc", "{h2UpgradePolicy: DO_NOT_UPGRADE}", {"explicit_http_config": {"http2_protocol_options": {}}}),
+        ("http", "{h2UpgradePolicy: UPGRADE}", {"explicit_http_config": {"http2_protocol_options": {}}}),
+        (
+            "http",
+            "{h2UpgradePolicy: UPGRADE, maxConcurrentStreams: 7}",
+            {"explicit_http_config": {"http2_protocol_options": {"max_concurrent_streams": 7}}},
+        ),
+        (
+            "grpc",
+            "{idleTimeout: 1s}",
+            {
+                "common_http_protocol_options": {"idle_timeout": "1s"},
+                "explicit_http_config": {"http2_protocol_options": {}},
+            },
+        ),
+        (
+            "grpc",
+            "{useClientProtocol: true, h2UpgradePolicy: UPGRADE, maxConcurrentStreams: 7}",
+            {
+                "use_downstream_protocol_config": {
+                    "http_protocol_options": {},
+                    "http2_protocol_options": {"max_concurrent_streams": 7},
+                }
+            },
+        ),
+        ("http", "{maxConcurrentStreams: 7}", None),
+        ("tcp", "{h2UpgradePolicy: UPGRADE}", None),
+        ("bolt", "{h2UpgradePolicy: UPGRADE, useClientProtocol: true}", None),
+    ],
+)
+def test_http2(protocol: str, http: str, expected: dict[str, Any] | None):
+    assert http_options(f"{{connectionPool: {{http: {http}}}}}", protocol) == expected
 
 
 def test_nothing_is_said_unless_it_is_asked_for():

@@ -41,6 +41,15 @@ def test_the_listener(listeners, target, name):
     assert found(*listeners, target=target).listener.name == name
 
 
+def test_the_listener_whose_routes_tell_hosts_apart():
+    """Beside it are those of one service each."""
+    told = plan.Routes("t", [plan.VirtualHost("v", ["x"], [plan.Route(match(), "r", to("a"))])])
+    shared = listen("shared", 2, plan.FilterChain(http=plan.Http("t")), direction="outbound")
+    given = sections(listen("own", 1, direction="outbound"), shared, ROUTES, told, *cluster("a"))
+    assert ask(given).listener.name == "shared"
+    assert ask(given, "http://127.0.0.1:1/").listener.name == "own"
+
+
 @pytest.mark.parametrize("wanted", ["b", "2", "127.0.0.1:2"])
 def test_the_listener_that_was_named(wanted):
     assert found(listen("a", 1), listen("b", 2), listener=wanted).listener.name == "b"

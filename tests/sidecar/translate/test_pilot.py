@@ -9,6 +9,7 @@ from google.protobuf.any_pb2 import Any
 
 from tage.pilot.generate import TYPES, generate
 from tage.registry.model import Service
+from tage.sidecar import plan
 from tage.sidecar.translate import resources
 from tests.pilot.everything import RULES
 from tests.pilot.samples import NODE, instance, snapshot
@@ -28,6 +29,25 @@ def test_every_field(type_url: str) -> None:
 
 
 PROTOCOLS = ("bolt", "dubbo", "thrift", "dubbo-thrift", "hsf", "x-ledger")
+VERSIONS = ("http", "http2", "grpc")
+
+
+@pytest.mark.parametrize("service", VERSIONS)
+@pytest.mark.parametrize("type_url", TYPES)
+def test_every_version_of_http(type_url: str, service: str) -> None:
+    services = [Service(name, protocol=name, instances=(instance(1, "v1"),)) for name in VERSIONS]
+    packed = []
+    for message in generate(snapshot(services=services), dataclasses.replace(NODE, service=service))[type_url]:
+        packed.append(Any())
+        packed[-1].Pack(message)
+    found = resources.decode(type_url, packed)
+    assert len(found) == len(packed)
+    if type_url.endswith("Cluster"):
+        of = {name.split("|")[-1].partition(".")[0] or "app": each.cluster.http2 for name, each in found.items()}
+        speaks = {"http": None, "http2": plan.Http2(), "grpc": plan.Http2()}
+        assert of == {**speaks, "app": speaks[service]}
+    if type_url.endswith("Listener"):
+        assert {chain.http.codec for each in found.values() for chain in each.listener.all_chains()} == {"auto"}
 
 
 @pytest.mark.parametrize("service", ["reviews", *PROTOCOLS])
