@@ -33,7 +33,7 @@ REQUEST_PATH := $(shell find tage/dataplane -name '*.py' -o -name '*.pxd')
 # The harness's own, where bench.build finds them.
 BENCH_COMPILED := bench/system.pxd $(foreach module,relay rpc/frames rpc/answering rpc/asking,$(wildcard bench/$(module).p*))
 
-.PHONY: help run test lint types layers unit interop fuzz differential build bench bench-table soak soak-table format clean
+.PHONY: help run test lint types layers unit interop h2spec fuzz differential build bench bench-table soak soak-table format clean
 
 help:  ## What can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
@@ -67,9 +67,13 @@ unit: $(VENV)/.installed-dev build/.compiled
 	@echo "-- pytest, compiled"
 	@$(BIN)/python -m pytest -n $(TEST_JOBS) --dist loadfile $(PYTEST)
 
-interop: $(VENV)/.installed-dev build/.compiled  ## SOFARPC's and Dubbo's own clients and servers through sidecars (needs a JDK, Maven)
-	@echo "-- pytest, with SOFARPC and Dubbo"
+interop: $(VENV)/.installed-dev build/.compiled  ## SOFARPC, Dubbo (need a JDK, Maven) and gRPC (Go) through sidecars
+	@echo "-- pytest, with the protocols' own clients and servers"
 	@$(BIN)/python -m pytest -m interop tests/interop $(PYTEST)
+
+h2spec: $(VENV)/.installed-dev build/.compiled  ## All cases of h2spec against a sidecar (needs Go)
+	@echo "-- h2spec"
+	@TAGE_H2SPEC=build $(BIN)/python -m pytest -rs tests/e2e/test_h2spec.py $(PYTEST)
 
 fuzz: $(VENV)/.installed-dev build/.compiled  ## Fuzz the parsers: make fuzz [TARGET=http1_request] [SECONDS=60]
 	@$(BIN)/python -m fuzz $(TARGET) --seconds $(SECONDS)
