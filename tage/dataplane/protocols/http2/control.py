@@ -86,7 +86,7 @@ class Control(Sending):
         """Whether no stream has had that id yet; those of the other parity never will."""
         if self.server:
             return id & 1 == 0 or id > self._seen
-        return id & 1 == 0 or id >= self._next_id
+        return id & 1 == 0 or id >= self.next_id
 
     def _ignored(self, id):
         """Whether frames may come for a stream that is gone: it was reset here, or begun behind our GOAWAY."""

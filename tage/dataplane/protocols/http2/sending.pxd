@@ -38,7 +38,7 @@ cdef class Sending:
     cdef dict _reset_here
     cdef unsigned int _recent[64]
     cdef int _recent_at
-    cdef unsigned int _next_id
+    cdef public unsigned int next_id
     cdef unsigned int _to_begin
     cdef Py_ssize_t _unread
     cpdef StreamState open(self, object owner)

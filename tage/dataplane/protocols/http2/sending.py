@@ -81,7 +81,7 @@ class Sending:
         if not cython.compiled:
             self._recent = [0] * 64
         self._recent_at = 0
-        self._next_id = 1
+        self.next_id = 1
         self._to_begin = 0
         self._unread = 0
 
@@ -91,7 +91,7 @@ class Sending:
         """A new stream to a server; None where ids have run out (RFC 9113, 5.1.1) or the peer goes away. It has its id
         from `send_request` on, for ids have to rise on the wire."""
         s: StreamState
-        if self.failed or self.goaway_received or self._next_id + 2 * self._to_begin > _LAST_ID:
+        if self.failed or self.goaway_received or self.next_id + 2 * self._to_begin > _LAST_ID:
             return None
         s = StreamState(0, owner)
         self._to_begin += 1
@@ -180,8 +180,8 @@ class Sending:
         if not self._may_send(s) or s.begun:
             return
         s.begun = True
-        s.id = self._next_id
-        self._next_id += 2
+        s.id = self.next_id
+        self.next_id += 2
         self._to_begin -= 1
         s.send_window = self._peer_window
         s.recv_window = self._given_window()

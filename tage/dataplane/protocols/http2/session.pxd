@@ -25,6 +25,7 @@ cdef class Session(Messages):
     cpdef feed(self, bytes data)
     cpdef int read(self, long long now) except -1
     cpdef Py_ssize_t buffered(self)
+    cdef int _read(self) except -1
     cdef int _read_preface(self) except -1
     cdef bytes _gathered(self)
     cdef _keep(self, Py_ssize_t need)

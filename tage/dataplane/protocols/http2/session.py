@@ -139,24 +139,31 @@ class Session(Messages):
     def read(self, now):
         """An `Event`. `now` in ms, of a clock that does not go back."""
         event: cython.int
+        if self.failed:
+            return FAILED
+        self._now = now
+        event = self._read()
+        if event == FAILED:  # nothing of it is read any more
+            self._data = b""
+            self._pos = self._end = 0
+            self._partial = None
+            self._block = None
+        return event
+
+    def _read(self):
+        event: cython.int
         at: cython.Py_ssize_t
         size: cython.Py_ssize_t
         frame: bytes
         p: cython.p_uchar
-        self._now = now
+        if self._preface > 0 and (self._read_preface() != MORE or self._preface > 0):
+            return FAILED if self.failed else MORE
         while True:
-            if self.failed:
-                return FAILED
             if self._roomy:
                 self.stream = self.roomy()
                 return ROOM
             if self._unread > UNREAD_BYTES:
                 return self._fail(errors.UNREAD)
-            if self._preface > 0:
-                if self._read_preface() != MORE:
-                    return FAILED
-                if self._preface > 0:
-                    return MORE
             if self._partial is not None:
                 frame = self._gathered()
                 if frame is None:
