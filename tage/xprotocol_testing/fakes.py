@@ -222,6 +222,9 @@ class Seam(Transport):
     def write(self, data):
         self._write(data)
 
+    def hand_over(self, connection):
+        self._transport.hand_over(connection)
+
     def write_eof(self):
         """Up to TLS 1.2 both directions end, after what was written has gone out."""
         if self._transport.can_write_eof():

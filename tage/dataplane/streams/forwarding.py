@@ -126,12 +126,10 @@ def _enabled(listener, route, protocol):
 
 
 def ask_upgrade(edits, head, http2):
-    """`http2`: the upstream speaks it, and is asked by extended CONNECT, which its connection makes of the request."""
+    """`http2`: the upstream speaks it, and is asked by extended CONNECT, which its codec makes of the request."""
     if head.method == b"CONNECT":
         edits.drop |= 1 << CONTENT_LENGTH
-    elif http2:
-        edits.remove(b"sec-websocket-key")
-    else:
+    elif not http2:
         edits.extra += b"connection: upgrade\r\nupgrade: " + head.upgrade + b"\r\n"
         if head.upgrade.lower() == b"websocket" and head.block.get(b"sec-websocket-key") is None:
             edits.put(b"sec-websocket-key", new_key())  # the client speaks HTTP/2

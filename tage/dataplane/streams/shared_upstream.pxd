@@ -28,4 +28,4 @@ cdef class SharedUpstreamConnection(UpstreamConnection):
     cdef finish(self)
     cdef begin(self)
     cdef _watch(self)
-    cdef long long _until_asked(self, long long now) except? -1
+    cdef long long _until_asked(self, long long now) except *

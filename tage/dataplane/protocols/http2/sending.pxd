@@ -47,6 +47,7 @@ cdef class Sending:
     cpdef send_local(self, StreamState s, int status, bytes lines, bint end)
     cpdef send_data(self, StreamState s, bytes data, bint end, bytes trailers)
     cpdef reset(self, StreamState s, unsigned int code)
+    cpdef forget(self, StreamState s)
     cpdef abandon(self, StreamState s)
     cpdef block(self)
     cpdef unblock(self)

@@ -117,6 +117,11 @@ class Sending:
                 self._remember(s.id)
         self._close(s)
 
+    def forget(self, s):
+        """It is gone, and the peer knows: its GOAWAY said that it has not looked at it."""
+        if not s.closed:
+            self._close(s)
+
     def abandon(self, s):
         """The rest of a request is not wanted: it is dropped as it comes, and if it has not ended when the answer does,
         RST_STREAM with NO_ERROR follows that (RFC 9113, 8.1)."""
@@ -189,6 +194,7 @@ class Sending:
         method = head.method if edits is None or edits.method is None else edits.method
         s.to_head = method == b"HEAD"
         s.connects = head.upgrade is not None
+        s.switches = s.connects and method != b"CONNECT"
         at = self._begin_block(s)
         write_request(self._encoder, self._out, head, edits)
         self._end_block(s, at, end)

@@ -44,6 +44,8 @@ if not cython.compiled:
         ACK,
         ENABLE_CONNECT_PROTOCOL,
         ENABLE_PUSH,
+        END_HEADERS,
+        END_STREAM,
         FRAME_CONTINUATION,
         FRAME_DATA,
         FRAME_HEADERS,
@@ -53,6 +55,7 @@ if not cython.compiled:
         MAX_CONCURRENT_STREAMS,
         MAX_FRAME_SIZE,
         MAX_HEADER_LIST_SIZE,
+        PADDED,
         PREFACE,
         end_frame,
         number,
@@ -189,6 +192,25 @@ class Session(Messages):
                 event = self._frame(self._data, at, size)
             if event != MORE:
                 return event
+
+    def follows(self, s, end):
+        """Whether the next frame is all there and goes on with `s`: by data, or (`end`) by trailers. Then the next
+        `read` says so, or that it is an error."""
+        at: cython.Py_ssize_t = self._pos
+        size: cython.Py_ssize_t
+        p: cython.p_uchar = self._data
+        if self._end - at < 9 or self._partial is not None or self._block is not None or self._roomy:
+            return False
+        size = (
+            (cython.cast(cython.Py_ssize_t, p[at]) << 16)
+            | (cython.cast(cython.Py_ssize_t, p[at + 1]) << 8)
+            | p[at + 2]
+        )
+        if size == 0 or self._end - at < 9 + size or number(p, at + 5) & 0x7FFFFFFF != s.id:
+            return False
+        if end:
+            return p[at + 3] == FRAME_HEADERS and p[at + 4] & (END_HEADERS | END_STREAM) == END_HEADERS | END_STREAM
+        return p[at + 3] == FRAME_DATA and not p[at + 4] & PADDED
 
     def _read_preface(self):
         """A client's, as far as it is there."""

@@ -29,4 +29,6 @@ cdef class StreamState:
     cdef bint silent
     cdef bint to_head
     cdef bint connects
+    cdef bint switches
+    cdef bint tunnel
     cdef long long left

@@ -1,0 +1,312 @@
+"""Requests over HTTP/2 on either side, or both: what goes across, and what becomes of ends, resets and windows."""
+
+from __future__ import annotations
+
+import pytest
+
+from tage.sidecar import plan
+from tests.dataplane.streams.http2_world import GRPC, Http2World
+
+H1_OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
+
+
+@pytest.fixture
+def make(tmp_path):
+    made = []
+
+    def one(*args, **kwargs):
+        path = tmp_path / str(len(made))
+        path.mkdir()
+        made.append(Http2World(path, *args, **kwargs))
+        return made[-1]
+
+    yield one
+    for world in made:
+        world.close()
+
+
+@pytest.fixture
+def world(make):
+    return make()
+
+
+def test_a_request_and_its_answer(world):
+    client = world.client2()
+    number = client.request(("x-a", "1"), method="POST", path="/p?q", body=b"hello")
+    server = world.server2()
+    at, asked = server.asked()
+    assert asked.headers[":method"] == "POST"
+    assert asked.headers[":path"] == "/p?q"
+    assert asked.headers[":authority"] == "a"
+    assert asked.headers[":scheme"] == "http"
+    assert asked.headers["x-a"] == "1"
+    assert asked.headers["x-forwarded-for"] == "10.1.2.3"
+    assert "x-request-id" in asked.headers
+    assert (asked.body, asked.ended) == (b"hello", True)
+    server.respond(at, ("x-b", "2"), body=b"world")
+    answer = client.answer(number)
+    assert (answer.status, answer.headers["x-b"], answer.body, answer.ended) == (200, "2", b"world", True)
+    assert world.down("rq_2xx") == 1
+
+
+def test_many_requests_share_a_connection_and_are_answered_in_any_order(world):
+    client = world.client2()
+    numbers = [client.request(path=f"/{i}") for i in range(20)]
+    server = world.server2()
+    server.look()
+    assert not world.opening
+    for at, asked in sorted(server.messages.items(), reverse=True):
+        server.respond(at, body=asked.headers[":path"].encode())
+    client.look()
+    for i, number in enumerate(numbers):
+        assert client.messages[number].body == b"/%d" % i
+
+
+def test_http1_to_http2(make):
+    world = make(clients=False)
+    client = world.client(
+        b"POST /x HTTP/1.1\r\nHost: a\r\nX-A: 1\r\nConnection: x-b\r\nX-B: 2\r\nContent-Length: 5\r\n\r\nhello"
+    )
+    server = world.server2()
+    at, asked = server.asked()
+    assert asked.headers[":authority"] == "a"
+    assert asked.headers["x-a"] == "1"
+    assert asked.headers["content-length"] == "5"
+    assert not {"host", "connection", "x-b"} & set(asked.headers)
+    assert (asked.body, asked.ended) == (b"hello", True)
+    server.respond(at, ("content-length", "2"))
+    assert client.takes() == b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
+    client.send(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n")
+    at, asked = server.asked()
+    server.respond(at, body=b"abc", trailers={"x-sum": "1"})
+    assert client.takes() == b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"
+
+
+def test_http2_to_http1(make):
+    world = make(servers=False)
+    client = world.client2()
+    number = client.request(("cookie", "a=1"), ("cookie", "b=2"), method="POST", body=b"hello")
+    server = world.accept()
+    taken = server.takes()
+    assert taken.startswith(b"POST / HTTP/1.1\r\nhost: a\r\n")
+    assert b"\r\ncookie: a=1; b=2\r\n" in taken
+    assert taken.endswith(b"\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n")
+    server.send(b"HTTP/1.1 200 Fine\r\nX-B: 2\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\nok")
+    answer = client.answer(number)
+    assert answer.lines == [(":status", "200"), ("x-b", "2"), ("content-length", "2")]
+    assert (answer.body, answer.ended) == (b"ok", True)
+
+
+def test_grpc(world):
+    client = world.client2()
+    number = client.request(*GRPC, method="POST", path="/p.S/M", body=b"\0\0\0\0\1x")
+    server = world.server2()
+    at, asked = server.asked()
+    assert asked.headers["te"] == "trailers"
+    server.respond(at, ("content-type", "application/grpc"), body=b"\0\0\0\0\1y", trailers={"grpc-status": "0"})
+    answer = client.answer(number)
+    assert (answer.body, answer.trailers, answer.ended) == (b"\0\0\0\0\1y", {"grpc-status": "0"}, True)
+
+
+def test_errors_of_our_own(world):
+    world.route(plan.Route(plan.RouteMatch(plan.StringMatch("prefix", "/only")), direct=plan.DirectResponse(200)))
+    client = world.client2()
+    number, call = client.request(), client.request(*GRPC, method="POST", path="/x", body=b"")
+    answer = client.answer(number)
+    assert (answer.status, answer.headers["server"], answer.headers["x-tage-response-flags"]) == (404, "tage", "NR")
+    assert answer.body.startswith(b"no route")
+    answer = client.answer(call)
+    assert (answer.status, answer.headers["grpc-status"], answer.ended, answer.body) == (200, "12", True, b"")
+
+
+def test_a_reset_by_the_client_reaches_the_server(world):
+    client, server = world.pair()
+    number = client.request(method="POST", body=b"x", end=False)
+    at, _ = server.asked()
+    client.reset(number)
+    server.look()
+    assert server.messages[at].reset == 8
+    assert world.down("rq_rx_reset") == 1
+
+
+def test_a_reset_by_the_server(world):
+    client, server = world.pair()
+    number = client.request()
+    at, _ = server.asked()
+    server.reset(at, 2)
+    answer = client.answer(number)
+    assert (answer.status, answer.headers["x-tage-response-flags"]) == (503, "UR")
+    number = client.request()
+    at, _ = server.asked()
+    server.respond(at, body=b"part", end=False)
+    assert client.answer(number).body == b"part"
+    server.reset(at, 2)
+    assert client.answer(number).reset == 2
+
+
+def test_goaway_of_a_server(world):
+    """What it has not looked at is sent again, elsewhere; the rest is answered."""
+    client, server = world.pair()
+    first, second = client.request(method="POST", body=b"1"), client.request(method="POST", body=b"2")
+    server.look()
+    at = sorted(server.messages)[-2:]
+    server.h2.close_connection(last_stream_id=at[0])
+    server.end.send(server.h2.data_to_send())
+    other = world.server2()
+    again, asked = other.asked()
+    assert asked.body == b"2"
+    other.respond(again, body=b"two")
+    assert client.answer(second).body == b"two"
+    # h2 sends nothing more after its own GOAWAY; this end does.
+    server.end.send(bytes.fromhex("000001010500000000" if False else "") or b"")
+    server.end.end()
+    assert client.answer(first).status == 503
+
+
+def test_a_slow_stream_holds_up_no_other_and_its_memory_is_bounded(make):
+    world = make(asks={"initial_stream_window": 65_535})
+    client, server = world.pair()
+    client.takes_data = False
+    slow = client.request(path="/slow")
+    at, _ = server.asked()
+    sent = 0
+    server.h2.send_headers(at, [(":status", "200")])
+    server.flush()
+    for _ in range(1000):
+        room = min(server.h2.local_flow_control_window(at), server.h2.max_outbound_frame_size)
+        if room == 0:
+            break
+        server.data(at, bytes(room))
+        sent += room
+        server.look()
+        client.look()
+    assert sent < 300_000
+    quick = client.request(path="/quick")
+    number, _ = server.asked()
+    server.respond(number, body=b"q")
+    client.look()
+    got = client.messages[slow]
+    assert len(got.body) == 65_533  # the pair's first answer had the rest
+    client.h2.increment_flow_control_window(1_000_000)
+    client.flush()
+    assert client.answer(quick).body == b"q"
+    client.h2.increment_flow_control_window(1_000_000, slow)
+    client.flush()
+    client.takes_data = True
+    server.look()
+    server.data(at, b"", end=True)
+    assert len(client.answer(slow).body) == sent
+    assert client.messages[slow].ended
+
+
+def test_a_large_request_to_a_slow_server(make):
+    world = make(listens={"initial_stream_window": 65_535})
+    client, server = world.pair()
+    server.takes_data = False
+    number = client.request(method="POST", body=b"", end=False)
+    sent = 0
+    for _ in range(1000):
+        client.look()
+        room = min(client.h2.local_flow_control_window(number), client.h2.max_outbound_frame_size)
+        if room == 0:
+            break
+        client.data(number, bytes(room))
+        sent += room
+        server.look()
+    assert 65_535 < sent < 300_000
+    at, asked = server.asked()
+    assert len(asked.body) == 65_535
+    server.h2.increment_flow_control_window(1_000_000)
+    server.h2.increment_flow_control_window(1_000_000, at)
+    server.flush()
+    client.look()
+    client.data(number, b"", end=True)
+    server.look()
+    assert (len(asked.body), asked.ended) == (sent, True)
+    server.respond(at)
+    assert client.answer(number).ended
+
+
+@pytest.mark.parametrize("cut", ["send", "send_bytewise"])
+@pytest.mark.parametrize("http2", [True, False])
+def test_a_listener_that_takes_both(make, cut, http2):
+    world = make(clients=False, servers=False, auto=True)
+    if http2:
+        client = world.client2()
+        number = client.request()
+        world.accept().send(H1_OK)
+        assert client.answer(number).body == b"ok"
+    else:
+        client = world.client()
+        getattr(client, cut)(b"PRX / HTTP/1.1\r\nhost: a\r\n\r\n")
+        world.accept().send(H1_OK)
+        assert client.takes() == H1_OK
+
+
+def test_draining(world):
+    client, server = world.pair()
+    client.request()
+    at, _ = server.asked()
+    [connection] = world.listener.connections
+    connection.drain()
+    world.loop.settle()
+    client.look()
+    assert client.gone.last_stream_id == 0x7FFFFFFF
+    world.pass_time(1_000)
+    data = client.end.takes()
+    assert data.endswith(bytes.fromhex("0000000000000003") + b"") or b"\x07" in data
+    server.respond(at)
+    assert client.end.closed
+
+
+def test_websocket_over_extended_connect_to_http1(make):
+    world = make(servers=False, listens={"allow_connect": True})
+    world.rule(upgrades={"websocket": True})
+    client = world.client2()
+    number = client.h2.get_next_available_stream_id()
+    client.h2.send_headers(
+        number,
+        [(":method", "CONNECT"), (":protocol", "websocket"), (":scheme", "http"), (":authority", "a"),
+         (":path", "/chat"), ("sec-websocket-version", "13")],
+    )  # fmt: skip
+    client.flush()
+    server = world.accept()
+    taken = server.takes()
+    assert taken.startswith(b"GET /chat HTTP/1.1\r\nhost: a\r\n")
+    assert b"\r\nconnection: upgrade\r\nupgrade: websocket\r\n" in taken
+    assert b"\r\nsec-websocket-key: " in taken
+    server.send(
+        b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n"
+        b"sec-websocket-accept: x\r\n\r\nhi"
+    )
+    answer = client.answer(number)
+    assert (answer.status, answer.body) == (200, b"hi")
+    assert "sec-websocket-accept" not in answer.headers
+    client.data(number, b"there")
+    assert server.takes() == b"there"
+    client.data(number, b"", end=True)
+    server.end()
+    assert client.answer(number).ended
+
+
+def test_websocket_from_http1_over_extended_connect(make):
+    world = make(clients=False)
+    world.rule(upgrades={"websocket": True})
+    client = world.client(
+        b"GET /chat HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: websocket\r\n"
+        b"sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\nsec-websocket-version: 13\r\n\r\n"
+    )
+    server = world.server2(ENABLE_CONNECT_PROTOCOL=1)
+    at, asked = server.asked()
+    assert asked.headers[":method"] == "CONNECT"
+    assert asked.headers[":protocol"] == "websocket"
+    assert "sec-websocket-key" not in asked.headers
+    server.respond(at, body=b"hi", end=False)
+    taken = client.takes()
+    assert taken.startswith(b"HTTP/1.1 101 Switching Protocols\r\n")
+    assert b"\r\nsec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n" in taken
+    assert taken.endswith(b"\r\n\r\nhi")
+    client.send(b"there")
+    assert server.asked()[1].body == b"there"
+    server.data(at, b"", end=True)
+    client.end()
