@@ -14,7 +14,7 @@ from tage.dataplane.net import chains
 from tage.dataplane.net.entrance import Entrance
 from tage.dataplane.net.errors import Violation
 from tage.dataplane.net.tls import ServerTls
-from tage.dataplane.streams.context import Context, ListenerState
+from tage.dataplane.streams.context import Codec, Context, ListenerState
 from tage.dataplane.streams.http1_downstream import Http1DownstreamConnection
 from tage.dataplane.streams.tcp_downstream import TcpDownstreamConnection
 from tage.dataplane.telemetry.store import StatGroup, StatStore
@@ -105,6 +105,10 @@ def _maker(state: ListenerState) -> Callable[[], Any]:
         from tage.dataplane.streams.rpc_downstream import RpcDownstreamConnection
 
         return lambda: RpcDownstreamConnection(state)
+    if state.codec == Codec.HTTP2:
+        from tage.dataplane.streams.http2_downstream import Http2DownstreamConnection
+
+        return lambda: Http2DownstreamConnection(state)
     return lambda: Http1DownstreamConnection(state)
 
 

@@ -142,6 +142,10 @@ class Tables:
             from tage.dataplane.streams.rpc_upstream import RpcUpstreamConnection
 
             return RpcUpstreamConnection(host, self._context)
+        if host.cluster.http2 is not None:
+            from tage.dataplane.streams.http2_upstream import Http2UpstreamConnection
+
+            return Http2UpstreamConnection(host, self._context)
         return Http1UpstreamConnection(host, self._context.writer)
 
     # -- preparing -----------------------------------------------------------------------------------------------------
