@@ -286,6 +286,7 @@ class Messages(Control):
             self.problem = _TOO_LARGE if fields.too_large else fields.problem
         self.too_large = fields.too_large
         s.silent = s.dropped = True
+        s.malformed = not fields.too_large
         self.head = None
         return FAILED if self._lost(s) else PROBLEM
 

@@ -5,7 +5,7 @@ from tage.dataplane.protocols.http2.defences cimport (
     FRAMES, FRAMES_A_DATA, FRAMES_A_SECOND, REMEMBERED, UNREAD_BYTES, Budget,
 )
 from tage.dataplane.protocols.http2.frames cimport (
-    END_HEADERS, END_STREAM, FRAME_CONTINUATION, FRAME_DATA, FRAME_HEADERS, NO_ERROR, end_frame, put_frame_head,
+    END_HEADERS, END_STREAM, FRAME_CONTINUATION, FRAME_DATA, FRAME_HEADERS, NO_ERROR, PROTOCOL_ERROR, end_frame, put_frame_head,
     put_goaway, put_ping, put_rst,
 )
 from tage.dataplane.protocols.http2.hpack.encoder cimport HpackEncoder

@@ -34,6 +34,7 @@ if not cython.compiled:
         FRAME_DATA,
         FRAME_HEADERS,
         NO_ERROR,
+        PROTOCOL_ERROR,
         end_frame,
         put_frame_head,
         put_goaway,
@@ -168,7 +169,9 @@ class Sending:
     def _local_end(self, s):
         """END_STREAM was put."""
         s.local_ended = True
-        if s.remote_ended:
+        if s.malformed:
+            self.reset(s, PROTOCOL_ERROR)  # whatever it was answered (8.1.1)
+        elif s.remote_ended:
             self._close(s)
         elif s.dropped:
             self.reset(s, NO_ERROR)

@@ -10,8 +10,8 @@
     DATA      `payload`, never empty, of `stream`; `ended`
     END       the peer's side of `stream` has ended; `trailers` (lines) or None
     RESET     `stream` is gone, `code` says why: by the peer, or by us for its error, and then `problem` says which
-    PROBLEM   server: a request on `stream` that has no head, for it is malformed or `too_large`; `problem`. It may be
-              answered (`send_local`) and is to be reset; nothing more is told of it
+    PROBLEM   server: a request on `stream` that has no head, for it is malformed or `too_large`; `problem`. It is to be
+              answered (`send_local`; RST_STREAM follows where it has to) or reset; nothing more is told of it
     ROOM      less of `stream` waits to be sent: its source may go on
     GOAWAY    `code`; streams above `last_id` were not looked at, and are the reader's to end
     SETTINGS  `peer_max_streams`, `peer_allows_connect` may be others

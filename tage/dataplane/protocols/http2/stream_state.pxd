@@ -27,6 +27,7 @@ cdef class StreamState:
     cdef bint roomy
     cdef bint dropped
     cdef bint silent
+    cdef bint malformed
     cdef bint to_head
     cdef bint connects
     cdef bint switches

@@ -19,8 +19,8 @@ class StreamState:
 
     The session's own: `pending` are the pieces that wait, the first from `pending_at` on, `pending_end` and
     `pending_trailers` behind them. `queued`: it waits for its turn; `roomy`: its source is to be told to go on.
-    `dropped`: what still comes of it is not wanted; `silent`: its head was malformed, nothing of it is told any more.
-    `connects`: its request asks for a tunnel, `switches`: to another protocol in it, `tunnel`: it is one.
+    `dropped`: what still comes of it is not wanted; `silent`: nothing of it is told any more, its head was too large or
+    `malformed`. `connects`: its request asks for a tunnel, `switches`: to another protocol in it, `tunnel`: it is one.
     `left`: bytes of the body that are to come by its content-length, -1: not known."""
 
     def __init__(self, id: cython.uint = 0, owner: object = None) -> None:
@@ -46,6 +46,7 @@ class StreamState:
         self.roomy = False
         self.dropped = False
         self.silent = False
+        self.malformed = False
         self.to_head = False
         self.connects = False
         self.switches = False

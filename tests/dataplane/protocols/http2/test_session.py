@@ -303,19 +303,34 @@ def test_a_stream_beyond_those_announced_is_refused_and_its_block_unpacked():
     assert side.session.last_peer_id == 7
 
 
-def test_a_malformed_request_may_be_answered():
+@pytest.mark.parametrize("ended", [True, False])
+def test_a_malformed_request_that_is_answered_is_reset_as_well(ended: bool):
     up, down = server(), client()
     begun(down)
     bad = [*POST, (b"connection", b"close")]
-    assert up.feed(headers(1, bad, end=False) + data(1, b"x"))[0][:2] == ("PROBLEM", 1)
+    assert up.feed(headers(1, bad, end=ended))[0][:2] == ("PROBLEM", 1)
     stream = up.session.stream
     assert stream.head is None
     assert up.session.head is None
     up.session.send_local(stream, 400, b"", True)
-    assert down.feed(up.out.take()) == [Told("HEAD", 1, (400, (), True)), Told("RESET", 1, (NO_ERROR, None))][:1]
+    answered = up.out.take()
+    assert wire.frames(answered)[-1] == (wire.RST_STREAM, 0, 1, PROTOCOL_ERROR.to_bytes(4, "big"))
+    assert down.feed(answered) == [Told("HEAD", 1, (400, (), True))]
     assert stream.closed
-    assert up.feed(data(1, b"more") + headers(3)) == [Told("HEAD", 3, (LINE, (), True))]
+    late = b"" if ended else data(1, b"more")
+    assert up.feed(late + headers(3)) == [Told("HEAD", 3, (LINE, (), True))]
     assert up.session.active == 1
+
+
+@pytest.mark.parametrize("ended", [True, False])
+def test_a_request_that_is_too_large_is_answered_and_reset_only_if_it_goes_on(ended: bool):
+    side = server(max_head_bytes=200)
+    side.feed(headers(1, [*POST, (b"x-large", b"v" * 200)], end=ended))
+    side.session.send_local(side.session.stream, 431, b"", True)
+    sent = side.sent()
+    assert [each.type for each in sent] == ([wire.HEADERS] if ended else [wire.HEADERS, wire.RST_STREAM])
+    assert ended or sent[1].code == NO_ERROR
+    assert not side.session.streams
 
 
 def test_a_request_that_is_too_large():
