@@ -5,6 +5,7 @@ cdef void copy(unsigned char* target, Py_ssize_t at, const unsigned char* source
 cdef bint equal(const unsigned char* a, Py_ssize_t start, const unsigned char* b, Py_ssize_t size) noexcept
 cdef bint equal_at(const unsigned char* a, Py_ssize_t a_start, const unsigned char* b, Py_ssize_t b_start, Py_ssize_t size) noexcept
 cdef unsigned long long word(const unsigned char* data, Py_ssize_t start) noexcept
+cdef bytearray cells(Py_ssize_t size)
 cdef double power(double base, double exponent) noexcept
 cdef long long now_us() noexcept nogil
 cdef void sleep_us(long long us) noexcept nogil

@@ -10,6 +10,7 @@ import time
 import cython
 
 if cython.compiled:
+    from cython.cimports.cpython.bytearray import PyByteArray_FromStringAndSize
     from cython.cimports.libc.errno import EAGAIN, EINTR, errno
     from cython.cimports.libc.math import pow as pow_
     from cython.cimports.libc.string import memchr, memcmp, memcpy
@@ -73,6 +74,13 @@ def word(data, start):
         memcpy(cython.address(value), data + start, 8)
         return value
     return int.from_bytes(data[start : start + 8], "little")
+
+
+def cells(size):
+    """A bytearray of that size, with whatever is in it: what bytearray() does, without the call of a type."""
+    if cython.compiled:
+        return PyByteArray_FromStringAndSize(cython.NULL, size)
+    return bytearray(size)
 
 
 def power(base, exponent):

@@ -76,5 +76,6 @@ cdef class ResponseHead:
 
 cdef int HOP_BY_HOP
 
+cdef HeaderBlock new_block()
 cdef bint same(const unsigned char* p, Py_ssize_t start, Py_ssize_t size, bytes name) noexcept
 cdef int kind_of(const unsigned char* p, Py_ssize_t start, Py_ssize_t size) noexcept

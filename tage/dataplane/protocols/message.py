@@ -115,17 +115,17 @@ class HeaderBlock:
     (`hpack.field`)."""
 
     def __init__(self) -> None:
+        self.raw = b""
+        self.count = 0
         self._capacity = 0
         self._cells = None
-        self.count = 0
-        self.raw = b""
         self._grow()
 
     def _grow(self):
         old: cython.Py_ssize_t = self._capacity
         n: cython.Py_ssize_t = old * 2 if old else 16  # most heads have fewer, and idle connections keep theirs
         former: bytearray = self._cells
-        cells: bytearray = bytearray(_CELL * 7 * n)
+        cells: bytearray = native.cells(_CELL * 7 * n)
         i: cython.Py_ssize_t
         if old:
             for i in range(7):
@@ -214,6 +214,17 @@ class HeaderBlock:
             (self.raw[self.name_start[i] : self.name_end[i]], self.raw[self.value_start[i] : self.value_end[i]])
             for i in range(self.count)
         ]
+
+
+def new_block():
+    """An empty one, made for less than by calling the class."""
+    block: HeaderBlock = HeaderBlock.__new__(HeaderBlock)
+    block.raw = b""
+    if not cython.compiled:
+        block.count = block._capacity = 0
+        block._cells = None
+    block._grow()
+    return block
 
 
 class RequestHead:

@@ -7,7 +7,7 @@ from tage.dataplane.protocols.http2.hpack.field cimport (
 )
 from tage.dataplane.protocols.message cimport (
     CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, EXPECT, HOST, KEEP_ALIVE, PROXY_CONNECTION, TE,
-    TRANSFER_ENCODING, UPGRADE, HeaderBlock, kind_of, same,
+    TRANSFER_ENCODING, UPGRADE, HeaderBlock, kind_of, new_block, same,
 )
 from tage.dataplane.protocols.writer cimport ByteWriter
 
@@ -15,6 +15,7 @@ cpdef enum BlockKind:
     REQUEST = 0
     RESPONSE = 1
     TRAILERS = 2
+    RAW = 3
 
 @cython.final
 cdef class Fields:
@@ -44,7 +45,7 @@ cdef class Fields:
     cdef end(self)
     cdef HeaderBlock taken(self)
     cdef _fail(self, str problem)
-    cdef bint _count(self, Py_ssize_t size)
+    cdef bint _count(self, Py_ssize_t size, int kind)
     cdef _pseudo(self, int pseudo, bytes value, long long number)
     cdef bint _special(self, int kind, const unsigned char* p, Py_ssize_t start, Py_ssize_t end) except -1
     cdef _cookie_crumb(self, const unsigned char* p, Py_ssize_t start, Py_ssize_t end)

@@ -44,13 +44,15 @@ if not cython.compiled:
         TRANSFER_ENCODING,
         UPGRADE,
         kind_of,
+        new_block,
         same,
     )
 
     REQUEST = 0
     RESPONSE = 1
     TRAILERS = 2
-    BlockKind = IntEnum("BlockKind", {"REQUEST": 0, "RESPONSE": 1, "TRAILERS": 2})
+    RAW = 3
+    BlockKind = IntEnum("BlockKind", {"REQUEST": 0, "RESPONSE": 1, "TRAILERS": 2, "RAW": 3})
 
 # Kinds that are more than a line to pass on, or that are refused.
 _SPECIAL = cython.declare(
@@ -66,6 +68,9 @@ _OF_REQUESTS = cython.declare(
 
 class Fields:
     """One for all connections of a worker: it holds nothing from one block to the next.
+
+    A block of the kind RAW is no message: nothing is asked of its fields, and all are kept as they came, as lines. That
+    is for tools and tests of HPACK itself.
 
     `problem` (None: none) says in words why the message is malformed. `too_large`: it has more than `max_bytes` (names
     and values as lines: 4 bytes more each) or `max_count` headers, cookie crumbs counted as one; nothing more of it is
@@ -99,7 +104,7 @@ class Fields:
         self._seen = 0
         self._host = None
         if self.block is None:
-            self.block = HeaderBlock()
+            self.block = new_block()
         else:
             self.block.count = 0
 
@@ -107,10 +112,11 @@ class Fields:
         if self.problem is None:
             self.problem = problem
 
-    def _count(self, size):
+    def _count(self, size, kind):
         """Whether a line of so many bytes is kept."""
         self._left -= size
-        self._lines_left -= 1
+        if kind != COOKIE or self._cookie < 0:
+            self._lines_left -= 1
         if self._left < 0 or self._lines_left < 0:
             self.too_large = True
             self._left = self._lines_left = 0
@@ -122,9 +128,13 @@ class Fields:
     def add(self, field):
         """A field of a table, which has been checked."""
         start: cython.Py_ssize_t
-        if self.too_large or self.problem is not None or not self._count(field.size):
+        if self.too_large or self.problem is not None or not self._count(field.size, field.kind):
             return
-        if field.problem is not None:
+        if self.kind == RAW:
+            start = self.out.size
+            self.out.put(field.line)
+            self.block.append(start, field.name_size, field.size, field.kind, field.hash)
+        elif field.problem is not None:
             self._fail(field.problem)
         elif field.pseudo:
             self._pseudo(field.pseudo, field.value, field.number)
@@ -150,8 +160,6 @@ class Fields:
         if self.too_large or self.problem is not None:
             self.out.cut(start)
             return
-        if not self._count(end - start):
-            return
         if name is None:
             pseudo = pseudo_of(p, start, name_size)
             if not pseudo:
@@ -162,6 +170,11 @@ class Fields:
             pseudo = name.pseudo
             kind = name.kind
             problem = name.name_problem
+        if not self._count(end - start, kind):
+            return
+        if self.kind == RAW:
+            self.block.append(start, name_size, end - start, kind, NEVER_INDEXED if never else 0)
+            return
         if pseudo:
             text: bytes = p[value : end - 2] if cython.compiled else bytes(p[value : end - 2])
             self.out.cut(start)
@@ -245,7 +258,6 @@ class Fields:
 
     def _cookie_crumb(self, p, start, end):
         """Another one: they are joined in the end (section 8.2.3)."""
-        self._lines_left += 1
         self._crumbs.put(b"; ")
         self._crumbs.put(p[start:end] if cython.compiled else bytes(p[start:end]))
 
@@ -289,6 +301,11 @@ class Fields:
             self._fail("neither :authority nor Host")
         elif self.path == b"*" and self.method != b"OPTIONS":
             self._fail(":path is * with another method than OPTIONS")
+
+    def pairs(self) -> list[tuple[bytes, bytes]]:
+        """The lines of the block that was decoded last, until it is taken; those of pseudo-headers if it is RAW."""
+        self.block.raw = bytes(self.out._p[: self.out.size])
+        return self.block.items()
 
     def taken(self):
         """The block with its lines, which is the caller's from now on."""

@@ -68,12 +68,12 @@ def write_request(hpack, out, head, edits):
 
 def write_response(hpack, out, head, edits):
     """A response head; `edits` may be None. There is no 101 here: what agrees to an extended CONNECT is 200."""
-    drop: cython.uint = HOP_BY_HOP | (1 << HOST)
+    drop: cython.uint = HOP_BY_HOP
     names: list = None
     extra: bytes = b""
     status: cython.int = head.status
     if edits is not None:
-        drop = (HOP_BY_HOP & ~edits.keep) | _NEVER_GOES | (1 << HOST) | edits.drop
+        drop = (HOP_BY_HOP & ~edits.keep) | _NEVER_GOES | edits.drop
         names = edits.names
         extra = edits.extra
     if status < 200 or status == 204:

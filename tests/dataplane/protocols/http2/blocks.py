@@ -27,7 +27,7 @@ def decode(
     max_bytes: int = 65_536,
     max_count: int = 1_000,
 ) -> Fields:
-    """AssertionError: a compression error."""
+    """A block's fields; `pairs` are those of a RAW one. AssertionError: a compression error."""
     fields = Fields()
     fields.reset(kind, max_bytes, max_count)
     decoder = decoder or HpackDecoder()

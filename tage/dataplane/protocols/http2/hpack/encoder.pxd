@@ -13,7 +13,7 @@ cdef class HpackEncoder:
     cdef Py_ssize_t _most
     cdef Py_ssize_t _smallest
     cdef bint _resized
-    cdef unsigned int _recent[64]
+    cdef unsigned int _recent[128]
     cdef long long _buckets[64]
     cdef long long _names[64]
     cpdef resize(self, Py_ssize_t limit)

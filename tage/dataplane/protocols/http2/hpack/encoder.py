@@ -20,7 +20,10 @@ if not cython.compiled:
     from tage.dataplane.protocols.message import same
 
 _STATIC_SIZE = cython.declare(cython.longlong, 61)
-_MASK = cython.declare(cython.uint, 63)  # of the arrays' 64 places
+_MASK = cython.declare(cython.uint, 63)  # of the buckets' 64 places
+_WAYS = cython.declare(cython.uint, 4)  # `_recent` has 32 sets of so many hashes, the newest first
+_INTEGER = cython.declare(cython.Py_ssize_t, 12)  # bytes that one takes at most
+_SETS = cython.declare(cython.uint, 31)
 _STATUS = cython.declare(cython.int, 8)
 _AUTHORIZATION = cython.declare(cython.int, 23)
 _COOKIE = cython.declare(cython.int, 32)
@@ -38,7 +41,7 @@ class HpackEncoder:
         self._smallest = self.table.limit
         self._resized = self.table.limit != DEFAULT_SIZE
         if not cython.compiled:
-            self._recent = [0] * 64
+            self._recent = [0] * 128
             self._buckets = [0] * 64
             self._names = [0] * 64
 
@@ -160,7 +163,8 @@ class HpackEncoder:
         if not never:
             number = self._find(hash, p, start, size, q, value, value_size)
             if number:
-                out._room(12)
+                if out._capacity - out.size < _INTEGER:
+                    out._room(_INTEGER)
                 _put_integer(out, 0x80, 0x7F, _STATIC_SIZE + 1 + table.inserted - number)
                 return
         if name_hash == 0:
@@ -189,7 +193,7 @@ class HpackEncoder:
                 number = _STATIC_SIZE + 1 + table.inserted - number
         if not never and (size + value_size + 32) * 4 <= table.limit * 3:
             insert = self._again(hash) or number == 0
-        out._room(size + value_size + 36)  # and three integers
+        out._room(size + value_size + 4 * _INTEGER)
         if insert:
             _put_integer(out, 0x40, 0x3F, number)
         else:
@@ -211,14 +215,12 @@ class HpackEncoder:
         field: Field
         while number > gone:
             field = table._ring[number & table._mask]
-            if (
-                field.hash == hash
-                and field.name_size == size
-                and field.size == size + value_size + 4
-                and native.equal_at(field.line, size + 2, q, value, value_size)
-                and (native.equal_at(field.line, 0, p, start, size) or same(p, start, size, field.line))
-            ):
-                return number
+            if field.hash == hash and field.name_size == size and field.size == size + value_size + 4:
+                whole: cython.bint = p == q and value == start + size + 2
+                if whole and native.equal_at(p, start, field.line, 0, size + 2 + value_size):
+                    return number
+                if native.equal_at(q, value, field.line, size + 2, value_size) and same(p, start, size, field.line):
+                    return number
             number = field.older
         return 0
 
@@ -232,7 +234,7 @@ class HpackEncoder:
             if (
                 field.name_hash == hash
                 and field.name_size == size
-                and (native.equal_at(field.line, 0, p, start, size) or same(p, start, size, field.line))
+                and same(p, start, size, field.line)
             ):
                 return number
             number = field.older_name
@@ -240,10 +242,16 @@ class HpackEncoder:
 
     def _again(self, hash):
         """Whether a field with this hash was seen lately; from now on it was."""
-        at: cython.uint = (hash >> 8) & _MASK
-        if self._recent[at] == hash:
-            return True
-        self._recent[at] = hash
+        first: cython.uint = ((hash >> 8) & _SETS) * _WAYS
+        at: cython.uint = first + _WAYS - 1
+        i: cython.uint
+        for i in range(first, first + _WAYS):
+            if self._recent[i] == hash:
+                return True
+        while at > first:
+            self._recent[at] = self._recent[at - 1]
+            at -= 1
+        self._recent[first] = hash
         return False
 
     def _insert(self, p, start, size, q, value, value_size, name_hash, hash):

@@ -270,6 +270,8 @@ def check_pseudo(pseudo, value):
     elif pseudo == STATUS:
         if size != 3 or number_in(p, 0, size) < 100:
             return ":status is not three digits"
+        if native.equal(p, 0, b"101", 3):
+            return "status 101, which HTTP/2 does not have (RFC 9113, 8.6)"
     else:
         return "an unknown pseudo-header"
     return None
