@@ -270,9 +270,9 @@ class Http2UpstreamConnection(SharedUpstreamConnection):
         receiver.response_data(None, True)
 
     def _answered(self, state):
-        """The answer is whole; first, so that who asks next finds the room. Where the request is not, its stream gives
-        it up, and a tunnel goes on."""
-        if state.connects and not state.tunnel:
+        """The answer is whole; first, so that who asks next finds the room. What of the request was not sent yet nobody
+        waits for any more; but a tunnel goes on."""
+        if not state.closed and not state.tunnel:
             self.session.reset(state, CANCEL)
         if state.closed:
             self._part(state)
