@@ -119,6 +119,7 @@ def test_a_request_over_tls(tmp_path: Path, files: Files, backend: Backend) -> N
         "format": "%REQUESTED_SERVER_NAME% %DOWNSTREAM_TLS_VERSION% %DOWNSTREAM_TLS_CIPHER% %REQ(:SCHEME)%\n",
     }
     manager = content["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"]
+    manager["codec_type"] = "HTTP1"
     manager["access_log"] = [{"name": "f", "typed_config": log}]
     with sidecar(tmp_path, content) as running:
         made = context()

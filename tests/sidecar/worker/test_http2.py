@@ -47,6 +47,22 @@ def test_a_chain_that_speaks_something_else_has_a_new_state(worker):  # noqa: F8
     assert [each.codec for each in swap.states] == [Codec.HTTP2]
 
 
+@pytest.mark.parametrize(("codec", "kind"), [("auto", "Http1"), ("http1", "Http1"), ("http2", "Http2")])
+def test_connections_of_clients(worker, codec, kind):  # noqa: F811
+    """One that may speak either begins with HTTP/1.1, which hands over what is HTTP/2."""
+    worker.apply(*WHOLE[:3], listener(codec=codec), full=True)
+    made = worker.tables.listeners["l"].entrance.direct.make()
+    assert type(made).__name__ == f"{kind}DownstreamConnection"
+
+
+@pytest.mark.parametrize(("spoken", "kind"), [(None, "Http1"), (SOME, "Http2")])
+def test_connections_to_hosts(worker, spoken, kind):  # noqa: F811
+    worker.apply(*WHOLE[:1], cluster(http2=spoken), *WHOLE[2:], full=True)
+    (host,) = worker.context.clusters["c"].hosts
+    made = worker.tables._connection(host)
+    assert type(made).__name__ == f"{kind}UpstreamConnection"
+
+
 def test_a_tcp_proxy_speaks_neither(worker):  # noqa: F811
     worker.apply(*WHOLE[:2], tcp(), full=True)
     assert (worker.state().codec, worker.state().http2) == (Codec.HTTP1, None)
