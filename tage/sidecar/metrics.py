@@ -1,8 +1,9 @@
 """The workers' statistics as Prometheus text: Istio's standard metrics, and Envoy's names for the rest.
 
 ``istio_requests_total`` and ``istio_request_duration_milliseconds`` come from the clusters: every request that was
-given to one is counted there by exact status and response flags. Requests that no route took are in
-``envoy_listener_no_route``. The duration has no status among its labels: a worker keeps one histogram a cluster.
+given to one is counted there by exact status and response flags, calls of gRPC also by their gRPC status. Requests that
+no route took are in ``envoy_listener_no_route``. The duration has no status among its labels: a worker keeps one
+histogram a cluster, and one of its calls of gRPC.
 Of clusters with an RPC protocol both come from the statistics by method, with ``rpc_service`` and ``rpc_method`` beside
 Istio's labels, the latter two empty where they are not read; more than a thousand methods are counted as ``other``.
 ``istio_tcp_*`` come from the clusters that a TCP proxy relays to; as Istio has it, what is sent goes to the client.
@@ -25,7 +26,8 @@ BOUNDS_MS = (0.5, 1, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 30_
 """Upper bounds of the buckets, ms: Envoy's, up to ten minutes."""
 _BOUNDS_US = [bound * 1000 for bound in BOUNDS_MS]
 
-_CODE = re.compile(r"upstream_rq_code_(?P<code>\d+)_(?P<flags>.+)")
+_CODE = re.compile(r"upstream_rq_(?:code_(?P<code>\d+)|grpc_(?P<grpc_code>\d+)_(?P<grpc>\d+))_(?P<flags>.+)")
+"""The names that `StatGroup.count_code` and `count_grpc` make."""
 _CLASS = re.compile(r"(?P<name>.*rq)_(?P<class>\d)xx")
 _TCP = {
     "tcp_cx_opened": "istio_tcp_connections_opened_total",
@@ -173,7 +175,7 @@ def prometheus(snapshot: Snapshot, workload: Workload) -> str:
         if scope == "cluster" and (code := _CODE.fullmatch(name)):
             if not workload.rpc_protocol(owner):
                 _count_requests(exposition, workload.labels(owner), code, value)
-            key = (owner, code["code"])
+            key = (owner, code["code"] or code["grpc_code"])
             by_code[key] = by_code.get(key, 0) + value
             continue
         if scope == "cluster" and name in _TCP:
@@ -194,13 +196,29 @@ def prometheus(snapshot: Snapshot, workload: Workload) -> str:
             continue
         exposition.histogram(_name(scope, name), _owner(scope, owner), histogram)
         if (scope, name) == ("cluster", "upstream_rq_time") and not workload.rpc_protocol(owner):
-            exposition.histogram("istio_request_duration_milliseconds", workload.labels(owner), histogram)
+            calls = snapshot.histograms.get((scope, owner, "upstream_grpc_time"))
+            _put_durations(exposition, workload.labels(owner), histogram, calls)
     return exposition.text()
 
 
 def _count_requests(exposition: Exposition, labels: Labels, code: re.Match[str], value: int) -> None:
-    labels = {**labels, "response_code": code["code"], "response_flags": code["flags"]}
+    labels = {**labels, "response_code": code["code"] or code["grpc_code"], "response_flags": code["flags"]}
+    if code["grpc"]:
+        labels |= {"request_protocol": "grpc", "grpc_response_status": code["grpc"]}
     exposition.counter("istio_requests_total", labels, value)
+
+
+def _put_durations(exposition: Exposition, labels: Labels, requests: Histogram, calls: Histogram | None) -> None:
+    """`calls` are those of `requests` that were calls of gRPC."""
+    name = "istio_request_duration_milliseconds"
+    if calls is not None and calls.count:
+        exposition.histogram(name, {**labels, "request_protocol": "grpc"}, calls)
+        # One that is counted while the two are read may be in the second alone.
+        others = [max(0, total - part) for total, part in zip(requests.counts, calls.counts, strict=True)]
+        requests = Histogram(others, max(0, requests.sum_us - calls.sum_us))
+        if not requests.count:
+            return
+    exposition.histogram(name, labels, requests)
 
 
 def _name(scope: str, name: str) -> str:

@@ -56,6 +56,34 @@ def test_istio_requests_total() -> None:
     assert 'envoy_cluster_upstream_rq{envoy_response_code="503",envoy_cluster_name="out"} 2\n' in text
 
 
+def test_calls_of_grpc_are_told_apart_by_their_status() -> None:
+    snapshot = Snapshot(
+        {
+            ("cluster", "out", "upstream_rq_code_200_-"): 1,
+            ("cluster", "out", "upstream_rq_grpc_200_0_-"): 5,
+            ("cluster", "out", "upstream_rq_grpc_200_14_UF,URX"): 2,
+        },
+        histograms={
+            ("cluster", "out", "upstream_rq_time"): histogram(3, 5, 9),
+            ("cluster", "out", "upstream_grpc_time"): histogram(5, 9),
+            ("cluster", "in", "upstream_rq_time"): histogram(5),
+            ("cluster", "in", "upstream_grpc_time"): histogram(5),
+        },
+    )
+    text = prometheus(snapshot, WORKLOAD)
+    requests = [line for line in text.splitlines() if line.startswith("istio_requests_total")]
+    assert [line.rpartition(" ")[2] for line in requests] == ["1", "5", "2"]
+    assert 'request_protocol="http"' in requests[0]
+    assert "grpc_response_status" not in requests[0]
+    assert 'request_protocol="grpc"' in requests[1]
+    assert 'response_code="200",response_flags="-",grpc_response_status="0"' in requests[1]
+    assert 'response_code="200",response_flags="UF,URX",grpc_response_status="14"' in requests[2]
+    assert 'envoy_cluster_upstream_rq{envoy_response_code="200",envoy_cluster_name="out"} 8\n' in text
+    durations = [line for line in text.splitlines() if line.startswith("istio_request_duration_milliseconds_count")]
+    found = {(line.split('reporter="')[1].partition('"')[0], "grpc" in line): line[-1] for line in durations}
+    assert found == {("source", True): "2", ("source", False): "1", ("destination", True): "1"}
+
+
 def test_istio_tcp_metrics() -> None:
     names = ("tcp_cx_opened", "tcp_cx_closed", "tcp_cx_rx_bytes_total", "tcp_cx_tx_bytes_total")
     text = prometheus(Snapshot({("cluster", "out", name): n for n, name in enumerate(names)}), WORKLOAD)

@@ -16,6 +16,7 @@ from tage.dataplane.telemetry.layout import FAULT
 if not cython.compiled:
     # Compiled, these names come from the .pxd.
     from tage.dataplane.filters.filter import CONTINUE, REPLIED, STOPPED
+    from tage.dataplane.protocols.grpc import UNAUTHENTICATED
     from tage.dataplane.routing.matcher import first_value
 
 _DELAYS = cython.declare(cython.Py_ssize_t, FAULT.offset("fault.delays_injected"))
@@ -26,6 +27,7 @@ _ACTIVE = cython.declare(cython.Py_ssize_t, FAULT.offset("fault.active_faults"))
 _DELAY = b"x-envoy-fault-delay-request"
 _DELAY_SHARE = b"x-envoy-fault-delay-request-percentage"
 _ABORT = b"x-envoy-fault-abort-request"
+_ABORT_GRPC = b"x-envoy-fault-abort-grpc-request"
 _ABORT_SHARE = b"x-envoy-fault-abort-request-percentage"
 _NODE = b"x-envoy-downstream-service-node"
 _MAX_DELAY = cython.declare(cython.Py_ssize_t, 86_400_000)
@@ -37,6 +39,8 @@ class Faults:
 
     `delay` and `abort` are the shares of requests, None where there is none. Their `delay_ms` and `abort_status` are 0
     where the request's headers say it (header_delay, header_abort), whose percentage then is an upper bound too.
+    `grpc_status` (-1: none) stands in place of `abort_status`: calls of gRPC get it, others an empty success, as Envoy
+    has it.
     `headers` and `nodes` (bytes; empty: any) have to match. `max_active` is -1 where there is no limit.
     """
 
@@ -49,6 +53,7 @@ class Faults:
         headers=(),
         nodes=frozenset(),
         max_active: int = -1,
+        grpc_status: int = -1,
     ) -> None:
         self.delay = delay
         self.delay_ms = delay_ms
@@ -57,6 +62,8 @@ class Faults:
         self.headers = list(headers)
         self.nodes = nodes
         self.max_active = max_active
+        self.grpc_status = grpc_status
+        self._error = _with(abort_status, grpc_status) if abort_status or grpc_status >= 0 else None
 
     def meant_for(self, exchange):
         """Whether the request is one of those that may get a fault."""
@@ -81,16 +88,23 @@ class Faults:
         return min(asked, _MAX_DELAY) if asked > 0 else 0
 
     def abort_of(self, exchange):
-        """With what status it is answered; 0: it is not."""
+        """The `ProxyError` with which it is answered; None: it is not."""
         asked: cython.Py_ssize_t
         if self.abort is None:
-            return 0
-        if self.abort_status:
-            return self.abort_status if self.abort.drawn(exchange.dice()) else 0
+            return None
+        if self._error is not None:
+            return self._error if self.abort.drawn(exchange.dice()) else None
         if not _drawn(self.abort, exchange, _ABORT_SHARE):
-            return 0
+            return None
         asked = _number(first_value(exchange.head, exchange.edits, _ABORT))
-        return asked if 200 <= asked < 600 else 0
+        if 200 <= asked < 600:
+            return _with(asked, -1)
+        asked = _number(first_value(exchange.head, exchange.edits, _ABORT_GRPC))
+        return _with(0, asked) if 0 <= asked <= UNAUTHENTICATED else None
+
+
+def _with(status, grpc_status):
+    return errors.FAULT._replace(status=status if grpc_status < 0 else 200, grpc=grpc_status)
 
 
 def _drawn(share, exchange, header):
@@ -123,7 +137,6 @@ class FaultFilter(HttpFilter):
     def request(self, exchange, settings):
         faults: Faults = self.faults if settings is None else settings
         delay: cython.Py_ssize_t
-        status: cython.int
         fault: Fault
         if faults is None or not faults.meant_for(exchange):
             return CONTINUE
@@ -135,10 +148,10 @@ class FaultFilter(HttpFilter):
             self.stats.up(_DELAYS)
             exchange.timers().arm(fault, delay)
             return STOPPED
-        status = faults.abort_of(exchange)
-        if status and self._begin(faults):
+        error = faults.abort_of(exchange)
+        if error is not None and self._begin(faults):
             exchange.keep(self, Fault(self, exchange, faults))
-            self.abort(exchange, status)
+            self.abort(exchange, error)
             return REPLIED
         return CONTINUE
 
@@ -155,9 +168,9 @@ class FaultFilter(HttpFilter):
         self._active -= 1
         self.stats.down(_ACTIVE)
 
-    def abort(self, exchange, status):
+    def abort(self, exchange, error):
         self.stats.up(_ABORTS)
-        exchange.reply(errors.FAULT, status, errors.FAULT.reason.encode(), ())
+        exchange.reply(error, error.status, error.reason.encode(), ())
 
     def over(self, exchange):
         fault: Fault = exchange.kept(self)
@@ -176,9 +189,9 @@ class Fault(Timer):
 
     def expire(self):
         exchange: Exchange = self._exchange
-        status: cython.int = self._faults.abort_of(exchange)
-        if status:
-            self._filter.abort(exchange, status)
+        error = self._faults.abort_of(exchange)
+        if error is not None:
+            self._filter.abort(exchange, error)
             return
         self._inactive()
         exchange.go_on()

@@ -6,6 +6,7 @@ from tage.dataplane.filters.rate_limit_rules cimport Rule
 from tage.dataplane.filters.token_bucket cimport TokenBucket
 from tage.dataplane.filters.wildcards cimport Wildcard
 from tage.dataplane.protocols.edits cimport HeaderEdits
+from tage.dataplane.protocols.grpc cimport RESOURCE_EXHAUSTED
 from tage.dataplane.protocols.message cimport HeaderBlock, ResponseHead
 from tage.dataplane.routing.mutations cimport HeaderMutations
 from tage.dataplane.telemetry.store cimport StatGroup
@@ -24,6 +25,7 @@ cdef class RateLimits:
     cdef readonly HeaderMutations request_edits
     cdef readonly HeaderMutations answer_edits
     cdef readonly bint tell
+    cdef readonly object error
     cdef bint limited
     cdef TokenBucket take(self, Exchange exchange, long long now)
     cdef list _found(self, Exchange exchange)

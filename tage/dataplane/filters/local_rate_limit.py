@@ -24,6 +24,7 @@ from tage.dataplane.telemetry.layout import LOCAL_RATE_LIMIT
 if not cython.compiled:
     # Compiled, these names come from the .pxd.
     from tage.dataplane.filters.filter import CONTINUE, REPLIED
+    from tage.dataplane.protocols.grpc import RESOURCE_EXHAUSTED
 
 _ENABLED = cython.declare(cython.Py_ssize_t, LOCAL_RATE_LIMIT.offset("http_local_rate_limit.enabled"))
 _ENFORCED = cython.declare(cython.Py_ssize_t, LOCAL_RATE_LIMIT.offset("http_local_rate_limit.enforced"))
@@ -40,7 +41,8 @@ class RateLimits:
     those whose key has a blank. `always_default`: the default bucket is asked also where a descriptor was found.
     Of requests the share `enabled` is counted; of those that are limited the share `enforced` is answered with `status`
     and `answer_edits`, the others go on with `request_edits` (`HeaderMutations`, constant, or None). `tell`: answers
-    say how much is left (x-ratelimit-*, draft-polli-ratelimit-headers-03).
+    say how much is left (x-ratelimit-*, draft-polli-ratelimit-headers-03). Calls of gRPC are RESOURCE_EXHAUSTED or,
+    without `resource_exhausted`, what `status` stands for: UNAVAILABLE, with 429.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class RateLimits:
         request_edits=None,
         answer_edits=None,
         tell: cython.bint = False,
+        resource_exhausted: cython.bint = False,
     ) -> None:
         self.stats = stats
         self.default_bucket = default_bucket
@@ -70,6 +73,9 @@ class RateLimits:
         self.request_edits = request_edits
         self.answer_edits = answer_edits
         self.tell = tell
+        self.error = errors.RATE_LIMITED
+        if resource_exhausted:
+            self.error = self.error._replace(grpc=RESOURCE_EXHAUSTED)
         self.limited = False
 
     def take(self, exchange, now):
@@ -146,7 +152,7 @@ class LocalRateLimitFilter(HttpFilter):
         limits.stats.up(_ENFORCED)
         if limits.answer_edits is not None:
             limits.answer_edits.apply(exchange.answer(), _NO_HEADERS, None)
-        exchange.reply(errors.RATE_LIMITED, limits.status, errors.RATE_LIMITED.reason.encode(), ())
+        exchange.reply(limits.error, limits.status, limits.error.reason.encode(), ())
         return REPLIED
 
     def response(self, exchange, head, settings):

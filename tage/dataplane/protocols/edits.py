@@ -149,6 +149,8 @@ def edited_request(head, edits, out):
     result.body_length = head.body_length
     result.expects_continue = head.expects_continue
     result.upgrade = head.upgrade
+    result.timeout = head.timeout
+    result.grpc = head.grpc
     out.clear()
     write_headers(out, head.block, edits.drop, edits.names)
     out.put(edits.extra)

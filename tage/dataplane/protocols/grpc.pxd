@@ -31,5 +31,6 @@ cdef long long _timeout(const unsigned char* p, Py_ssize_t start, Py_ssize_t end
 cpdef bytes timeout_value(long long ms)
 cpdef int local_status(object error, int status) except -1
 cpdef bytes local_answer(object error, int status, bytes body)
+cpdef bytes end_lines(int status, bytes message)
 cpdef bytes encoded(bytes text)
 cpdef bytes decoded(bytes text)

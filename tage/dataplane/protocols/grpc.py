@@ -165,10 +165,14 @@ def local_status(error, status):
 def local_answer(error, status, body):
     """An answer of our own as whole lines, for a head that has nothing behind it and :status 200. `body` is what other
     callers would read."""
-    lines: bytes = b"content-type: application/grpc\r\ngrpc-status: %d\r\n" % local_status(error, status)
-    if body:
-        return b"%bgrpc-message: %b\r\n" % (lines, encoded(body[:MAX_MESSAGE].strip()))
-    return lines
+    return b"content-type: application/grpc\r\n" + end_lines(local_status(error, status), body)
+
+
+def end_lines(status, message):
+    """How a call has ended, as whole lines: of trailers, or of a head that has nothing behind it."""
+    if message:
+        return b"grpc-status: %d\r\ngrpc-message: %b\r\n" % (status, encoded(message[:MAX_MESSAGE].strip()))
+    return b"grpc-status: %d\r\n" % status
 
 
 def encoded(text):

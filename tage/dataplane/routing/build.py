@@ -133,6 +133,7 @@ def build_route(rule: Any, levels: Levels | None = None) -> Route:
     route.timeout = rule.timeout
     route.idle_timeout = rule.idle_timeout
     route.max_stream_duration = rule.max_stream_duration
+    route.grpc_timeout_max = -1 if rule.grpc_timeout_max is None else rule.grpc_timeout_max
     if rule.retry is not None:
         route.retry = _retry(rule.retry)
     if rule.mirrors:

@@ -18,6 +18,7 @@ cpdef enum RetryOn:
 @cython.final
 cdef class RetryPolicy:
     cdef public int on
+    cdef public int grpc
     cdef public int attempts
     cdef public long long per_try_timeout
     cdef public long long per_try_idle_timeout
@@ -29,6 +30,6 @@ cdef class RetryPolicy:
     cpdef bint applies(self, RequestHead head) except -1
     cdef bint looks_into(self, int status)
     cpdef bint retries_status(self, int status) except -1
-    cpdef bint retries(self, ResponseHead head) except -1
+    cpdef bint retries(self, ResponseHead head, int grpc=*) except -1
     cdef bint retries_refused(self)
     cpdef bint retries_reset(self, bint connected, bint sent) except -1

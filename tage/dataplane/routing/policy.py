@@ -2,6 +2,7 @@
 
 import cython
 
+from tage.dataplane.protocols.grpc import GrpcStatus
 from tage.dataplane.routing.matcher import HeaderMatcher
 
 if not cython.compiled:
@@ -29,12 +30,19 @@ _CONDITIONS = {
     "retriable-headers": HEADERS,
     "envoy-ratelimited": RATE_LIMITED,
 }
-GRPC_CONDITIONS = frozenset({"cancelled", "deadline-exceeded", "internal", "resource-exhausted", "unavailable"})
-"""Accepted, and met by gRPC answers only."""
+_GRPC_CONDITIONS = {
+    "cancelled": GrpcStatus.CANCELLED,
+    "deadline-exceeded": GrpcStatus.DEADLINE_EXCEEDED,
+    "internal": GrpcStatus.INTERNAL,
+    "resource-exhausted": GrpcStatus.RESOURCE_EXHAUSTED,
+    "unavailable": GrpcStatus.UNAVAILABLE,
+}
+"""Met by a call of gRPC whose status stands in the head of the answer."""
 
 
 class RetryPolicy:
-    """`on` is a set of `RetryOn` bits; `attempts` is how many retries after the first try; times in ms, 0: no limit.
+    """`on` is a set of `RetryOn` bits, `grpc` one of gRPC statuses (1 << status); `attempts` is how many retries after
+    the first try; times in ms, 0: no limit.
 
     `headers` (HeaderMatcher) are of answers that are tried again, `request_headers` of requests that may be: where
     there are any, one of them has to match.
@@ -51,10 +59,13 @@ class RetryPolicy:
     ) -> None:
         """Raises ValueError naming a condition that is unknown."""
         self.on = 0
+        self.grpc = 0
         for name in conditions:
             if name in _CONDITIONS:
                 self.on |= _CONDITIONS[name]
-            elif name not in GRPC_CONDITIONS:
+            elif name in _GRPC_CONDITIONS:
+                self.grpc |= 1 << _GRPC_CONDITIONS[name]
+            else:
                 raise ValueError(f"unknown retry condition {name!r}")
         self.attempts = attempts
         self.per_try_timeout = per_try_timeout
@@ -75,12 +86,14 @@ class RetryPolicy:
                 return True
         return False
 
-    def retries(self, head):
-        """Whether this answer is tried again. One that another Envoy has rate-limited is not, but where just that is a
-        condition."""
+    def retries(self, head, grpc=-1):
+        """Whether this answer is tried again. `grpc` is the gRPC status in its head, -1: none. One that another Envoy
+        has rate-limited is not, but where just that is a condition."""
         matcher: HeaderMatcher
         i: cython.Py_ssize_t
         again: cython.bint = self.retries_status(head.status)
+        if not again and 0 <= grpc <= 16:
+            again = (self.grpc >> grpc) & 1
         if not again and self.on & HEADERS:
             for matcher in self.headers:
                 if matcher.matches_block(head.block):

@@ -53,6 +53,7 @@ cdef class Route(Destination):
     cdef public long long timeout
     cdef public long long idle_timeout
     cdef public long long max_stream_duration
+    cdef public long long grpc_timeout_max
     cdef public RetryPolicy retry
     cdef public bytes prefix_rewrite
     cdef public RegexRewrite regex_rewrite

@@ -56,7 +56,8 @@ class ClusterShare:
 
 class Route(Destination):
     """One rule. `direct_status` 0 and `redirect` None: it leads to `clusters`, by `weights`, or to the one that the
-    request's header `cluster_header` names. Times in ms, 0: no limit; -1: the listener's.
+    request's header `cluster_header` names. Times in ms, 0: no limit; -1: the listener's. `grpc_timeout_max` bounds
+    what a call of gRPC says for itself, which then counts in place of `timeout`; -1: it does not count.
 
     `connect`: it is for CONNECT requests, whatever their target, and for no other; `terminates`: those end here, and
     the cluster's hosts get the bytes of the tunnel (RouteAction.UpgradeConfig.connect_config). `upgrades` tells of
@@ -82,6 +83,7 @@ class Route(Destination):
         self.timeout = 15_000
         self.idle_timeout = 300_000
         self.max_stream_duration = -1
+        self.grpc_timeout_max = -1
         self.retry = None
         self.prefix_rewrite = b""
         self.regex_rewrite = None

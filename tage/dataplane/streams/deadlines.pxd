@@ -1,4 +1,5 @@
 from tage.dataplane.filters.filter cimport Exchange
+from tage.dataplane.protocols.grpc cimport timeout_in, timeout_value
 from tage.dataplane.routing.policy cimport RetryPolicy
 from tage.dataplane.streams.context cimport Context, ListenerState
 
@@ -20,6 +21,7 @@ cdef class Deadlines(Exchange):
     cdef bint too_long(self, long long now)
     cdef long long _longest(self)
     cdef bint try_idle(self, long long now)
+    cdef start_call_clock(self)
     cdef start_clock(self)
     cdef start_try_clock(self, long long now)
     cdef back_off(self, int tries)

@@ -1,7 +1,8 @@
 """A stream's time: one timer, at the earliest of its deadlines.
 
     whole stream   the route's limit or the listener's, from the request's head to the answer's end
-    route          its timeout, or the client's own if that is less, from the request's end to the answer's end
+    route          its timeout, or the client's own if that is less, from the request's end to the answer's end; a call
+                   of gRPC that says for how long its caller waits: that, from the head on, as the route bounds it
     try            from the request's end, or the try's begin if that is later, to the answer's head
     idle           without a byte in either direction, of a stream and of a try; looked at when the timer is due, not
                    moved at each byte. Not of a call that is one frame (`patient`): it is quiet until it is answered
@@ -13,6 +14,10 @@ import cython
 from tage.dataplane.filters.filter import Exchange
 from tage.dataplane.routing.policy import RetryPolicy
 from tage.dataplane.streams.context import ListenerState
+
+if not cython.compiled:
+    # Compiled, these names come from the .pxd.
+    from tage.dataplane.protocols.grpc import timeout_in, timeout_value
 
 
 class Deadlines(Exchange):
@@ -57,9 +62,26 @@ class Deadlines(Exchange):
         """Whether the try under way has been quiet for longer than the retry policy lets one be."""
         return self.idle_limit > 0 and now >= self.last_activity + self.idle_limit
 
+    def start_call_clock(self):
+        """A call of gRPC is on its way, complete or not. Its deadline is the caller's; the server is told where it has
+        less time than its caller thinks (Envoy: max_grpc_timeout)."""
+        limit: cython.longlong
+        most: cython.longlong = self.route.grpc_timeout_max
+        if most < 0:
+            return
+        limit = timeout_in(self.head.block)
+        if limit < 0:
+            return
+        if 0 < most < limit:
+            limit = most
+            self.edits.put(b"grpc-timeout", timeout_value(limit))
+        self.route_deadline = self.started // 1000 + limit
+
     def start_clock(self):
         """The request is complete, and on its way."""
         limit: cython.longlong = self.route.timeout
+        if self.route_deadline:
+            return
         if self.head.timeout and (limit == 0 or self.head.timeout < limit):
             limit = self.head.timeout
         if limit:

@@ -348,9 +348,13 @@ class Http2DownstreamConnection(DownstreamConnection):
     def reset_stream(self, stream):
         asker: Stream = stream
         state: StreamState = asker.downstream_state
-        if not state.closed:
+        if state.closed:
+            return
+        if state.head.grpc:  # its trailers say that there was more to come
+            self.session.send_data(state, None, True, asker.response_trailers)
+        else:
             self.session.reset(state, INTERNAL_ERROR)
-            self._queue()
+        self._queue()
 
     def full(self, stream):
         asker: Stream = stream

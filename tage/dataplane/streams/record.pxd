@@ -9,3 +9,4 @@ cdef class StreamRecord(Record):
     cdef public RequestHead head
     cdef public HeaderEdits edits
     cdef ResponseHead answer
+    cdef bytes trailers

@@ -22,6 +22,7 @@ class StreamRecord(Record):
         self.head = None
         self.edits = None
         self.answer = None
+        self.trailers = None
 
     def request_header(self, name):
         found: bytes
@@ -48,3 +49,11 @@ class StreamRecord(Record):
         if found is None and self.upstream_duration >= 0 and name == b"x-envoy-upstream-service-time":
             return str(self.upstream_duration // 1000).encode()
         return found
+
+    def response_trailer(self, name):
+        found: list
+        if self.trailers is None:
+            return None
+        lines = [line.partition(b":") for line in self.trailers.splitlines()]
+        found = [value.strip(b" \t") for each, _, value in lines if each.lower() == name]
+        return b",".join(found) if found else None

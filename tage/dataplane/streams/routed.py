@@ -84,6 +84,8 @@ class Routed(Outcome):
         if self.edits is None:
             self.edit()
         self._edit_by(route)
+        if head.grpc:
+            self.start_call_clock()
         if route.hash_policies is not None:
             policies: HashPolicies = route.hash_policies
             self.key = policies.key(head, self.edits, self.peer, self.context.random)

@@ -2,6 +2,7 @@ cimport cython
 
 from tage.dataplane.filters.filter cimport CONTINUE, STOPPED
 from tage.dataplane.protocols.edits cimport copied_response
+from tage.dataplane.protocols.grpc cimport CANCELLED, end_lines, local_status, status_in, to_http
 from tage.dataplane.protocols.message cimport RequestHead, ResponseHead
 from tage.dataplane.routing.policy cimport RetryPolicy
 from tage.dataplane.streams.downstream cimport Binding, DownstreamConnection
@@ -48,6 +49,7 @@ cdef class Stream(Routed):
     cdef _dispatch(self, UpstreamConnection connection)
     cdef _send_answer(self, ResponseHead head, bytes data, bint end)
     cdef bint _let_through(self, ResponseHead head, bytes data, bint end)
+    cdef bint _answer_retried(self, RetryPolicy policy, ResponseHead head) except -1
     cdef bint _looped(self, int status)
     cdef bint _agrees(self, int status)
     cdef _open_tunnel(self, ResponseHead head, bytes data)

@@ -48,6 +48,7 @@ if not cython.compiled:
     # Compiled, these names come from the .pxd.
     from tage.dataplane.filters.filter import CONTINUE, STOPPED
     from tage.dataplane.protocols.edits import copied_response
+    from tage.dataplane.protocols.grpc import CANCELLED, end_lines, local_status, status_in, to_http
     from tage.dataplane.streams.loops import MALFORMED, MAX_HOPS, UNLIMITED, count_hop, forwards_left, hops_made
     from tage.dataplane.upstream.connection import (
         CONNECT_FAILURE,
@@ -233,6 +234,7 @@ class Stream(Routed):
         if not self.over:
             self.flag(error.flag)
             self.status = status
+            self.grpc_status = local_status(error, status)
             if self.record is not None:
                 self.record.details = error.details
             self._leave_upstream()
@@ -242,6 +244,7 @@ class Stream(Routed):
         """The client went away."""
         if not self.over:
             self.flag(errors.CLIENT_GONE.flag)
+            self.grpc_status = CANCELLED
             if self.record is not None:
                 self.record.details = errors.CLIENT_GONE.details
             self.listener.stats.up(_L_RX_RESET)
@@ -401,22 +404,28 @@ class Stream(Routed):
     def response(self, head, data, end):
         policy: RetryPolicy = self.route.retry
         status: cython.int = head.status
+        outcome: cython.int = status
+        if self.head.grpc:
+            self.grpc_status = status_in(head.block)
+            if self.grpc_status >= 0:
+                outcome = to_http(self.grpc_status)
         if self.host.monitor is not None:
-            self.host.monitor.result(status, 0)
+            self.host.monitor.result(outcome, 0)
         if self.head.upgrade is not None and self._agrees(status):
             self._open_tunnel(head, data)
             return
         if self.filters is not None or self.record is not None or (policy is not None and policy.looks_into(status)):
             head.complete()
-        if policy is not None and policy.retries(head) and not self._looped(status) and self._may_retry():
+        if policy is not None and self._answer_retried(policy, head):
             self.cluster.stats.up_class(_C_1XX, status)
-            self.cluster.stats.record(self.context.wheel.now_us() - self.try_started)
+            self.count_try(self.context.wheel.now_us() - self.try_started)
             self._avoid_host()
+            self.grpc_status = -1
             self.response_trailers = None
             self._leave_upstream()
             self._retry()
             return
-        if self.retrying and status < 500:
+        if self.retrying and outcome < 500:
             self.cluster.stats.up(_C_RETRY_SUCCESS)
         self.cluster.stats.up_class(_C_1XX, status)
         self.status = status
@@ -468,6 +477,9 @@ class Stream(Routed):
         if not self.held_end and not self.downstream.full(self):
             self.upstream.proceed(self)
         self._send_answer(head, b"".join(held) or None, self.held_end)
+
+    def _answer_retried(self, policy, head):
+        return policy.retries(head, self.grpc_status) and not self._looped(head.status) and self._may_retry()
 
     def _looped(self, status):
         """Tried again at each hop, it would go round many times more than `MAX_HOPS`."""
@@ -668,6 +680,8 @@ class Stream(Routed):
             self.record.upstream_failure = detail.replace(" ", "_")
         if self.responded:
             self.flag(error.flag)
+            if self.head.grpc:
+                self.response_trailers = end_lines(local_status(error, error.status), error.reason.encode())
             if self.record is not None:
                 self.record.details = error.details.replace("before_response", "after_response")
             self.downstream.reset_stream(self)
@@ -691,6 +705,9 @@ class Stream(Routed):
     def _send_local(self, error, status, body):
         self.flag(error.flag)
         self.status = status
+        if self.head.grpc:
+            self.status = 200
+            self.grpc_status = local_status(error, status)
         sent = self.downstream.send_error(self, error, status, body, self.answer_edits)
         if self.record is not None:
             self.record.details = error.details

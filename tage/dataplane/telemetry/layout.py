@@ -212,7 +212,9 @@ METHOD = Layout(
     histogram="rq_time",
 )
 """Of a cluster and the path of an RPC protocol's requests, see `methods`."""
-LAYOUTS = (CLUSTER, LISTENER, ROUTE, TCP, HEALTH, FAULT, CORS, LOCAL_RATE_LIMIT, METHOD)
+GRPC = Layout(scope="cluster", counters=(), gauges=(), histogram="upstream_grpc_time")
+"""Of a cluster, the calls of gRPC that it was given: their part of upstream_rq_time."""
+LAYOUTS = (CLUSTER, LISTENER, ROUTE, TCP, HEALTH, FAULT, CORS, LOCAL_RATE_LIMIT, METHOD, GRPC)
 """Numbered by position: append only, or raise VERSION."""
 
 

@@ -22,6 +22,7 @@ cdef class StatGroup:
     cdef public object layout
     cdef dict _codes
     cdef int _last_status
+    cdef int _last_grpc
     cdef str _last_flags
     cdef Py_ssize_t _last_cell
     cdef void add(self, Py_ssize_t offset, unsigned long long n) noexcept
@@ -31,5 +32,6 @@ cdef class StatGroup:
     cdef void put(self, Py_ssize_t offset, unsigned long long value) noexcept
     cdef void record(self, long long us) noexcept
     cdef count_code(self, int status, str flags)
+    cdef count_grpc(self, int status, int grpc, str flags)
 
 cdef Py_ssize_t bucket_of(long long us) noexcept

@@ -139,6 +139,7 @@ class StatGroup:
         self.histogram = first + layout.histogram_offset
         self._codes = {}
         self._last_status = -1
+        self._last_grpc = -1
         self._last_flags = ""
         self._last_cell = 0
 
@@ -179,6 +180,20 @@ class StatGroup:
             self._last_cell = cell
         self.cells[self._last_cell] += 1
 
+    def count_grpc(self, status, grpc, flags):
+        """The same of a call of gRPC, with its gRPC status. A group counts with one of the two."""
+        cell: object
+        if grpc != self._last_grpc or status != self._last_status or flags is not self._last_flags:
+            cell = self._codes.get((status, grpc, flags))
+            if cell is None:
+                cell = self.store.counter(self.scope, self.owner, f"upstream_rq_grpc_{status}_{grpc}_{flags}")
+                self._codes[(status, grpc, flags)] = cell
+            self._last_status = status
+            self._last_grpc = grpc
+            self._last_flags = flags
+            self._last_cell = cell
+        self.cells[self._last_cell] += 1
+
     def value(self, name: str) -> int:
         """For tests and dumps."""
         return self.cells[self.first + self.layout.offset(name)]
@@ -198,3 +213,7 @@ class StatGroup:
     def store_code(self, status: int, flags: str) -> None:
         """`count_code` for Python callers."""
         self.count_code(status, flags)
+
+    def store_grpc(self, status: int, grpc: int, flags: str) -> None:
+        """`count_grpc` for Python callers."""
+        self.count_grpc(status, grpc, flags)

@@ -8,6 +8,7 @@ cdef class ClusterInfo:
     cdef public StatGroup stats
     cdef public Counts counts
     cdef public StatGroup tcp_stats
+    cdef public StatGroup grpc_stats
     cdef public int proxy_protocol
     cdef public TimerWheel wheel
     cdef object connect

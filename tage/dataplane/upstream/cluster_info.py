@@ -34,6 +34,8 @@ class ClusterInfo:
         self.counts = alone() if counts is None else counts
         self.tcp_stats = None
         """What a TCP proxy counts (`layout.TCP`), once there is one."""
+        self.grpc_stats = None
+        """What calls of gRPC count besides (`layout.GRPC`), once there is one."""
         self.proxy_protocol = 0
         """The version of the PROXY protocol's header with which connections begin; 0: with none."""
         self.http2 = None

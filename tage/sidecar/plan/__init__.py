@@ -34,6 +34,7 @@ from tage.sidecar.plan.base import (
 )
 from tage.sidecar.plan.clusters import (
     Cluster,
+    GrpcCheck,
     HealthCheck,
     HttpCheck,
     LoadBalancing,
@@ -127,6 +128,7 @@ __all__ = [
     "FilterCode",
     "FilterDisabled",
     "Fraction",
+    "GrpcCheck",
     "HashPolicy",
     "HeaderMatch",
     "HeaderMutation",

@@ -56,7 +56,7 @@ class OutlierDetection(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class HttpCheck(msgspec.Struct, frozen=True, omit_defaults=True, tag="http"):
-    """One request over HTTP/1.1. Source: envoy.config.core.v3.HealthCheck.HttpHealthCheck."""
+    """One request. Source: envoy.config.core.v3.HealthCheck.HttpHealthCheck."""
 
     path: str
     host: str = ""
@@ -67,6 +67,18 @@ class HttpCheck(msgspec.Struct, frozen=True, omit_defaults=True, tag="http"):
     """Statuses of a healthy host, from the first up to, not including, the second. Empty: 200 alone."""
     retriable: list[tuple[int, int]] = []
     """Others count towards `unhealthy_threshold` only if they are here; else the host is unhealthy at once."""
+    http2: bool = False
+    """Over HTTP/2, else HTTP/1.1."""
+
+
+class GrpcCheck(msgspec.Struct, frozen=True, omit_defaults=True, tag="grpc"):
+    """A call of grpc.health.v1.Health/Check. Source: envoy.config.core.v3.HealthCheck.GrpcHealthCheck."""
+
+    service: str = ""
+    """Empty: the whole server is asked for."""
+    authority: str = ""
+    """Empty: the cluster's name. An endpoint may have a name of its own."""
+    metadata: list[tuple[str, str]] = []
 
 
 class TcpCheck(msgspec.Struct, frozen=True, omit_defaults=True, tag="tcp"):
@@ -79,7 +91,7 @@ class TcpCheck(msgspec.Struct, frozen=True, omit_defaults=True, tag="tcp"):
 class HealthCheck(msgspec.Struct, frozen=True, omit_defaults=True):
     """Source: envoy.config.core.v3.HealthCheck; names and defaults are its. Times in ms."""
 
-    check: HttpCheck | TcpCheck
+    check: HttpCheck | GrpcCheck | TcpCheck
     timeout: int
     interval: int
     unhealthy_threshold: int

@@ -114,6 +114,8 @@ class LocalRateLimit(HttpFilter, frozen=True):
     tell: bool = False
     max_dynamic: int = 20
     """Buckets of a descriptor with empty values."""
+    resource_exhausted: bool = False
+    """The status of calls of gRPC that are over the limit; else UNAVAILABLE."""
 
 
 class FilterCode(Section, frozen=True, tag=True):

@@ -7,6 +7,7 @@ from typing import Any
 
 from envoy.config.cluster.v3 import cluster_pb2
 from envoy.config.core.v3 import base_pb2, health_check_pb2
+from envoy.type.v3 import http_pb2
 
 from tage.sidecar import plan
 from tage.sidecar.translate.problem import Problems
@@ -31,8 +32,11 @@ _HTTP = Shape(
         "request_headers_to_add": _HEADER,
         "expected_statuses": _STATUSES,
         "retriable_statuses": _STATUSES,
-        "codec_client_type": Only("HTTP1"),
+        "codec_client_type": Only("HTTP1", "HTTP2"),
     },
+)
+_GRPC = Shape(
+    f"{_MESSAGE}.GrpcHealthCheck", {**dict.fromkeys(("service_name", "authority"), leaf), "initial_metadata": _HEADER}
 )
 _TCP = Shape(f"{_MESSAGE}.TcpHealthCheck", {"send": _PAYLOAD, "receive": _PAYLOAD})
 _INTERVALS = (
@@ -51,6 +55,7 @@ HEALTH_CHECK = Shape(
         **dict.fromkeys(("interval_jitter_percent", "reuse_connection"), leaf),
         **dict.fromkeys(("always_log_health_check_failures", "always_log_health_check_success"), leaf),
         "http_health_check": _HTTP,
+        "grpc_health_check": _GRPC,
         "tcp_health_check": _TCP,
     },
 )
@@ -60,6 +65,7 @@ FIELDS = {"health_checks": HEALTH_CHECK}
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _TARGET = re.compile(r"[!-~\x80-\xff]+")
 _FRAMING = frozenset({"content-length", "transfer-encoding", "connection", "upgrade", "te", "trailer", "keep-alive"})
+_CALL = frozenset({"content-type", "host", "grpc-encoding"})
 
 
 def translate(message: cluster_pb2.Cluster, path: str, problems: Problems) -> plan.HealthCheck | None:
@@ -74,12 +80,16 @@ def translate(message: cluster_pb2.Cluster, path: str, problems: Problems) -> pl
 def _check(message: health_check_pb2.HealthCheck, path: str, problems: Problems) -> plan.HealthCheck | None:
     kind = message.WhichOneof("health_checker")
     if kind is None:
-        problems.add(path, "needs http_health_check or tcp_health_check")
+        problems.add(path, "needs http_health_check, grpc_health_check or tcp_health_check")
     for name in ("timeout", "interval", "unhealthy_threshold", "healthy_threshold"):
         if not message.HasField(name):  # type: ignore[arg-type]
             problems.add(f"{path}.{name}", "is missing")
     if kind == "http_health_check":
-        check: plan.HttpCheck | plan.TcpCheck = _http(message.http_health_check, f"{path}.{kind}", problems)
+        check: plan.HttpCheck | plan.GrpcCheck | plan.TcpCheck = _http(
+            message.http_health_check, f"{path}.{kind}", problems
+        )
+    elif kind == "grpc_health_check":
+        check = _grpc(message.grpc_health_check, f"{path}.{kind}", problems)
     elif kind == "tcp_health_check":
         check = _tcp(message.tcp_health_check, f"{path}.{kind}", problems)
     else:
@@ -126,7 +136,24 @@ def _http(message: health_check_pb2.HealthCheck.HttpHealthCheck, path: str, prob
         fields["expected"] = _ranges(message.expected_statuses, f"{path}.expected_statuses", problems)
     if message.retriable_statuses:
         fields["retriable"] = _ranges(message.retriable_statuses, f"{path}.retriable_statuses", problems)
+    if message.codec_client_type == http_pb2.HTTP2:
+        fields["http2"] = True
     return plan.HttpCheck(path=message.path, host=message.host, method=method, headers=headers, **fields)
+
+
+def _grpc(message: health_check_pb2.HealthCheck.GrpcHealthCheck, path: str, problems: Problems) -> plan.GrpcCheck:
+    for name in ("service_name", "authority"):
+        if not HEADER_VALUE.fullmatch(getattr(message, name)):
+            problems.add(f"{path}.{name}", "must not have control characters")
+    metadata = []
+    for index, each in enumerate(message.initial_metadata):
+        name, value = _header(each, f"{path}.initial_metadata[{index}]", problems)
+        if name.lower() in _CALL:
+            problems.add(
+                f"{path}.initial_metadata[{index}].header.key", f"'{name}' is the call's own; it cannot be set"
+            )
+        metadata.append((name, value))
+    return plan.GrpcCheck(message.service_name, message.authority, metadata)
 
 
 def _header(message: base_pb2.HeaderValueOption, path: str, problems: Problems) -> tuple[str, str]:

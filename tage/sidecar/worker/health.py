@@ -18,6 +18,7 @@ from tage.dataplane.upstream.cells import Cells
 from tage.dataplane.upstream.cluster import Cluster
 from tage.dataplane.upstream.connect import Connector
 from tage.dataplane.upstream.health.checker import MAX_AT_ONCE, Checked, Checker, Probe
+from tage.dataplane.upstream.health.http2_probes import GrpcProbe, Http2Probe
 from tage.dataplane.upstream.health.probes import HttpProbe, Target, TcpProbe
 from tage.dataplane.upstream.health.state import ClusterCell, ClusterHealth, HostCell, HostFlag, slot_name
 from tage.dataplane.upstream.host import Health as Mark
@@ -264,11 +265,16 @@ class Health:
         hostname = ""
         if isinstance(how, plan.HttpCheck):
             hostname = endpoint.check_hostname or how.host or cluster.name
+        elif isinstance(how, plan.GrpcCheck):
+            hostname = endpoint.check_hostname or how.authority or cluster.name
         target = Target(watched.cluster, endpoint.address, port, hostname)
 
         def make() -> Probe:
             if isinstance(how, plan.HttpCheck):
-                return HttpProbe(self._connector, target, check.reuse_connection, how)
+                kind = Http2Probe if how.http2 else HttpProbe
+                return kind(self._connector, target, check.reuse_connection, how)
+            if isinstance(how, plan.GrpcCheck):
+                return GrpcProbe(self._connector, target, check.reuse_connection, how)
             return TcpProbe(self._connector, target, check.reuse_connection, how)
 
         def readmit(why: str) -> None:

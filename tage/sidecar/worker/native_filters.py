@@ -69,6 +69,7 @@ class NativeFilters:
             _mutations(limit.request_headers),
             _mutations(limit.response_headers),
             limit.tell,
+            limit.resource_exhausted,
         )
 
 
@@ -81,6 +82,7 @@ def faults(fault: plan.Fault) -> Faults:
         [build.header_matcher(each) for each in fault.headers],
         frozenset(node.encode() for node in fault.nodes),
         fault.max_active,
+        -1 if fault.grpc_status is None else fault.grpc_status,
     )
 
 

@@ -37,6 +37,14 @@ def test_an_abort_is_answered_here(world):
     assert stats.value("fault.active_faults") == 0
 
 
+def test_a_status_of_grpc_means_success_to_other_clients(world):
+    """As Envoy has it: their answer's status is 200."""
+    stats = install(world, abort=ALL, grpc_status=14)
+    got = world.client(GET).takes()
+    assert (status(got), flags(got)) == (200, "FI")
+    assert stats.value("fault.aborts_injected") == 1
+
+
 def test_a_delayed_request_waits_and_goes_on(world):
     stats = install(world, delay=ALL, delay_ms=500)
     client = world.client(POST)
@@ -156,6 +164,8 @@ def test_a_listener_without_faults_leaves_them_to_routes(world):
         ((b"x-envoy-fault-abort-request: 600",), 200),
         ((b"x-envoy-fault-abort-request: no",), 200),
         ((b"x-envoy-fault-abort-request: 99999999999999999999",), 200),
+        ((b"x-envoy-fault-abort-grpc-request: 17",), 200),
+        ((b"x-envoy-fault-abort-request: 503", b"x-envoy-fault-abort-grpc-request: 5"), 503),
         ((b"x-envoy-fault-abort-request: 503", b"x-envoy-fault-abort-request-percentage: 0"), 200),
         ((b"x-envoy-fault-abort-request: 503", b"x-envoy-fault-abort-request-percentage: 100"), 503),
         ((b"x-envoy-fault-abort-request: 503", b"x-envoy-fault-abort-request-percentage: x"), 503),

@@ -1,5 +1,6 @@
 import pytest
 
+from tage.dataplane.protocols.grpc import GrpcStatus
 from tage.dataplane.routing.matcher import HeaderMatcher, StringMatcher
 from tage.dataplane.routing.policy import RetryPolicy
 from tests.dataplane.routing.requests import answer, request
@@ -24,6 +25,25 @@ from tests.dataplane.routing.requests import answer, request
 )
 def test_resets(conditions, connected, sent, again):
     assert RetryPolicy(conditions, 1).retries_reset(connected, sent) is again
+
+
+@pytest.mark.parametrize(
+    ("condition", "status"),
+    [
+        ("cancelled", GrpcStatus.CANCELLED),
+        ("deadline-exceeded", GrpcStatus.DEADLINE_EXCEEDED),
+        ("internal", GrpcStatus.INTERNAL),
+        ("resource-exhausted", GrpcStatus.RESOURCE_EXHAUSTED),
+        ("unavailable", GrpcStatus.UNAVAILABLE),
+    ],
+)
+def test_statuses_of_grpc(condition, status):
+    policy = RetryPolicy(["connect-failure", condition], 1)
+    assert [each for each in range(-1, 40) if policy.retries(answer(200), each)] == [status]
+    assert not policy.retries(answer(503))
+    limited = answer(200, [("x-envoy-ratelimited", "true")])
+    assert not policy.retries(limited, status)
+    assert RetryPolicy([condition, "envoy-ratelimited"], 1).retries(limited, status)
 
 
 def test_headers_of_answers():

@@ -48,6 +48,19 @@ def test_a_replacement_counts_on_and_gauges_restart(tmp_path):
     assert snapshot.counters[("cluster", "a|b", "upstream_rq_code_503_UF")] == 1
 
 
+def test_calls_of_grpc_are_counted_by_both_statuses(tmp_path):
+    group = StatStore(tmp_path / "s").group(layout.GRPC, "a|b")
+    for status, grpc, flags in [(200, 0, "-"), (200, 0, "-"), (200, 14, "-"), (200, 14, "UF"), (503, 14, "UF")]:
+        group.store_grpc(status, grpc, flags)
+    counters = reader.read([tmp_path / "s"]).counters
+    assert {name: value for (scope, owner, name), value in counters.items() if scope == "cluster"} == {
+        "upstream_rq_grpc_200_0_-": 2,
+        "upstream_rq_grpc_200_14_-": 1,
+        "upstream_rq_grpc_200_14_UF": 1,
+        "upstream_rq_grpc_503_14_UF": 1,
+    }
+
+
 def test_workers_are_added_up(tmp_path):
     for name in ("s0", "s1"):
         group = StatStore(tmp_path / name).group(layout.LISTENER, "l")

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tage.sidecar.plan import Endpoint, HealthCheck, HttpCheck, TcpCheck
+from tage.sidecar.plan import Endpoint, GrpcCheck, HealthCheck, HttpCheck, TcpCheck
 
 from .build import address, assignment, problems, translate
 
@@ -20,11 +20,15 @@ def http(**fields: Any) -> dict[str, Any]:
     return {**BASE, "http_health_check": {"path": "/healthz", **fields}}
 
 
+def grpc(**fields: Any) -> dict[str, Any]:
+    return {**BASE, "grpc_health_check": fields}
+
+
 def tcp(**fields: Any) -> dict[str, Any]:
     return {**BASE, "tcp_health_check": fields}
 
 
-def plain(check: HttpCheck | TcpCheck, **fields: Any) -> HealthCheck:
+def plain(check: HttpCheck | GrpcCheck | TcpCheck, **fields: Any) -> HealthCheck:
     intervals = dict.fromkeys(("unhealthy_interval", "unhealthy_edge_interval", "healthy_edge_interval"), 10_000)
     return HealthCheck(check, 1_000, 10_000, 3, 2, **{**intervals, **fields})
 
@@ -77,6 +81,26 @@ def test_over_http() -> None:
     )
 
 
+def test_over_http_2() -> None:
+    found = translate("cluster", checked(http(codec_client_type="HTTP2"))).cluster.health_check
+    assert found == plain(HttpCheck("/healthz", http2=True))
+
+
+def test_over_grpc() -> None:
+    assert translate("cluster", checked(grpc())).cluster.health_check == plain(GrpcCheck())
+    found = translate(
+        "cluster",
+        checked(
+            grpc(
+                service_name="shop.Prices",
+                authority="prices",
+                initial_metadata=[{"header": {"key": "x-a", "value": "50%%"}}],
+            )
+        ),
+    ).cluster.health_check
+    assert found == plain(GrpcCheck("shop.Prices", "prices", [("x-a", "50%")]))
+
+
 def test_over_tcp() -> None:
     binary = base64.b64encode(b"\xff").decode()
     found = translate(
@@ -92,9 +116,19 @@ H = f"{A}.http_health_check"
 @pytest.mark.parametrize(
     ("checks", "path", "message"),
     [
-        ([BASE], A, "needs http_health_check or tcp_health_check"),
+        ([BASE], A, "needs http_health_check, grpc_health_check or tcp_health_check"),
         ([http(), tcp()], "health_checks[1]", "one health check only"),
-        ([{**BASE, "grpc_health_check": {}}], f"{A}.grpc_health_check", "not supported"),
+        ([http(codec_client_type="HTTP3")], f"{H}.codec_client_type", "HTTP3 is not supported (only HTTP1 or HTTP2)"),
+        ([grpc(authority="a\nb")], f"{A}.grpc_health_check.authority", "control characters"),
+        ([grpc(service_name="a\0")], f"{A}.grpc_health_check.service_name", "control characters"),
+        *[
+            (
+                [grpc(initial_metadata=[{"header": {"key": key, "value": "1"}}])],
+                f"{A}.grpc_health_check.initial_metadata[0].header.key",
+                "cannot be set",
+            )
+            for key in ("te", "Content-Type", "grpc-encoding")
+        ],
         ([{**BASE, "custom_health_check": {"name": "x"}}], f"{A}.custom_health_check", "not supported"),
         *[
             ([{key: value for key, value in tcp().items() if key != name}], f"{A}.{name}", "is missing")
@@ -111,7 +145,6 @@ H = f"{A}.http_health_check"
         ([http(path="/a b")], f"{H}.path", "without blanks"),
         ([http(host="a\nb")], f"{H}.host", "control characters"),
         ([http(method="CONNECT")], f"{H}.method", "CONNECT"),
-        ([http(codec_client_type="HTTP2")], f"{H}.codec_client_type", "HTTP2 is not supported"),
         ([http(service_name_matcher={"exact": "a"})], f"{H}.service_name_matcher", "not supported"),
         ([http(send={"text": "00"})], f"{H}.send", "not supported"),
         ([http(receive=[{"text": "00"}])], f"{H}.receive[0]", "not supported"),

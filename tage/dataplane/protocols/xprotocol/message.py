@@ -66,6 +66,7 @@ class RpcRequest(RequestHead):
         result.authority = self.authority if edits.authority is None else edits.authority
         result.scheme = self.scheme
         result.upgrade = None
+        result.grpc = False
         result.body_length = self.body_length
         result.expects_continue = False
         result.timeout = self.timeout
@@ -171,6 +172,7 @@ def new_request(protocol, reader):
     head.body_length = reader.size
     head.expects_continue = False
     head.upgrade = None
+    head.grpc = False
     head.frame = reader.frame
     head.shape = reader.shape
     head.protocol = protocol

@@ -17,8 +17,9 @@ cdef class Header(Operator):
     cdef bytes _name
     cdef bytes _alternative
     cdef Py_ssize_t _limit
-    cdef bint _of_response
+    cdef int _of
     cdef bint _without_query
+    cdef bytes _found(self, Record record, bytes name)
 
 cdef class StartTime(Operator):
     cdef object _format
@@ -34,6 +35,9 @@ cdef class LongFlags(Operator):
 
 cdef class Count(Operator):
     cdef str _name
+
+cdef class GrpcStatus(Operator):
+    cdef tuple _names
 
 cdef class ResponseSending(Operator):
     pass

@@ -19,6 +19,8 @@ from tage.dataplane.telemetry.access_log.start_time import TimeFormat
 
 _OPERATOR = re.compile(r"%(?P<name>[A-Z][A-Z0-9_]*)(?:\((?P<argument>.*?)\))?(?::(?P<limit>[0-9]{1,9}))?%")
 
+REQUEST, RESPONSE, TRAILERS = range(3)
+
 FLAGS_LONG = {
     "DC": "DownstreamConnectionTermination",
     "DPE": "DownstreamProtocolError",
@@ -34,6 +36,19 @@ FLAGS_LONG = {
     "UR": "UpstreamRemoteReset",
     "URX": "UpstreamRetryLimitExceeded",
     "UT": "UpstreamRequestTimeout",
+}
+
+
+GRPC_NAMES = (
+    "OK", "Canceled", "Unknown", "InvalidArgument", "DeadlineExceeded", "NotFound", "AlreadyExists", "PermissionDenied",
+    "ResourceExhausted", "FailedPrecondition", "Aborted", "OutOfRange", "Unimplemented", "Internal", "Unavailable",
+    "DataLoss", "Unauthenticated",
+)  # fmt: skip
+"""By status. In capitals with underscores they are gRPC's own, but for one letter."""
+_GRPC_FORMS = {
+    "CAMEL_STRING": GRPC_NAMES,
+    "SNAKE_STRING": ("OK", "CANCELLED", *(re.sub("(?<=.)(?=[A-Z])", "_", name).upper() for name in GRPC_NAMES[2:])),
+    "NUMBER": (),
 }
 
 
@@ -81,30 +96,33 @@ class Address(Operator):
 
 
 class Header(Operator):
-    """``X?Y``: header X, or Y where there is no X; at most `limit` bytes of it (0: all)."""
+    """``X?Y``: header X, or Y where there is no X; at most `limit` bytes of it (0: all). `of`: REQUEST, RESPONSE or
+    TRAILERS."""
 
-    def __init__(self, names: str, limit: int, of_response: bool = False, without_query: bool = False) -> None:
+    def __init__(self, names: str, limit: int, of: int = REQUEST, without_query: bool = False) -> None:
         name, _, alternative = names.partition("?")
         self._name = name.lower().encode()
         self._alternative = alternative.lower().encode()
         if not self._name:
             raise ValueError("needs a header's name in parentheses")
         self._limit = limit
-        self._of_response = of_response
+        self._of = of
         self._without_query = without_query
 
     def value(self, record):
-        found: bytes = record.response_header(self._name) if self._of_response else record.request_header(self._name)
+        found: bytes = self._found(record, self._name)
         if found is None and self._alternative:
-            if self._of_response:
-                found = record.response_header(self._alternative)
-            else:
-                found = record.request_header(self._alternative)
+            found = self._found(record, self._alternative)
         if found is None:
             return None
         if self._without_query:
             found = found.partition(b"?")[0]
         return found[: self._limit] if self._limit else found
+
+    def _found(self, record, name):
+        if self._of == REQUEST:
+            return record.request_header(name)
+        return record.response_header(name) if self._of == RESPONSE else record.response_trailer(name)
 
 
 class StartTime(Operator):
@@ -148,6 +166,20 @@ class Count(Operator):
     def value(self, record):
         count = getattr(record, self._name)
         return count if count >= 0 else None
+
+
+class GrpcStatus(Operator):
+    """Of a call of gRPC; one that gRPC has no name for appears as its number."""
+
+    def __init__(self, form: str) -> None:
+        if form not in _GRPC_FORMS:
+            raise ValueError(f"in parentheses may stand {', '.join(_GRPC_FORMS)}")
+        self._names = _GRPC_FORMS[form]
+
+    def value(self, record):
+        if record.grpc_status < 0:
+            return None
+        return self._names[record.grpc_status] if record.grpc_status < len(self._names) else record.grpc_status
 
 
 class ResponseSending(Operator):
@@ -214,6 +246,7 @@ _PLAIN = {
     "CONNECTION_TERMINATION_DETAILS": Attribute("termination_details"),
     "RESPONSE_FLAGS": Attribute("flags"),
     "RESPONSE_FLAGS_LONG": LongFlags(),
+    "GRPC_STATUS_NUMBER": GrpcStatus("NUMBER"),
     "BYTES_RECEIVED": Attribute("bytes_received"),
     "BYTES_SENT": Attribute("bytes_sent"),
     "DURATION": Milliseconds("duration"),
@@ -247,13 +280,15 @@ _PLAIN = {
     "DOWNSTREAM_LOCAL_PORT": Address("local", 2),
 }
 HEADERS = {
-    "REQ": (False, False),
-    "REQUEST_HEADER": (False, False),
-    "REQ_WITHOUT_QUERY": (False, True),
-    "RESP": (True, False),
-    "RESPONSE_HEADER": (True, False),
+    "REQ": (REQUEST, False),
+    "REQUEST_HEADER": (REQUEST, False),
+    "REQ_WITHOUT_QUERY": (REQUEST, True),
+    "RESP": (RESPONSE, False),
+    "RESPONSE_HEADER": (RESPONSE, False),
+    "TRAILER": (TRAILERS, False),
+    "RESPONSE_TRAILER": (TRAILERS, False),
 }
-NAMES = frozenset({*_PLAIN, *HEADERS, "START_TIME", "HOSTNAME"})
+NAMES = frozenset({*_PLAIN, *HEADERS, "START_TIME", "HOSTNAME", "GRPC_STATUS"})
 
 
 def parse(text: str) -> list[str | Operator]:
@@ -300,14 +335,16 @@ def _operator(name, argument, limit):
     if name in HEADERS:
         if argument is None:
             raise ValueError("needs a header's name in parentheses")
-        of_response, without_query = HEADERS[name]
+        of, without_query = HEADERS[name]
         if limit is not None and int(limit) == 0:
             raise ValueError("a length of 0 leaves nothing")
-        return Header(argument, int(limit or 0), of_response, without_query)
+        return Header(argument, int(limit or 0), of, without_query)
     if limit is not None:
         raise ValueError("takes no length")
     if name == "START_TIME":
         return StartTime(argument or "")
+    if name == "GRPC_STATUS":
+        return GrpcStatus(argument or "CAMEL_STRING")
     if argument is not None:
         raise ValueError("takes nothing in parentheses")
     return Constant(socket.gethostname()) if name == "HOSTNAME" else _PLAIN[name]

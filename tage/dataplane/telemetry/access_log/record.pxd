@@ -8,6 +8,7 @@ cdef class Record:
     cdef public int code
     cdef public str details
     cdef public str flags
+    cdef public int grpc_status
     cdef public long long bytes_received
     cdef public long long bytes_sent
     cdef public int attempts
@@ -25,3 +26,4 @@ cdef class Record:
     cdef public object tls
     cpdef bytes request_header(self, bytes name)
     cpdef bytes response_header(self, bytes name)
+    cpdef bytes response_trailer(self, bytes name)

@@ -4,7 +4,7 @@
 class Record:
     """Filled in by a stream at its end, read before the stream goes on: it holds references to what the stream has
     anyway, nothing is copied or formatted unless a format asks for it. A protocol without headers uses it as it is; one
-    with headers overrides `request_header` and `response_header`.
+    with headers overrides `request_header`, `response_header` and `response_trailer`.
 
     Times are microseconds, -1: it did not come to that. Addresses are what `getsockname` gives, None: not known.
     """
@@ -25,6 +25,8 @@ class Record:
         self.details = None
         """Envoy's response code details: why the code is what it is."""
         self.flags = "-"
+        self.grpc_status = -1
+        """Of a call of gRPC."""
         self.bytes_received = 0
         """Of the request's body, or of a connection's data; without framing."""
         self.bytes_sent = 0
@@ -51,3 +53,6 @@ class Record:
 
     def response_header(self, name):
         """As `request_header`; of the answer, once there is one."""
+
+    def response_trailer(self, name):
+        """As `response_header`; of what came behind the answer's body."""

@@ -1,5 +1,5 @@
-"""One health check of one host: a request over HTTP/1.1, or a connection and some bytes. Not compiled: it is no
-request's way.
+"""One health check of one host: a request over HTTP/1.1, or a connection and some bytes (`http2_probes`: over HTTP/2).
+Not compiled: it is no request's way.
 
 A probe has a connection of its own, outside the host's pool and the circuit breakers, and keeps it for the next time
 where it may (reuse_connection). The caller limits the time, by cancelling.
@@ -51,7 +51,7 @@ class Target(NamedTuple):
     """Of HTTP checks: the Host header."""
 
 
-class _Gone(Exception):
+class Gone(Exception):
     """The connection was closed before there was an answer. `silent`: not a byte had come."""
 
     def __init__(self, silent: bool, reason: str) -> None:
@@ -59,7 +59,7 @@ class _Gone(Exception):
         self.silent = silent
 
 
-class _Stream(Connection):
+class ByteStream(Connection):
     """Bytes as they come, for one who awaits them."""
 
     def __init__(self) -> None:
@@ -72,23 +72,26 @@ class _Stream(Connection):
         self._chunks.append(data)
         if sum(map(len, self._chunks)) > MAX_RECEIVED:
             self.pause_reading()
-        self._wake()
+        self.wake()
 
     def ended(self) -> bool:
-        self._ended = self._ended or "the connection was closed"
-        self._wake()
+        self.finish("the connection was closed")
         return False
 
     def lost(self, error: Any) -> None:
         if isinstance(error, OSError) and error.errno:
-            self._ended = self._ended or os.strerror(error.errno)
-        self._ended = self._ended or "the connection was closed"
-        self._wake()
+            self.finish(os.strerror(error.errno))
+        self.finish("the connection was closed")
+
+    def finish(self, why: str) -> None:
+        """There is no more."""
+        self._ended = self._ended or why
+        self.wake()
 
     def expire(self) -> None:
         raise AssertionError("it is on no timer wheel")
 
-    def _wake(self) -> None:
+    def wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
@@ -99,15 +102,19 @@ class _Stream(Connection):
     async def read(self) -> bytes:
         """Some bytes; empty at the end."""
         if not self._chunks and not self._ended:
-            self._waiter = asyncio.get_running_loop().create_future()
-            try:
-                await self._waiter
-            finally:
-                self._waiter = None
+            await self.wait()
         data = b"".join(self._chunks)
         self._chunks.clear()
         self.resume_reading()
         return data
+
+    async def wait(self) -> None:
+        """Until `wake`."""
+        self._waiter = asyncio.get_running_loop().create_future()
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
 
     @property
     def end(self) -> str:
@@ -115,12 +122,14 @@ class _Stream(Connection):
         return self._ended
 
 
-class _Probe:
+class HostProbe:
+    """What all checks have in common: a connection, and what may become of it."""
+
     def __init__(self, connector: Connector, target: Target, reuse: bool) -> None:
         self._connector = connector
         self._target = target
         self._reuse = reuse
-        self._stream: _Stream | None = None
+        self._stream: ByteStream | None = None
 
     async def ask(self) -> Finding:
         """Cancelled, it has closed its connection."""
@@ -134,7 +143,7 @@ class _Probe:
                 stream = await self._connect()
             try:
                 finding, keep = await self._exchange(stream)
-            except _Gone as gone:
+            except Gone as gone:
                 if not reused or not gone.silent:
                     return Finding(Verdict.NETWORK, str(gone))
                 # It was closing when the request met it, and says nothing about the host.
@@ -144,7 +153,7 @@ class _Probe:
             if keep and self._reuse and stream.usable():
                 self._stream, stream = stream, None
             return finding
-        except _Gone as gone:
+        except Gone as gone:
             return Finding(Verdict.NETWORK, str(gone))
         except NotSecured as error:
             return Finding(Verdict.NETWORK, f"TLS error: {error}")
@@ -156,13 +165,16 @@ class _Probe:
             if stream is not None:
                 stream.abort()
 
-    async def _connect(self) -> _Stream:
+    async def _connect(self) -> ByteStream:
         version = self._target.cluster.proxy_protocol
         preface = encode(version, None, None) if version else b""
-        return await self._connector.attach(self._target, lambda _: _Stream(), preface)
+        return await self._connector.attach(self._target, lambda _: self._make(), preface)
 
-    async def _exchange(self, stream: _Stream) -> tuple[Finding, bool]:
-        """And whether the connection can carry another. Raises `_Gone`."""
+    def _make(self) -> ByteStream:
+        return ByteStream()
+
+    async def _exchange(self, stream: ByteStream) -> tuple[Finding, bool]:
+        """And whether the connection can carry another. Raises `Gone`."""
         raise NotImplementedError
 
     def close(self) -> None:
@@ -171,7 +183,7 @@ class _Probe:
             self._stream = None
 
 
-class HttpProbe(_Probe):
+class HttpProbe(HostProbe):
     """`check` is as `plan.HttpCheck`."""
 
     def __init__(self, connector: Connector, target: Target, reuse: bool, check: Any) -> None:
@@ -179,13 +191,13 @@ class HttpProbe(_Probe):
         self._check = check
         headers = {"host": ("Host", target.hostname), "user-agent": ("User-Agent", USER_AGENT)}
         lines = [f"{check.method} {check.path} HTTP/1.1"]
-        lines += [f"{name}: {value}" for key, (name, value) in headers.items() if not _has(check.headers, key)]
+        lines += [f"{name}: {value}" for key, (name, value) in headers.items() if not has_header(check.headers, key)]
         lines += [f"{name}: {value}" for name, value in check.headers]
         if not reuse:
             lines.append("Connection: close")
         self._request = "\r\n".join([*lines, "", ""]).encode("latin-1", "replace")
 
-    async def _exchange(self, stream: _Stream) -> tuple[Finding, bool]:
+    async def _exchange(self, stream: ByteStream) -> tuple[Finding, bool]:
         decoder = ResponseDecoder()
         decoder.to_head = self._check.method == "HEAD"
         stream.write(self._request)
@@ -201,54 +213,55 @@ class HttpProbe(_Probe):
                 continue
             data = await stream.read()
             if not data:
-                raise _Gone(silent, stream.end)
+                raise Gone(silent, stream.end)
             silent = False
             decoder.feed(data)
         status = decoder.head.status
         await self._rest(stream, decoder)
-        return self._judge(status), decoder.keep_alive and not decoder.buffered()
+        return judge(status, self._check), decoder.keep_alive and not decoder.buffered()
 
-    async def _rest(self, stream: _Stream, decoder: ResponseDecoder) -> None:
+    async def _rest(self, stream: ByteStream, decoder: ResponseDecoder) -> None:
         """The body, which nobody wants."""
         while (progress := decoder.read_body()) != Progress.READY:
             if progress == Progress.FAILED:
-                raise _Gone(False, "the answer's body is not HTTP/1.1")
+                raise Gone(False, "the answer's body is not HTTP/1.1")
             data = await stream.read()
             if not data:
                 if decoder.finish() == Progress.READY:
                     return
-                raise _Gone(False, stream.end)
+                raise Gone(False, stream.end)
             decoder.feed(data)
 
-    def _judge(self, status: int) -> Finding:
-        if _within(status, self._check.expected or _OK):
-            return Finding(Verdict.HEALTHY)
-        retriable = _within(status, self._check.retriable)
-        return Finding(Verdict.RETRIABLE if retriable else Verdict.UNHEALTHY, f"status {status}")
-
-
-class TcpProbe(_Probe):
+class TcpProbe(HostProbe):
     """`check` is as `plan.TcpCheck`."""
 
     def __init__(self, connector: Connector, target: Target, reuse: bool, check: Any) -> None:
         super().__init__(connector, target, reuse)
         self._check = check
 
-    async def _exchange(self, stream: _Stream) -> tuple[Finding, bool]:
+    async def _exchange(self, stream: ByteStream) -> tuple[Finding, bool]:
         if self._check.send:
             stream.write(self._check.send)
         received = b""
         while not _in_order(received, self._check.receive):
             data = await stream.read()
             if not data:
-                raise _Gone(not received, stream.end)
+                raise Gone(not received, stream.end)
             received += data
             if len(received) > MAX_RECEIVED:
                 return Finding(Verdict.NETWORK, f"what was expected is not in {MAX_RECEIVED} bytes"), False
         return Finding(Verdict.HEALTHY), bool(self._check.receive)
 
 
-def _has(headers: list[tuple[str, str]], key: str) -> bool:
+def judge(status: int, check: Any) -> Finding:
+    """What a `plan.HttpCheck` makes of an answer."""
+    if _within(status, check.expected or _OK):
+        return Finding(Verdict.HEALTHY)
+    retriable = _within(status, check.retriable)
+    return Finding(Verdict.RETRIABLE if retriable else Verdict.UNHEALTHY, f"status {status}")
+
+
+def has_header(headers: list[tuple[str, str]], key: str) -> bool:
     return any(name.lower() == key for name, _ in headers)
 
 

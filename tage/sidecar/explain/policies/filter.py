@@ -134,7 +134,11 @@ _RATE_LIMIT = (
         ("enabled", "enforced"),
         lambda r: f"counted for {_share(r.enabled)}, enforced for {_share(r.enforced)}",
     ),
-    Topic("refused with", ("status",), lambda r: f"{r.status}, flag RL"),
+    Topic(
+        "refused with",
+        ("status", "resource_exhausted"),
+        lambda r: f"{r.status}, flag RL" + (", calls of gRPC with RESOURCE_EXHAUSTED" if r.resource_exhausted else ""),
+    ),
     Topic("let through with", ("request_headers",), lambda r: mutations(r.request_headers)),
     Topic("response headers", ("response_headers",), lambda r: mutations(r.response_headers)),
     Topic("x-ratelimit", ("tell",), lambda r: "clients are told limit, remaining and reset" if r.tell else ""),

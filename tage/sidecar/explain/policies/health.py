@@ -71,9 +71,8 @@ def health_check(cluster: plan.Cluster) -> str:
     found = cluster.health_check
     if found is None:
         return ""
-    probe = _http_check(found.check) if isinstance(found.check, plan.HttpCheck) else _tcp_check(found.check)
     return clauses(
-        probe,
+        _probe(found.check),
         f"every {duration(found.interval)}{_check_jitter(found)}, within {duration(found.timeout)}",
         f"{count(found.unhealthy_threshold, 'failure')} to be unhealthy, then again after "
         f"{duration(found.unhealthy_edge_interval)} and every {duration(found.unhealthy_interval)}",
@@ -85,6 +84,12 @@ def health_check(cluster: plan.Cluster) -> str:
         "every failure is logged" if found.always_log_failures else "",
         "every success is logged" if found.always_log_success else "",
     )
+
+
+def _probe(check: plan.HttpCheck | plan.GrpcCheck | plan.TcpCheck) -> str:
+    if isinstance(check, plan.HttpCheck):
+        return _http_check(check)
+    return _grpc_check(check) if isinstance(check, plan.GrpcCheck) else _tcp_check(check)
 
 
 def _check_jitter(found: plan.HealthCheck) -> str:
@@ -102,11 +107,18 @@ def _http_check(check: plan.HttpCheck) -> str:
     host = f" with host {check.host}" if check.host else ""
     expected = f", {_statuses(check.expected)} is healthy" if check.expected else ""
     retriable = f", {_statuses(check.retriable)} counts as one failure, others at once" if check.retriable else ""
-    return f"{check.method} {check.path}{host}{headers}{expected}{retriable}"
+    version = " over HTTP/2" if check.http2 else ""
+    return f"{check.method} {check.path}{host}{version}{headers}{expected}{retriable}"
 
 
 def _statuses(ranges: Sequence[tuple[int, int]]) -> str:
     return listed((str(first) if end == first + 1 else f"{first} to {end - 1}" for first, end in ranges), "or")
+
+
+def _grpc_check(check: plan.GrpcCheck) -> str:
+    metadata = "".join(f", {name}: {value}" for name, value in check.metadata)
+    authority = f" with authority {check.authority}" if check.authority else ""
+    return f"a call of gRPC, is {check.service or 'the server'} healthy{authority}{metadata}"
 
 
 def _tcp_check(check: plan.TcpCheck) -> str:

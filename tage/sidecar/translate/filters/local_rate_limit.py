@@ -43,11 +43,11 @@ LIMIT = Shape(
         "local_rate_limit_per_downstream_connection": Only(False),
         "rate_limits": rate_limit_rules.RULE,
         "max_dynamic_descriptors": leaf,
+        "rate_limited_as_resource_exhausted": leaf,
     },
     harmless={
         "stage": "picks from the rate_limits of routes, which are refused; the filter's own have no stages",
         "vh_rate_limits": "says which rate_limits of virtual hosts count beside routes'; those are refused",
-        "rate_limited_as_resource_exhausted": "of answers to gRPC; listeners take HTTP/1.1 only",
     },
 )
 
@@ -85,6 +85,7 @@ def translate(message: Any, place: Place, path: str, problems: Problems) -> plan
         or message.always_consume_default_token_bucket.value,
         bool(message.enable_x_ratelimit_headers),
         dynamic,
+        message.rate_limited_as_resource_exhausted,
     )
 
 

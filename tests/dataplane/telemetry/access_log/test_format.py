@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tage.dataplane.protocols.grpc import GrpcStatus
 from tage.dataplane.telemetry.access_log import operators
 from tage.dataplane.telemetry.access_log.format import JsonFormat, TextFormat, compile_format
 from tage.dataplane.telemetry.access_log.record import Record
@@ -23,12 +24,16 @@ class HeaderRecord(Record):
         super().__init__()
         self.request = request
         self.response = response
+        self.trailers = {b"grpc-message": b"no such book"}
 
     def request_header(self, name: bytes) -> bytes | None:
         return self.request.get(name)
 
     def response_header(self, name: bytes) -> bytes | None:
         return self.response.get(name)
+
+    def response_trailer(self, name: bytes) -> bytes | None:
+        return self.trailers.get(name)
 
 
 def make(request: dict[bytes, bytes] | None = None, **fields: Any) -> HeaderRecord:
@@ -50,6 +55,7 @@ def make(request: dict[bytes, bytes] | None = None, **fields: Any) -> HeaderReco
         "protocol": "HTTP/1.1",
         "code": 200,
         "details": "via_upstream",
+        "grpc_status": 5,
         "bytes_received": 4,
         "bytes_sent": 5_000,
         "attempts": 1,
@@ -87,6 +93,14 @@ def text(form: str, record: Record | None = None, omit_empty: bool = False) -> s
         ("%RESP(X-R):3%", "abc", "-"),
         ("%RESP(NO?X-R)%", "abcdef", "-"),
         ("%RESPONSE_HEADER(SERVER)%", "x", "-"),
+        ("%TRAILER(GRPC-MESSAGE):7%", "no such", "-"),
+        ("%RESPONSE_TRAILER(NO?grpc-message)%", "no such book", "-"),
+        ("%TRAILER(SERVER)%", "-", "-"),
+        ("%GRPC_STATUS%", "NotFound", "-"),
+        ("%GRPC_STATUS(CAMEL_STRING)%", "NotFound", "-"),
+        ("%GRPC_STATUS(SNAKE_STRING)%", "NOT_FOUND", "-"),
+        ("%GRPC_STATUS(NUMBER)%", "5", "-"),
+        ("%GRPC_STATUS_NUMBER%", "5", "-"),
         ("%PROTOCOL%", "HTTP/1.1", "-"),
         ("%RESPONSE_CODE%", "200", "0"),
         ("%RESPONSE_CODE_DETAILS%", "via_upstream", "-"),
@@ -129,6 +143,29 @@ def test_operators(form: str, expected: str, missing: str) -> None:
 @pytest.mark.parametrize("name", sorted(operators.NAMES))
 def test_no_operator_fails_where_nothing_is_known(name: str) -> None:
     text(f"%{name}(a)%" if name in operators.HEADERS else f"%{name}%", Record())
+
+
+def test_the_names_of_grpcs_statuses() -> None:
+    assert [text("%GRPC_STATUS(SNAKE_STRING)%", make(grpc_status=status)) for status in range(17)] == [
+        status.name for status in sorted(GrpcStatus)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("status", "camel", "snake"),
+    [
+        (0, "OK", "OK"),
+        (1, "Canceled", "CANCELLED"),
+        (4, "DeadlineExceeded", "DEADLINE_EXCEEDED"),
+        (16, "Unauthenticated", "UNAUTHENTICATED"),
+        (17, "17", "17"),
+        (99_999_999, "99999999", "99999999"),
+    ],
+)
+def test_statuses_of_grpc(status: int, camel: str, snake: str) -> None:
+    record = make(grpc_status=status)
+    assert text("%GRPC_STATUS% %GRPC_STATUS(SNAKE_STRING)% %GRPC_STATUS_NUMBER%", record) == f"{camel} {snake} {status}"
+    assert json.loads(JsonFormat({"s": "%GRPC_STATUS_NUMBER%"}).render(record)) == {"s": status}
 
 
 def test_flags() -> None:

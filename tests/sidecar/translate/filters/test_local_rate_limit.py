@@ -65,6 +65,7 @@ def test_all_fields():
         False,
         True,
         100,
+        True,
     )
 
 
