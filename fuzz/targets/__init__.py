@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fuzz.target import Target
-from fuzz.targets import client_hello, detect, hessian, hpack, http1, proxy_protocol, xprotocol
+from fuzz.targets import client_hello, detect, hessian, hpack, http1, http2, proxy_protocol, xprotocol
 
 TARGETS: dict[str, Target] = {
     target.name: target
@@ -14,6 +14,7 @@ TARGETS: dict[str, Target] = {
         http1.REQUESTS,
         http1.RESPONSES,
         hpack.TARGET,
+        http2.TARGET,
         hessian.TARGET,
         *xprotocol.TARGETS,
     )

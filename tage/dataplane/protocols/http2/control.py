@@ -40,6 +40,7 @@ if not cython.compiled:
         number,
         put_frame_head,
         put_goaway,
+        put_rst,
     )
 
     Event = IntEnum("Event", "MORE HEAD DATA END RESET ROOM GOAWAY SETTINGS PONG FAILED PROBLEM", start=0)
@@ -100,6 +101,12 @@ class Control(Sending):
         if self._lost(s):
             return FAILED
         return self._told(s, RESET)
+
+    def _refuse(self, id, code):
+        """RST_STREAM for a stream that is closed, or that never is to be."""
+        put_rst(self._out, id, code)
+        if self.blocked:
+            self._unread += 13
 
     def _told(self, s, event):
         if s.silent:
@@ -169,7 +176,11 @@ class Control(Sending):
             return MORE
         s = self._find(id)
         if s is None:
-            return self._fail(errors.IDLE_STREAM) if self._idle(id) else MORE
+            if self._idle(id):
+                return self._fail(errors.IDLE_STREAM)
+            if increment == 0 and not self._ignored(id):
+                self._refuse(id, PROTOCOL_ERROR)
+            return MORE
         if increment == 0:
             return self._stream_error(s, PROTOCOL_ERROR, "WINDOW_UPDATE by nothing")
         s.send_window += increment

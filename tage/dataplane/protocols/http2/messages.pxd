@@ -5,7 +5,7 @@ from tage.dataplane.protocols.http2.defences cimport CONTINUATIONS, FRAMES_A_STR
 from tage.dataplane.protocols.http2.fields cimport REQUEST, RESPONSE, TRAILERS, Fields
 from tage.dataplane.protocols.http2.frames cimport (
     END_HEADERS, END_STREAM, FLOW_CONTROL_ERROR, PADDED, PRIORITY, PROTOCOL_ERROR, REFUSED_STREAM, STREAM_CLOSED, number,
-    put_rst, put_window_update,
+    put_window_update,
 )
 from tage.dataplane.protocols.http2.heads cimport (
     Http2RequestHead, Http2ResponseHead, request_head, response_head, trailer_lines,

@@ -26,7 +26,6 @@ if not cython.compiled:
         REFUSED_STREAM,
         STREAM_CLOSED,
         number,
-        put_rst,
         put_window_update,
     )
     from tage.dataplane.protocols.http2.heads import request_head, response_head, trailer_lines
@@ -121,9 +120,7 @@ class Messages(Control):
             if flags & END_STREAM:
                 self._reset_here.pop(id, None)
             return MORE
-        put_rst(self._out, id, STREAM_CLOSED)
-        if self.blocked:
-            self._unread += 13
+        self._refuse(id, STREAM_CLOSED)
         return self._charge(1)
 
     def _give(self, s):
@@ -253,9 +250,7 @@ class Messages(Control):
             return self._unwanted(data, at, end, id, ended)
         self.last_peer_id = id
         if self.active >= self.settings.max_concurrent_streams:
-            put_rst(self._out, id, REFUSED_STREAM)
-            if self.blocked:
-                self._unread += 13
+            self._refuse(id, REFUSED_STREAM)
             if not ended:
                 self._remember(id)
             return self._unwanted(data, at, end, id, ended)

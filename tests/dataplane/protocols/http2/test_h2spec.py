@@ -111,6 +111,7 @@ STREAM = [
          frame(wire.HEADERS, 37, 1, b"\0\0\0\x01\xff" + literal(GET)), PROTOCOL_ERROR, 1),
     Case("5.3.1", "PRIORITY on itself", headers(1, POST, end=False) + priority(1, 1), PROTOCOL_ERROR, 1),
     Case("6.3", "PRIORITY of 4 bytes", headers(1, POST, end=False) + frame(wire.PRIORITY, 0, 1, bytes(4)), 6, 1),
+    Case("6.9", "WINDOW_UPDATE by 0 of a closed stream", headers(1) + window_update(1, 0), PROTOCOL_ERROR, 1),
     Case("6.9", "WINDOW_UPDATE by 0", headers(1, POST, end=False) + window_update(1, 0), PROTOCOL_ERROR, 1),
     Case("6.9.1", "a stream's window beyond 2^31-1",
          headers(1, POST, end=False) + window_update(1, 0x7FFFFFFF) + window_update(1, 0x7FFFFFFF), 3, 1),
