@@ -31,6 +31,7 @@ cdef class EpollEvents:
     cdef unsigned int mask(self, int index) noexcept
 
 cdef Py_ssize_t receive(int descriptor, unsigned char* buffer, Py_ssize_t size) noexcept
+cdef Py_ssize_t send_pieces(int descriptor, list pieces) except -1000
 cdef Py_ssize_t send(int descriptor, const unsigned char* data, Py_ssize_t start, Py_ssize_t size) noexcept
 
 cdef unsigned long long atomic_load(unsigned long long* cells, Py_ssize_t at) noexcept

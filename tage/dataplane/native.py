@@ -13,7 +13,7 @@ if cython.compiled:
     from cython.cimports.cpython.bytearray import PyByteArray_FromStringAndSize
     from cython.cimports.libc.errno import EAGAIN, EINTR, errno
     from cython.cimports.libc.math import pow as pow_
-    from cython.cimports.libc.string import memchr, memcmp, memcpy
+    from cython.cimports.libc.string import memchr, memcmp, memcpy, memset
     from cython.cimports.posix.time import CLOCK_MONOTONIC, clock_gettime, nanosleep, timespec
     from cython.cimports.tage.dataplane.system import (
         __ATOMIC_SEQ_CST,
@@ -24,7 +24,10 @@ if cython.compiled:
         __atomic_store_n,
         __sync_bool_compare_and_swap,
         epoll_wait,
+        iovec,
+        msghdr,
         recv,
+        sendmsg,
     )
     from cython.cimports.tage.dataplane.system import send as send_
 else:
@@ -168,6 +171,35 @@ def send(descriptor, data, start, size):
         return count
     try:
         return os.write(descriptor, memoryview(data)[start : start + size])
+    except OSError as error:
+        return -(error.errno or 1)
+
+
+def send_pieces(descriptor, pieces):
+    """As `send`, of up to 64 of these `bytes`, one behind the other."""
+    count: cython.Py_ssize_t = len(pieces)
+    i: cython.Py_ssize_t
+    piece: bytes
+    if count > 64:
+        count = 64
+    if cython.compiled:
+        vectors = cython.declare(iovec[64])
+        message = cython.declare(msghdr)
+        memset(cython.address(message), 0, cython.sizeof(msghdr))
+        for i in range(count):
+            piece = pieces[i]
+            vectors[i].iov_base = cython.cast(cython.p_void, cython.cast(cython.p_uchar, piece))
+            vectors[i].iov_len = len(piece)
+        message.msg_iov = vectors
+        message.msg_iovlen = count
+        sent = cython.declare(
+            cython.Py_ssize_t, sendmsg(descriptor, cython.address(message), MSG_NOSIGNAL)
+        )
+        if sent < 0:
+            return -EAGAIN if errno == EINTR else -errno
+        return sent
+    try:
+        return os.writev(descriptor, pieces[:count])
     except OSError as error:
         return -(error.errno or 1)
 

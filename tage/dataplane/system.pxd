@@ -5,11 +5,20 @@ from tage.dataplane.native cimport epoll_event
 cdef extern from "sys/epoll.h" nogil:
     int epoll_wait(int epoll, epoll_event* events, int size, int timeout)
 
+cdef extern from "sys/uio.h" nogil:
+    struct iovec:
+        void* iov_base
+        size_t iov_len
+
 cdef extern from "sys/socket.h" nogil:
     enum:
         MSG_NOSIGNAL
     ssize_t recv(int descriptor, void* buffer, size_t size, int flags)
     ssize_t send(int descriptor, const void* data, size_t size, int flags)
+    struct msghdr:
+        iovec* msg_iov
+        size_t msg_iovlen
+    ssize_t sendmsg(int descriptor, const msghdr* message, int flags)
 
 cdef extern from * nogil:  # the compiler's own
     enum:

@@ -222,6 +222,9 @@ class Seam(Transport):
     def write(self, data):
         self._write(data)
 
+    def write_pieces(self, pieces):
+        self._write(b"".join(pieces))
+
     def hand_over(self, connection):
         self._transport.hand_over(connection)
 

@@ -12,6 +12,7 @@ cdef class Connection(Timer):
     cdef bint _proxied
     cdef Py_ssize_t _unsent
     cpdef write(self, bytes data)
+    cpdef write_pieces(self, list pieces)
     cpdef pause_reading(self)
     cpdef resume_reading(self)
     cpdef close(self)

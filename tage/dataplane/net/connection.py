@@ -71,6 +71,11 @@ class Connection(Timer):
         if not self.closing:
             self.transport.write(data)
 
+    def write_pieces(self, pieces):
+        """As `write`; for what is large, and should not be copied together."""
+        if not self.closing:
+            self.transport.write_pieces(pieces)
+
     def pause_reading(self):
         if not self.read_paused and self.open and not self.closing:
             self.read_paused = True

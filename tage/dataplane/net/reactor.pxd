@@ -52,6 +52,7 @@ cdef class SocketTransport(Transport):
     cdef ready(self, unsigned int mask)
     cdef Py_ssize_t receive(self) except -1000
     cdef Py_ssize_t send(self, bytes data, Py_ssize_t start, Py_ssize_t size) except -1000
+    cdef Py_ssize_t send_pieces(self, list pieces) except -1000
     cdef failure(self, Py_ssize_t number)
     cdef farewell(self)
     cdef _read(self)

@@ -226,6 +226,10 @@ class SocketTransport(Transport):
         """data[start : start+size]: how many bytes were taken, fewer where it would block; -errno."""
         return native.send(self.descriptor, data, start, size)
 
+    def send_pieces(self, pieces):
+        """As `send`, of all of these."""
+        return native.send_pieces(self.descriptor, pieces)
+
     def failure(self, number):
         """The error behind a negative result."""
         return OSError(number, os.strerror(number))
@@ -290,6 +294,38 @@ class SocketTransport(Transport):
         self._backlog.append(data)
         self._unsent += size - count
         if self._unsent == size - count:
+            self._watch()
+        if self._unsent > HIGH_WATER and not self.connection.write_paused:
+            self.connection.pause_writing()
+
+    def write_pieces(self, pieces):
+        count: cython.Py_ssize_t = 0
+        size: cython.Py_ssize_t
+        piece: bytes
+        if self._closing or self._ending or self._dead:
+            return
+        if self._unsent == 0:
+            count = self.send_pieces(pieces)
+            if count < 0:
+                if count != _EAGAIN:
+                    self._die(self.failure(-count))
+                    return
+                count = 0
+            self._sent = 0
+        waits: cython.bint = self._unsent > 0
+        for piece in pieces:
+            size = len(piece)
+            if count >= size:
+                count -= size
+                continue
+            if count:
+                self._sent = count
+            self._backlog.append(piece)
+            self._unsent += size - count
+            count = 0
+        if self._unsent == 0:
+            return
+        if not waits:
             self._watch()
         if self._unsent > HIGH_WATER and not self.connection.write_paused:
             self.connection.pause_writing()

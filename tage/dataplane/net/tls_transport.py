@@ -141,6 +141,9 @@ class TlsTransport(SocketTransport):
             return _EPROTO
         return total
 
+    def write_pieces(self, pieces):
+        self.write(b"".join(pieces))  # a record holds 16 KiB, whatever they are
+
     def failure(self, number):
         return self._problem or SocketTransport.failure(self, number)
 

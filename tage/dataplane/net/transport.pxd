@@ -1,5 +1,6 @@
 cdef class Transport:
     cpdef write(self, bytes data)
+    cpdef write_pieces(self, list pieces)
     cpdef write_eof(self)
     cpdef pause_reading(self)
     cpdef resume_reading(self)

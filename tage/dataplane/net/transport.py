@@ -20,6 +20,10 @@ class Transport:
         """Ignored once closed."""
         raise NotImplementedError
 
+    def write_pieces(self, pieces):
+        """As one `write` of these `bytes`, none of which is empty, one behind the other."""
+        raise NotImplementedError
+
     def write_eof(self):
         """Nothing more will be written; the peer may go on."""
         raise NotImplementedError

@@ -68,6 +68,7 @@ class Http2DownstreamConnection(DownstreamConnection):
         self._output = Output(self, listener.context.flushes, listener.stats, _TX_BYTES)
         settings: Http2Settings = listener.http2
         self.session = Session(True, settings, self._output.writer)
+        self.session.gather(self._output.pieces)
         self._scheme = b"http"
         self._live = 0
         self._requests = 0

@@ -59,6 +59,7 @@ class Http2UpstreamConnection(SharedUpstreamConnection):
         settings: Http2Settings = host.cluster.http2
         self.settings = settings
         self.session = Session(False, settings, self.output.writer)
+        self.session.gather(self.output.pieces)
         self.ask_every = settings.keepalive_interval
         self.patience = settings.keepalive_timeout
         self.slots = self.room()

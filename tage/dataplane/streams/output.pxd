@@ -12,6 +12,7 @@ cdef class Output:
     cdef StatGroup stats
     cdef Py_ssize_t counter
     cdef ByteWriter writer
+    cdef list pieces
     cdef bint _put_off
     cdef queue(self)
     cdef flush(self)

@@ -153,6 +153,27 @@ def test_a_slow_reader_is_waited_for(run):
     run(scenario)
 
 
+def test_pieces_go_out_in_order_whatever_the_kernel_takes_of_them(run):
+    async def scenario(bench):
+        connection, peer = bench.pair()
+        writes = [[os.urandom(size) for size in (9, 16_384, 1, 70_000, *[100] * 100)] for _ in range(60)]
+        for pieces in writes:
+            connection.write_pieces(pieces)
+        connection.write(b"and the last")
+        assert connection.write_paused
+        expected = b"".join(piece for pieces in writes for piece in pieces) + b"and the last"
+        assert await bench.read(peer, len(expected)) == expected
+        await bench.until(lambda: not connection.write_paused)
+        connection.write_pieces([b"a", b"b"])
+        assert await bench.read(peer, 2) == b"ab"
+        connection.abort()
+        connection.write_pieces([b"c"])
+        await bench.until(lambda: connection.gone)
+        peer.close()
+
+    run(scenario)
+
+
 def test_close_sends_what_was_written_and_abort_does_not_wait(run):
     async def scenario(bench):
         connection, peer = bench.pair()

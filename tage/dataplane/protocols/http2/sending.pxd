@@ -28,6 +28,7 @@ cdef class Sending:
     cdef readonly bint goaway_received
     cdef readonly unsigned int goaway_last
     cdef ByteWriter _out
+    cdef list _pieces
     cdef HpackEncoder _encoder
     cdef Budget _frames
     cdef long long _window
@@ -41,6 +42,7 @@ cdef class Sending:
     cdef public unsigned int next_id
     cdef unsigned int _to_begin
     cdef Py_ssize_t _unread
+    cpdef gather(self, list pieces)
     cpdef StreamState open(self, object owner)
     cpdef send_request(self, StreamState s, RequestHead head, HeaderEdits edits, bint end)
     cpdef send_response(self, StreamState s, ResponseHead head, HeaderEdits edits, bint end)
@@ -59,6 +61,7 @@ cdef class Sending:
     cdef Py_ssize_t _begin_block(self, StreamState s)
     cdef _end_block(self, StreamState s, Py_ssize_t at, bint end)
     cdef _split_block(self, unsigned int id, Py_ssize_t at, bint end)
+    cdef _put_body(self, bytes data)
     cdef _put_end(self, StreamState s, bytes trailers)
     cdef _wait(self, StreamState s, bytes data, bint end, bytes trailers)
     cdef _put_pending(self, StreamState s)

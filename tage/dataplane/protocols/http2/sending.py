@@ -50,6 +50,8 @@ _FIRST_WINDOW = cython.declare(cython.longlong, 65_535)
 _FIRST_FRAME = cython.declare(cython.Py_ssize_t, 16_384)
 _FIRST_STREAMS = cython.declare(cython.longlong, 100)
 """What holds until the peer's SETTINGS are there."""
+_LARGE = cython.declare(cython.Py_ssize_t, 2_048)
+"""Bytes: what is smaller is sooner copied than told apart."""
 _LAST_ID = cython.declare(cython.uint, 0x7FFFFFFF)
 _CHUNK = cython.declare(cython.Py_ssize_t, 1_024)  # bytes; a frame that a window has cut smaller is the peer's making
 
@@ -71,6 +73,7 @@ class Sending:
         self.goaway_received = False
         self.goaway_last = 0
         self._out = out
+        self._pieces = None
         self._encoder = HpackEncoder()
         self._frames = Budget(FRAMES, FRAMES_A_SECOND)
         self._window = _FIRST_WINDOW
@@ -85,6 +88,11 @@ class Sending:
         self.next_id = 1
         self._to_begin = 0
         self._unread = 0
+
+    def gather(self, pieces):
+        """Large parts of bodies go into this list from here on, uncopied, and before each what stood in `out`; so what
+        the list has goes out before what `out` has."""
+        self._pieces = pieces
 
     # -- streams -------------------------------------------------------------------------------------------------------
 
@@ -272,7 +280,7 @@ class Sending:
                 return
             if not self.blocked and n <= s.send_window and n <= self._window and n <= self._peer_frame:
                 put_frame_head(self._out, n, FRAME_DATA, END_STREAM if end and trailers is None else 0, s.id)
-                self._out.put(data)
+                self._put_body(data)
                 s.send_window -= n
                 self._window -= n
                 self._frames.earn(FRAMES_A_DATA)
@@ -283,6 +291,14 @@ class Sending:
                         self._put_end(s, trailers)
                 return
         self._wait(s, data, end, trailers)
+
+    def _put_body(self, data):
+        """What a frame's head was put for."""
+        if self._pieces is None or len(data) < _LARGE:
+            self._out.put(data)
+        else:
+            self._pieces.append(self._out.take())
+            self._pieces.append(data)
 
     def _put_end(self, s, trailers):
         """Takes no window, so it does not wait either."""
@@ -348,7 +364,10 @@ class Sending:
                 out.put_slice(piece, s.pending_at, s.pending_at + left)
                 s.pending_at += left
                 break
-            out.put_slice(piece, s.pending_at, s.pending_at + n)
+            if s.pending_at == 0:
+                self._put_body(piece)
+            else:
+                out.put_slice(piece, s.pending_at, s.pending_at + n)
             s.pending.popleft()
             s.pending_at = 0
             left -= n
