@@ -1,6 +1,6 @@
 """productpage: a book, with what all the other services know of it. GET / or /productpage/1
 
-Two of them are called over HTTP, three by protocols of remote calls, and one sends a line to whoever connects
+Two of them are called over HTTP, four by protocols of remote calls, and one sends a line to whoever connects
 (calls.py). That somebody looked is told to the ledger as well, by a one-way call.
 """
 
@@ -26,6 +26,7 @@ def answer(path: str, headers: Mapping[str, str]) -> Any:
             "stock": shop.stock(number, headers),
             "recommended": shop.recommended(number, headers),
             "ledger": shop.entered(number, headers),
+            "price": shop.price(number, headers),
             "quote": shop.quote(),
         }
     except CallError as error:

@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 BOOKSHOP = ROOT / "examples" / "bookshop"
 LIMIT = 90.0
 READY = 180
-"""Seconds for all thirteen sidecars; a machine that does other things as well needs them."""
+"""Seconds for all fifteen sidecars; a machine that does other things as well needs them."""
 MAIN = "from tage.cli import main; main()"
 
 

@@ -17,7 +17,7 @@ from tests.examples.bookshop import BOOKSHOP, Bookshop, running
 
 pytestmark = pytest.mark.processes
 
-SIDECARS = 13
+SIDECARS = 15
 
 
 @pytest.fixture(scope="module")

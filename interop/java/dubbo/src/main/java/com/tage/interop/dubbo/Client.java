@@ -18,9 +18,10 @@ import org.apache.dubbo.config.bootstrap.DubboBootstrap;
 import org.apache.dubbo.rpc.RpcContext;
 import org.apache.dubbo.rpc.RpcException;
 
-/** Dubbo's client with direct addresses, without retries of its own. */
+/** Dubbo's client with direct addresses, without retries of its own. The property `protocol`: dubbo, or tri. */
 public final class Client extends Console {
     private static final int LONGEST_WAIT = 30_000;
+    private static final String SCHEME = System.getProperty("protocol", "dubbo") + "://";
 
     private final Map<String, Echo> stubs = new ConcurrentHashMap<>();
 
@@ -77,7 +78,7 @@ public final class Client extends Console {
             ReferenceConfig<Echo> reference = new ReferenceConfig<>();
             reference.setInterface(Echo.class);
             reference.setVersion(version);
-            reference.setUrl(command.urls("dubbo://", "/" + Echo.class.getName() + "?heartbeat=" + heartbeat));
+            reference.setUrl(command.urls(SCHEME, "/" + Echo.class.getName() + "?heartbeat=" + heartbeat));
             reference.setTimeout(timeout);
             reference.setRetries(0);
             reference.setCheck(false);

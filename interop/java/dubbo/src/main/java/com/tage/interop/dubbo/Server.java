@@ -11,14 +11,18 @@ import org.apache.dubbo.config.ServiceConfig;
 import org.apache.dubbo.config.bootstrap.DubboBootstrap;
 import org.apache.dubbo.rpc.RpcContext;
 
-/** `Server HOST PORT VERSION [WORKERS]`: a Dubbo server without a registry; WORKERS bounds its threads, none waits. */
+/**
+ * `Server HOST PORT VERSION [WORKERS]`: a Dubbo server without a registry; WORKERS bounds its threads, none waits. The
+ * property `protocol` says what is spoken: dubbo, or tri.
+ */
 public final class Server {
     private Server() {}
 
     public static void main(String[] args) throws InterruptedException {
         ApplicationConfig application = new ApplicationConfig("echo-" + args[2]);
         application.setQosEnable(false);
-        ProtocolConfig protocol = new ProtocolConfig("dubbo", Integer.parseInt(args[1]));
+        String name = System.getProperty("protocol", "dubbo");
+        ProtocolConfig protocol = new ProtocolConfig(name, Integer.parseInt(args[1]));
         protocol.setHost(args[0]);
         protocol.setParameters(new HashMap<>(Map.of("bind.ip", args[0])));
         protocol.setSerialization("hessian2");
