@@ -7,7 +7,7 @@ to do and taken off.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import cycle
 
@@ -15,15 +15,17 @@ from bench import micro
 from tage.dataplane.protocols.edits import HeaderEdits
 from tage.dataplane.protocols.http1.request import RequestDecoder
 from tage.dataplane.protocols.http2.fields import BlockKind, Fields
-from tage.dataplane.protocols.http2.heads import Http2ResponseHead, request_head, response_head
+from tage.dataplane.protocols.http2.heads import Http2ResponseHead, request_head, response_head, trailer_lines
 from tage.dataplane.protocols.http2.hpack.decoder import HpackDecoder
 from tage.dataplane.protocols.http2.hpack.encoder import HpackEncoder
-from tage.dataplane.protocols.http2.write import write_request, write_response
+from tage.dataplane.protocols.http2.write import write_request, write_response, write_trailers
 from tage.dataplane.protocols.writer import ByteWriter
 
 HEADINGS = ("head", "fields", "block", "ns to read", "ns to write")
 HEADS = 1_024
 """Different heads of one kind, one after the other: what does not repeat in them must not look as if it did."""
+_FIRST = 3
+"""Blocks after which what repeats is in the table."""
 Pairs = list[tuple[bytes, bytes]]
 PSEUDO = [(b":method", b"POST"), (b":scheme", b"http"), (b":path", b"/api.Reviews/Get"), (b":authority", b"reviews:80")]
 
@@ -31,8 +33,8 @@ PSEUDO = [(b":method", b"POST"), (b":scheme", b"http"), (b":path", b"/api.Review
 @dataclass(frozen=True)
 class Kind:
     name: str
+    block: BlockKind
     pairs: Pairs
-    is_request: bool = True
     id_at: int = -1
     """Which field has another value in every head."""
 
@@ -46,24 +48,25 @@ class Kind:
 
 UUID = b"00000000-5f1c-4d0a-9c6e-2b7d1f3a8e90"
 KINDS = (
-    Kind("request of h2load", [
+    Kind("request of h2load", BlockKind.REQUEST, [
         (b":method", b"GET"), (b":scheme", b"http"), (b":path", b"/"), (b":authority", b"h.example.com"),
         (b"user-agent", b"h2load nghttp2/1.52.0"), (b"accept", b"*/*"),
     ]),
-    Kind("request in a mesh", [
+    Kind("request in a mesh", BlockKind.REQUEST, [
         *PSEUDO, (b"content-type", b"application/grpc"), (b"te", b"trailers"), (b"user-agent", b"grpc-python/1.74.0"),
         (b"grpc-accept-encoding", b"identity, deflate, gzip"), (b"x-forwarded-proto", b"http"),
         (b"x-forwarded-for", b"10.1.2.3"), (b"x-request-id", UUID), (b"x-envoy-attempt-count", b"1"),
     ], id_at=10),
-    Kind("response", [
+    Kind("response", BlockKind.RESPONSE, [
         (b":status", b"200"), (b"content-type", b"text/plain"), (b"content-length", b"100"),
         (b"server", b"nghttpd nghttp2/1.52.0"), (b"cache-control", b"max-age=3600"),
-    ], is_request=False),
+    ]),
+    Kind("trailers of gRPC", BlockKind.TRAILERS, [(b"grpc-status", b"0"), (b"grpc-message", b"")]),
 )  # fmt: skip
 
 
 def blocks(kind: Kind) -> list[bytes]:
-    """As a connection has them that has been in use for a while."""
+    """As a connection has them one after the other."""
     encoder, out = HpackEncoder(), ByteWriter()
     result = []
     for number in range(HEADS):
@@ -71,65 +74,59 @@ def blocks(kind: Kind) -> list[bytes]:
         for name, value in kind.head(number):
             encoder.put_field(out, name, value)
         result.append(out.take())
-    return result[3:]
-
-
-def started(kind: Kind) -> HpackDecoder:
-    """A decoder that has read the first blocks."""
-    encoder, decoder, fields, out = HpackEncoder(), HpackDecoder(), Fields(), ByteWriter()
-    for number in range(3):
-        encoder.begin(out)
-        for name, value in kind.head(number):
-            encoder.put_field(out, name, value)
-        block = out.take()
-        fields.reset(BlockKind.REQUEST if kind.is_request else BlockKind.RESPONSE, 65_536, 100)
-        if not decoder.decode(block, 0, len(block), fields):
-            raise AssertionError(decoder.error)
-    return decoder
+    return result
 
 
 def reading(kind: Kind, rounds: int) -> tuple[float, int]:
     """Nanoseconds, bytes of a block."""
-    decoder, fields = started(kind), Fields()
-    each = cycle([(block, len(block)) for block in blocks(kind)])
-    read_as = int(BlockKind.REQUEST if kind.is_request else BlockKind.RESPONSE)
-    into = Http2ResponseHead()
+    decoder, fields, into, read_as = HpackDecoder(), Fields(), Http2ResponseHead(), int(kind.block)
+    all_of_them = blocks(kind)
+    for block in all_of_them[:_FIRST]:
+        fields.reset(read_as, 65_536, 100)
+        if not decoder.decode(block, 0, len(block), fields):
+            raise AssertionError(decoder.error)
+    each = cycle([(block, len(block)) for block in all_of_them[_FIRST:]])
+    make: Callable[[], object] = {
+        BlockKind.REQUEST: lambda: request_head(fields, True),
+        BlockKind.RESPONSE: lambda: response_head(fields, into, False, False),
+        BlockKind.TRAILERS: lambda: trailer_lines(fields),
+    }[kind.block]
 
     def one() -> None:
         block, size = next(each)
         fields.reset(read_as, 65_536, 100)
         decoder.decode(block, 0, size, fields)
-        if kind.is_request:
-            request_head(fields, True)
-        else:
-            response_head(fields, into, False, False)
+        make()
 
     def nothing() -> None:
         _, _ = next(each)
         fields.reset(read_as, 65_536, 100)
         decoder.decode(b"", 0, 0, fields)
-        if kind.is_request:
-            request_head(fields, True)  # malformed: it makes none
-        else:
-            response_head(fields, into, False, False)
+        make()  # the message is malformed, or has no lines
 
     return micro.measure(one, rounds) - micro.measure(nothing, rounds), len(next(each)[0])
 
 
 def writing(kind: Kind, rounds: int) -> float:
-    heads = []
+    heads: list = []
     for number in range(HEADS):
-        block = encoded(kind.head(number))
-        fields = Fields()
-        fields.reset(BlockKind.REQUEST if kind.is_request else BlockKind.RESPONSE, 65_536, 100)
-        if not HpackDecoder().decode(block, 0, len(block), fields):
+        encoder, fields, into = HpackEncoder(), Fields(), Http2ResponseHead()
+        out = ByteWriter()
+        for name, value in kind.head(number):
+            encoder.put_field(out, name, value)
+        fields.reset(kind.block, 65_536, 100)
+        block = out.take()
+        if not HpackDecoder().decode(block, 0, len(block), fields) or fields.problem:
             raise AssertionError(fields.problem)
-        into = Http2ResponseHead()
-        if kind.is_request:
+        if kind.block == BlockKind.REQUEST:
             heads.append(request_head(fields, True))
+        elif kind.block == BlockKind.TRAILERS:
+            heads.append(trailer_lines(fields))
         elif response_head(fields, into, False, False):
             heads.append(into)
-    return timed(cycle(heads), write_request if kind.is_request else write_response, rounds)
+    if kind.block == BlockKind.TRAILERS:
+        return timed(cycle(heads), lambda encoder, out, lines, _: write_trailers(encoder, out, lines), rounds)
+    return timed(cycle(heads), write_request if kind.block == BlockKind.REQUEST else write_response, rounds)
 
 
 def timed(each: Iterator, write, rounds: int) -> float:
@@ -145,14 +142,6 @@ def timed(each: Iterator, write, rounds: int) -> float:
         out.take()
 
     return micro.measure(one, rounds) - micro.measure(nothing, rounds)
-
-
-def encoded(pairs: Pairs) -> bytes:
-    encoder, out = HpackEncoder(), ByteWriter()
-    encoder.begin(out)
-    for name, value in pairs:
-        encoder.put_field(out, name, value)
-    return out.take()
 
 
 def from_http1(rounds: int) -> float:

@@ -73,7 +73,7 @@ class Fields:
     is for tools and tests of HPACK itself.
 
     `problem` (None: none) says in words why the message is malformed. `too_large`: it has more than `max_bytes` (names
-    and values as lines: 4 bytes more each) or `max_count` headers, cookie crumbs counted as one; nothing more of it is
+    and values as lines: 4 bytes more each) or `max_count` headers, a cookie's crumbs being one; nothing more of it is
     kept. `authority` is Host's value where only that came; Host itself is never in the block. `content_length` is -1
     where none was said; `continues`: `expect: 100-continue`."""
 
@@ -211,6 +211,7 @@ class Fields:
             self._fail("a pseudo-header that does not belong there")
             return
         self._seen |= 1 << pseudo
+        self._lines_left += 1  # it is no header
         if pseudo == METHOD:
             self.method = value
         elif pseudo == PATH:
@@ -257,7 +258,9 @@ class Fields:
         return False
 
     def _cookie_crumb(self, p, start, end):
-        """Another one: they are joined in the end (section 8.2.3)."""
+        """Another one: they are joined in the end (section 8.2.3). An empty one would leave a space there."""
+        if start == end:
+            return
         self._crumbs.put(b"; ")
         self._crumbs.put(p[start:end] if cython.compiled else bytes(p[start:end]))
 
@@ -321,6 +324,8 @@ class Fields:
         block: HeaderBlock = self.block
         i: cython.Py_ssize_t = self._cookie
         more: bytes = self._crumbs.take()
+        if block.value_start[i] == block.value_end[i]:
+            more = more[2:]
         size: cython.Py_ssize_t = len(more)
         lines: bytes = self.out.take()
         self.out.put_slice(lines, 0, block.value_end[i])

@@ -6,8 +6,10 @@ from tage.dataplane.protocols.http1.trailers import passable
 from tage.dataplane.protocols.message import HeaderBlock, RequestHead, ResponseHead
 
 if not cython.compiled:
-    # Compiled, this name comes from the .pxd.
+    # Compiled, these names come from the .pxd.
     from tage.dataplane import native
+    from tage.dataplane.protocols.edits import _fill, write_headers
+    from tage.dataplane.protocols.message import new_block
 
 _CONNECT = cython.declare(bytes, b"CONNECT")
 _GET = cython.declare(bytes, b"GET")
@@ -23,12 +25,68 @@ class Http2RequestHead(RequestHead):
         RequestHead.__init__(self)
         self.protocol = None
 
+    def edited(self, edits, out):
+        """As `RequestHead.edited`: what is never to be indexed stays so."""
+        result: Http2RequestHead = Http2RequestHead.__new__(Http2RequestHead)
+        block: HeaderBlock = new_block()
+        result.method = self.method if edits.method is None else edits.method
+        result.path = self.path if edits.path is None else edits.path
+        result.authority = self.authority if edits.authority is None else edits.authority
+        result.scheme = self.scheme
+        result.protocol = self.protocol
+        result.upgrade = self.upgrade
+        result.body_length = self.body_length
+        result.expects_continue = self.expects_continue
+        result.timeout = self.timeout
+        result.one_way = result.exclusive = result.malformed = False
+        result.grpc = self.grpc
+        out.clear()
+        write_headers(out, self.block, edits.drop, edits.names)
+        out.put(edits.extra)
+        _fill(block, out.take())
+        _keep_marks(block, self.block, edits.drop, edits.names)
+        result.block = block
+        return result
+
     def header(self, name):
         return self.protocol if name == b":protocol" else RequestHead.header(self, name)
 
 
 class Http2ResponseHead(ResponseHead):
     """One a connection, filled anew with each response."""
+
+    def copied(self, out):
+        result: Http2ResponseHead = Http2ResponseHead()
+        block: HeaderBlock = self.block
+        i: cython.Py_ssize_t
+        start: cython.Py_ssize_t
+        result.status = self.status
+        result.body_length = self.body_length
+        result.block.reset(block.raw)
+        for i in range(block.count):
+            start = block.name_start[i]
+            result.block.append(
+                start, block.name_end[i] - start, block.line_end[i] - start, block.kind[i], block.mark[i]
+            )
+        return result
+
+
+def _keep_marks(block, former, drop, names):
+    """`block` begins with the lines that `write_headers` leaves of the former."""
+    i: cython.Py_ssize_t
+    at: cython.Py_ssize_t = 0
+    stays: cython.bint
+    name: bytes
+    for i in range(former.count):
+        stays = not (drop >> former.kind[i]) & 1
+        if stays and names is not None:
+            for name in names:
+                if former.name_is(i, name):
+                    stays = False
+                    break
+        if stays:
+            block.mark[at] = former.mark[i]
+            at += 1
 
 
 def request_head(fields, ended):

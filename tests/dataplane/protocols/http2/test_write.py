@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tage.dataplane.protocols.edits import HeaderEdits
+from tage.dataplane.protocols.edits import HeaderEdits, edited_request
 from tage.dataplane.protocols.http1.request import Http1RequestHead, RequestDecoder
 from tage.dataplane.protocols.http1.response import Http1ResponseHead, ResponseDecoder
 from tage.dataplane.protocols.http2.fields import BlockKind
@@ -17,6 +17,7 @@ from tage.dataplane.protocols.writer import ByteWriter
 from tests.dataplane.protocols.http2.blocks import Pairs, decode, encode
 
 PSEUDO = [(b":method", b"POST"), (b":scheme", b"http"), (b":authority", b"reviews:9080"), (b":path", b"/a?b=c")]
+GRPC = b"application/grpc"
 
 
 def request(pairs: Pairs, *, ended: bool = True) -> Http2RequestHead:
@@ -198,6 +199,21 @@ def test_what_came_as_never_to_be_indexed_goes_on_so():
         assert b"\x10\x05token\x03abc" in again
     assert (b"other", b"abc") in encoder.table.pairs()
     assert b"token" not in [name for name, _ in encoder.table.pairs()]
+
+
+def test_it_goes_on_so_from_an_edited_head():
+    """As one is that routes are matched with anew (`edits.edited_request`)."""
+    extended = [(b":method", b"CONNECT"), (b":protocol", b"websocket"), *PSEUDO[1:], (b"x-a", b"1")]
+    block = encode(extended) + b"\x10\x05token\x03abc" + b"\x00\x05other\x03abc" + encode([(b"content-type", GRPC)])
+    edits = edits_of(names=[b"x-a"], extra=b"x-b: 2\r\n", path=b"/new", drop=1 << 12)
+    head = edited_request(request_head(decode(block), False), edits, ByteWriter())
+    assert isinstance(head, Http2RequestHead)
+    assert (head.method, head.path, head.protocol, head.upgrade) == (b"GET", b"/new", b"websocket", b"websocket")
+    assert (head.grpc, head.body_length) == (True, -1)
+    assert [name for name, _ in head.headers()] == [b"token", b"other", b"content-type", b"x-b"]
+    out = ByteWriter()
+    write_request(HpackEncoder(), out, head, HeaderEdits())
+    assert b"\x10\x05token\x03abc\x40\x05other\x03abc" in out.take()
 
 
 def test_a_cookie_that_was_put_together_has_another_hash():

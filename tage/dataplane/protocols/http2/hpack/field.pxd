@@ -4,7 +4,7 @@ from tage.dataplane cimport native
 from tage.dataplane.protocols.http1.characters cimport CLASS
 from tage.dataplane.protocols.http1.request cimport _valid_host
 from tage.dataplane.protocols.message cimport (
-    CONNECTION, CONTENT_LENGTH, KEEP_ALIVE, PROXY_CONNECTION, TE, TRANSFER_ENCODING, UPGRADE, kind_of,
+    CONNECTION, CONTENT_LENGTH, KEEP_ALIVE, PROXY_CONNECTION, TE, TRANSFER_ENCODING, UPGRADE, kind_of, same,
 )
 
 cpdef enum Pseudo:

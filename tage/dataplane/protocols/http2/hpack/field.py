@@ -23,6 +23,7 @@ if not cython.compiled:
         TRANSFER_ENCODING,
         UPGRADE,
         kind_of,
+        same,
     )
 
     REGULAR = 0
@@ -230,7 +231,7 @@ def check_value(kind, p, start, end):
         return "a header value with a control character, or white space around it"
     if (_CONNECTION_SPECIFIC >> kind) & 1:
         return "a connection-specific header (RFC 9113, 8.2.2)"
-    if kind == TE and (end - start != 8 or not native.equal(p, start, b"trailers", 8)):
+    if kind == TE and (end - start != 8 or not same(p, start, 8, b"trailers")):
         return "te says other than trailers"
     if kind == CONTENT_LENGTH and number_in(p, start, end) < 0:
         return "content-length is not a number"
