@@ -7,12 +7,14 @@ the differences between the newest sample and the oldest one in it.
 from __future__ import annotations
 
 import functools
+import re
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from tage.dataplane.protocols.grpc import to_http
 from tage.dataplane.telemetry.reader import Histogram, Snapshot, read
 
 WINDOW = 10.0
@@ -20,6 +22,8 @@ WINDOW = 10.0
 
 _LISTENER = "virtualInbound"
 _CLASSES = ("1xx", "2xx", "3xx", "4xx", "5xx")
+_CALL = re.compile(r"upstream_rq_grpc_[1-4]\d\d_(?P<status>\d+)_.+")
+"""A cluster's calls of gRPC whose HTTP status does not say that they have failed."""
 
 
 class _Reader(Protocol):
@@ -50,8 +54,8 @@ class Totals:
 
 @dataclass(frozen=True)
 class Figures:
-    """Of a window. `success` is the share (0 to 1) not answered 5xx; it and the quantiles (milliseconds) are None
-    where there was no request."""
+    """Of a window. `success` is the share (0 to 1) not answered 5xx, nor with what stands for it in gRPC; it and the
+    quantiles (milliseconds) are None where there was no request."""
 
     rate: float = 0.0
     success: float | None = None
@@ -94,4 +98,17 @@ class Traffic:
     def _totals(self, run_dir: Path) -> Totals:
         snapshot = self._reader(run_dir.glob("stats-*.bin"))
         counts = [snapshot.counters.get(("listener", _LISTENER, f"downstream_rq_{name}"), 0) for name in _CLASSES]
-        return Totals(sum(counts), counts[-1], snapshot.histograms.get(("listener", _LISTENER, "downstream_rq_time")))
+        failed = counts[-1] + _failed_calls(snapshot)
+        return Totals(sum(counts), failed, snapshot.histograms.get(("listener", _LISTENER, "downstream_rq_time")))
+
+
+def _failed_calls(snapshot: Snapshot) -> int:
+    """Those to the instance itself."""
+    return sum(
+        value
+        for (scope, owner, name), value in snapshot.counters.items()
+        if scope == "cluster"
+        and owner.startswith("inbound|")
+        and (call := _CALL.fullmatch(name))
+        and to_http(int(call["status"])) >= 500
+    )

@@ -19,6 +19,8 @@ class Sidecars:
 
     def __init__(self) -> None:
         self.answers: dict[str, dict[str, int]] = {}
+        self.calls: dict[tuple[str, str], int] = {}
+        """By cluster and counter."""
 
     def read(self, paths: Iterable[str | Path]) -> Snapshot:
         (path,) = paths
@@ -27,6 +29,7 @@ class Sidecars:
         for name, count in counts.items():
             snapshot.counters["listener", "virtualInbound", f"downstream_rq_{name}"] = count
             snapshot.counters["listener", "http_proxy", f"downstream_rq_{name}"] = 1000
+        snapshot.counters |= {("cluster", *key): count for key, count in self.calls.items()}
         buckets = [0] * layout.BUCKETS
         index = next(i for i in range(layout.BUCKETS) if layout.bucket_floor(i + 1) > 2000)
         buckets[index] = sum(counts.values())
@@ -46,6 +49,19 @@ def traffic(tmp_path: Path, sidecars: Sidecars) -> Traffic:
         path.mkdir()
         (path / "stats-0.bin").touch()
     return Traffic(run_dirs, sidecars.read)
+
+
+def test_calls_of_grpc_fail_with_a_status_of_200(traffic: Traffic, sidecars: Sidecars) -> None:
+    traffic.sample(0)
+    sidecars.answers = {"a-v1-1": {"2xx": 90, "5xx": 10}}
+    counted = {"200_0_-": 60, "200_14_-": 8, "200_13_UF,URX": 2, "200_5_-": 20, "503_14_UF": 10}
+    sidecars.calls = {
+        (cluster, f"upstream_rq_grpc_{name}"): count
+        for cluster in ("inbound|80||", "outbound|80||other")
+        for name, count in counted.items()
+    }
+    traffic.sample(1)
+    assert traffic.figures(["a-v1-1"]).success == pytest.approx(0.8)
 
 
 def test_figures_are_differences_within_the_window(traffic: Traffic, sidecars: Sidecars) -> None:
