@@ -34,6 +34,10 @@ _DEFAULT_WINDOW = cython.declare(cython.longlong, 65_535)
 _TOO_LARGE = cython.declare(str, "a head larger than the limit")
 _LENGTH = cython.declare(str, "another length than content-length says")
 _DEPENDS = cython.declare(str, "a stream that depends on itself")
+_WIDEST = cython.declare(cython.Py_ssize_t, 4_194_304)
+"""Bytes: what a stream's window grows to. All streams of a connection together have no more beyond their first windows
+than its own window."""
+_QUICK_MS = cython.declare(cython.longlong, 50)  # for half a window
 
 
 class Messages(Control):
@@ -124,15 +128,30 @@ class Messages(Control):
         return self._charge(1)
 
     def _give(self, s):
-        """Opens the stream's window again when half of it is used."""
-        if s.unacked * 2 >= self.settings.initial_stream_window:
-            s.recv_window += s.unacked
-            put_window_update(self._out, s.id, cython.cast(cython.uint, s.unacked))
-            s.unacked = 0
+        """Opens the stream's window again when half of it is used, and wider where that was quick and the reader kept
+        up: the window is what is under way at most, and no faster than it goes round can a body come."""
+        most: cython.Py_ssize_t = self.settings.initial_stream_window + s.grown
+        more: cython.Py_ssize_t = s.unacked
+        room: cython.Py_ssize_t
+        if more * 2 < most:
+            return
+        if not s.slowed and self._now - s.given_at <= _QUICK_MS:
+            room = min(_WIDEST - most, self.settings.initial_connection_window - self._grown)
+            if room > most:
+                room = most
+            if room > 0:
+                s.grown += room
+                self._grown += room
+                more += room
+        s.slowed = False
+        s.given_at = self._now
+        s.recv_window += more
+        put_window_update(self._out, s.id, cython.cast(cython.uint, more))
+        s.unacked = 0
 
     def hold(self, s):
         """The stream's reader is full: its window is not opened again, so that no more than it can come."""
-        s.held = True
+        s.held = s.slowed = True
 
     def proceed(self, s):
         s.held = False
@@ -142,6 +161,8 @@ class Messages(Control):
     def _remote_end(self, s):
         """END_STREAM has come."""
         s.remote_ended = True
+        self._grown -= s.grown
+        s.grown = 0
         if s.local_ended:
             self._close(s)
 

@@ -42,6 +42,7 @@ cdef class Sending:
     cdef public unsigned int next_id
     cdef unsigned int _to_begin
     cdef Py_ssize_t _unread
+    cdef Py_ssize_t _grown
     cpdef gather(self, list pieces)
     cpdef StreamState open(self, object owner)
     cpdef send_request(self, StreamState s, RequestHead head, HeaderEdits edits, bint end)

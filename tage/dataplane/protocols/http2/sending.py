@@ -88,6 +88,7 @@ class Sending:
         self.next_id = 1
         self._to_begin = 0
         self._unread = 0
+        self._grown = 0
 
     def gather(self, pieces):
         """Large parts of bodies go into this list from here on, uncopied, and before each what stood in `out`; so what
@@ -147,6 +148,7 @@ class Sending:
             self._to_begin -= 1
             return
         del self.streams[s.id]
+        self._grown -= s.grown
         self._recent[self._recent_at] = s.id
         self._recent_at = (self._recent_at + 1) & 63
         if s.pending is not None:

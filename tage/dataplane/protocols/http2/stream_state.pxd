@@ -32,4 +32,7 @@ cdef class StreamState:
     cdef bint connects
     cdef bint switches
     cdef bint tunnel
+    cdef bint slowed
+    cdef Py_ssize_t grown
+    cdef long long given_at
     cdef long long left

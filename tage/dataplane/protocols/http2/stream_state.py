@@ -21,6 +21,7 @@ class StreamState:
     `pending_trailers` behind them. `queued`: it waits for its turn; `roomy`: its source is to be told to go on.
     `dropped`: what still comes of it is not wanted; `silent`: nothing of it is told any more, its head was too large or
     `malformed`. `connects`: its request asks for a tunnel, `switches`: to another protocol in it, `tunnel`: it is one.
+    Its window was opened last at `given_at` (ms), and is `grown` bytes wider than the first; `slowed`: held since.
     `left`: bytes of the body that are to come by its content-length, -1: not known."""
 
     def __init__(self, id: cython.uint = 0, owner: object = None) -> None:
@@ -51,4 +52,7 @@ class StreamState:
         self.connects = False
         self.switches = False
         self.tunnel = False
+        self.slowed = False
+        self.grown = 0
+        self.given_at = 0
         self.left = -1

@@ -29,10 +29,33 @@ def test_windows_are_opened_again_when_half_is_used():
     assert updates(side) == [(1, 32_768)]
     assert side.stream().recv_window == 65_535
     for _ in range(29):
+        side.now += 51
         side.feed(data(1, bytes(16_384)))
     assert updates(side) == [(1, 32_768)] * 14
     side.feed(data(1, bytes(16_384)))
     assert updates(side) == [(0, 1 << 19), (1, 32_768)]
+
+
+def test_windows_of_quick_streams_grow():
+    """Each time that half of one is used quickly and its reader keeps up; all together by the connection's at most."""
+    side = uploads(2, initial_stream_window=65_535, initial_connection_window=1 << 22)
+    windows = []
+    for id in (1, 3):
+        for _ in range(2_000):
+            side.feed(data(id, bytes(16_384)))
+        windows.append(side.stream(id).recv_window + side.stream(id).unacked)
+    assert windows == [1 << 22, 65_535 * 2]
+    side.feed(data(3, end=True) + data(1, end=True))
+    side.feed(headers(5, POST, end=False))
+    for _ in range(100):
+        side.feed(data(5, bytes(16_384)))
+    assert side.stream(5).recv_window + side.stream(5).unacked > 1 << 20
+    side.feed(headers(7, POST, end=False))
+    for _ in range(500):
+        side.session.hold(side.stream(7))
+        side.feed(data(7, bytes(16_384)))
+        side.session.proceed(side.stream(7))
+    assert side.stream(7).recv_window + side.stream(7).unacked == 65_535, "one that is held now and then does not"
 
 
 def test_padding_counts():
