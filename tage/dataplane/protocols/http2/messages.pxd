@@ -10,7 +10,7 @@ from tage.dataplane.protocols.http2.frames cimport (
 from tage.dataplane.protocols.http2.heads cimport (
     Http2RequestHead, Http2ResponseHead, request_head, response_head, trailer_lines,
 )
-from tage.dataplane.protocols.http2.stream_state cimport StreamState
+from tage.dataplane.protocols.http2.stream_state cimport StreamState, new_stream
 
 cdef class Messages(Control):
     cdef readonly object head

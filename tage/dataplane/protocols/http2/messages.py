@@ -29,6 +29,7 @@ if not cython.compiled:
         put_window_update,
     )
     from tage.dataplane.protocols.http2.heads import request_head, response_head, trailer_lines
+    from tage.dataplane.protocols.http2.stream_state import new_stream
 
 _DEFAULT_WINDOW = cython.declare(cython.longlong, 65_535)
 _TOO_LARGE = cython.declare(str, "a head larger than the limit")
@@ -225,15 +226,15 @@ class Messages(Control):
 
     def _header_block(self, data, at, end, id, ended, depends):
         """A whole one, data[at:end]: whose it is."""
-        s: StreamState = self._find(id)
-        if s is None:
-            if not self.server:
-                if self._idle(id):
-                    return self._fail(errors.IDLE_STREAM)
-            elif id & 1 == 0:
+        s: StreamState
+        if self.server and id > self._seen:
+            if id & 1 == 0:
                 return self._fail(errors.BAD_STREAM_ID)
-            elif id > self._seen:
-                return self._request(data, at, end, id, ended, depends)
+            return self._request(data, at, end, id, ended, depends)
+        s = self._find(id)
+        if s is None:
+            if self._idle(id):
+                return self._fail(errors.BAD_STREAM_ID if self.server else errors.IDLE_STREAM)
             if self._ignored(id):
                 return self._unwanted(data, at, end, id, ended)
             if self.server and not self._closed_lately(id):
@@ -277,7 +278,7 @@ class Messages(Control):
             return self._unwanted(data, at, end, id, ended)
         if not self._decode(data, at, end, REQUEST):
             return FAILED
-        s = StreamState(id)
+        s = new_stream(id, None)
         s.begun = True
         s.remote_ended = ended
         s.send_window = self._peer_window

@@ -10,7 +10,7 @@ from tage.dataplane.protocols.http2.frames cimport (
 )
 from tage.dataplane.protocols.http2.hpack.encoder cimport HpackEncoder
 from tage.dataplane.protocols.http2.settings cimport Http2Settings
-from tage.dataplane.protocols.http2.stream_state cimport StreamState
+from tage.dataplane.protocols.http2.stream_state cimport StreamState, new_stream
 from tage.dataplane.protocols.http2.write cimport write_local, write_request, write_response, write_trailers
 from tage.dataplane.protocols.message cimport RequestHead, ResponseHead
 from tage.dataplane.protocols.writer cimport ByteWriter

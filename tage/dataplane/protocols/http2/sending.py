@@ -41,6 +41,7 @@ if not cython.compiled:
         put_ping,
         put_rst,
     )
+    from tage.dataplane.protocols.http2.stream_state import new_stream
     from tage.dataplane.protocols.http2.write import write_local, write_request, write_response, write_trailers
 
 _HIGH = cython.declare(cython.Py_ssize_t, 65_536)
@@ -103,7 +104,7 @@ class Sending:
         s: StreamState
         if self.failed or self.goaway_received or self.next_id + 2 * self._to_begin > _LAST_ID:
             return None
-        s = StreamState(0, owner)
+        s = new_stream(0, owner)
         self._to_begin += 1
         self.active += 1
         return s

@@ -36,3 +36,5 @@ cdef class StreamState:
     cdef Py_ssize_t grown
     cdef long long given_at
     cdef long long left
+
+cdef StreamState new_stream(unsigned int id, object owner)

@@ -56,3 +56,15 @@ class StreamState:
         self.grown = 0
         self.given_at = 0
         self.left = -1
+
+
+def new_stream(id, owner):
+    """One that has neither begun nor ended. Compiled, it is as `__init__` would leave it: one a request."""
+    s: StreamState
+    if not cython.compiled:
+        return StreamState(id, owner)
+    s = StreamState.__new__(StreamState)
+    s.id = id
+    s.owner = owner
+    s.left = -1
+    return s

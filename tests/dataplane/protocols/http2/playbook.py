@@ -32,6 +32,7 @@ class Side:
 
     def __init__(self, server: bool, react: Callable[[Side, int], None] | None = None, **settings: int) -> None:
         self.out = ByteWriter()
+        self.pieces: list[bytes] = []
         self.session = Session(server, Http2Settings(**settings), self.out)
         self.react = react
         self.now = 1_000_000
@@ -53,8 +54,14 @@ class Side:
                     break
         return events
 
+    def gather(self) -> None:
+        """Large parts of bodies are not copied from here on."""
+        self.session.gather(self.pieces)
+
     def sent(self) -> list[Frame]:
-        return wire.frames(self.out.take())
+        written = b"".join([*self.pieces, self.out.take()])
+        self.pieces.clear()
+        return wire.frames(written)
 
     def stream(self, id: int = 1) -> StreamState:
         return self.session.streams[id]

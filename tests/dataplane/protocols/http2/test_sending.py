@@ -327,9 +327,11 @@ def test_blocked_and_without_windows_nothing_goes_out_until_both_are_there():
 @pytest.mark.parametrize("seed", range(30))
 def test_bodies_arrive_whatever_the_windows_do(seed: int):
     """Windows are opened, resized and used up at random, the transport is full now and then: nothing goes beyond a
-    window, nothing is lost or out of order, and in the end all is there."""
+    window, nothing is lost or out of order, and in the end all is there, with large parts copied or not."""
     rng = random.Random(seed)
     side = asked(6)
+    if seed & 1:
+        side.gather()
     session = side.session
     streams = dict(session.streams)
     initial, connection = WINDOW, WINDOW
@@ -412,3 +414,15 @@ def test_data_frames_are_small_enough_for_a_body_in_pieces():
     assert sizes(side.sent()) == [(1, 10_000)]
     assert side.session.read(0) == Event.MORE
     assert side.feed(data(1, b"x"))[0].event == "RESET", "its request had ended"
+
+
+def test_large_parts_of_bodies_are_not_copied():
+    side = asked()
+    side.gather()
+    large, small = bytes(2_048), bytes(2_047)
+    side.session.send_data(side.stream(), small, False, None)
+    side.session.send_data(side.stream(), large, False, None)
+    side.session.send_data(side.stream(), small, True, None)
+    assert [len(piece) for piece in side.pieces] == [9 + 2_047 + 9, 2_048]
+    assert side.pieces[1] is large
+    assert sizes(side.sent()) == [(1, 2_047), (1, 2_048), (1, 2_047)]
