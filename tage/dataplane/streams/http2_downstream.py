@@ -138,7 +138,14 @@ class Http2DownstreamConnection(DownstreamConnection):
 
     def ended(self):
         """The client sends no more; what it asked for completely is still answered."""
+        stream: Stream
+        state: StreamState
         self._ended = True
+        for stream in self._streams():
+            state = stream.downstream_state
+            if not state.remote_ended:
+                stream.downstream_closed()
+                self.session.reset(state, NO_ERROR)
         self._end_if_done()
         return not self.closing
 

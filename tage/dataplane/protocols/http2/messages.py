@@ -40,6 +40,9 @@ _WIDEST = cython.declare(cython.Py_ssize_t, 4_194_304)
 than its own window."""
 _QUICK_MS = cython.declare(cython.longlong, 50)  # for half a window
 
+_FIELDS = cython.declare(Fields, Fields())
+"""What one block decodes to is taken before the next is begun, so one serves all sessions of a thread."""
+
 
 class Messages(Control):
     """`session.Session`."""
@@ -51,7 +54,7 @@ class Messages(Control):
         self.trailers = None
         self.ended = False
         self.too_large = False
-        self._fields = Fields() if fields is None else fields
+        self._fields = _FIELDS if fields is None else fields
         self._response = None if server else Http2ResponseHead()
         self._recv_window = _DEFAULT_WINDOW
         self._unacked = 0

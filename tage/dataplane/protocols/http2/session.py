@@ -72,8 +72,8 @@ _DEFAULT_FRAME = cython.declare(cython.Py_ssize_t, 16_384)
 
 
 class Session(Messages):
-    """`out` takes what is to be sent, and is the owner's to empty. `fields` (None: one of its own) may be shared by all
-    sessions of a worker.
+    """`out` takes what is to be sent, and is the owner's to empty. `fields` (None: one that
+    all sessions of a thread share) is what blocks decode to.
 
     `streams` are those that are open, by id, `active` how many (a client's that have not begun yet counted).
     `last_peer_id`: the highest id that a client has begun. A stream's body is what its content-length says, if it says
