@@ -58,7 +58,9 @@ def test_a_place_without_a_value_is_named(tmp_path):
 
 
 @pytest.mark.parametrize("tls", Tls)
-@pytest.mark.parametrize("template", ["envoy.yaml", "envoy-routes.yaml", "envoy-tcp.yaml", "dynamic.yaml"])
+@pytest.mark.parametrize(
+    "template", ["envoy.yaml", "envoy-routes.yaml", "envoy-tcp.yaml", "envoy-http2.yaml", "dynamic.yaml"]
+)
 def test_tage_supports_what_envoy_is_given(template, tls, tmp_path):
     from tage.sidecar.translate import bootstrap
 

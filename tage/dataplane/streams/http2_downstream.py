@@ -137,13 +137,14 @@ class Http2DownstreamConnection(DownstreamConnection):
             self._end_if_done()
 
     def ended(self):
-        """The client sends no more; what it asked for completely is still answered."""
+        """The client sends no more; what it asked for completely is still answered, unless it has used up a window,
+        which nobody will open again."""
         stream: Stream
         state: StreamState
         self._ended = True
         for stream in self._streams():
             state = stream.downstream_state
-            if not state.remote_ended:
+            if not state.remote_ended or self.session.spent(state):
                 stream.downstream_closed()
                 self.session.reset(state, NO_ERROR)
         self._end_if_done()

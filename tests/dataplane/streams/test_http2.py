@@ -129,6 +129,27 @@ def test_a_reset_by_the_client_reaches_the_server(world):
     assert world.down("rq_rx_reset") == 1
 
 
+def test_a_client_that_sends_no_more_and_has_used_up_its_window(world):
+    """Nobody will open it again."""
+    client, server = world.pair()
+    client.takes_data = False
+    number = client.request()
+    server.look()
+    at, _ = server.asked()
+    server.respond(at, body=None, end=False)
+    for _ in range(1000):
+        client.look()
+        room = min(server.h2.local_flow_control_window(at), server.h2.max_outbound_frame_size)
+        if room == 0:
+            break
+        server.data(at, bytes(room))
+    client.end.end()
+    assert client.answer(number).reset is not None
+    assert client.end.closed
+    server.look()
+    assert server.messages[at].reset is not None
+
+
 def test_a_reset_by_the_server(world):
     client, server = world.pair()
     number = client.request()

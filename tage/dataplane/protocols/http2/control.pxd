@@ -53,6 +53,7 @@ cdef class Control(Sending):
     cdef int _read_window_update(self, bytes data, Py_ssize_t at, Py_ssize_t size, unsigned int id) except -1
     cdef int _charge(self, long long frames) except -1
     cdef int _stream_error(self, StreamState s, unsigned int code, str problem) except -1
+    cdef int _gone(self, StreamState s, unsigned int code, str problem) except -1
     cdef _refuse(self, unsigned int id, unsigned int code)
     cdef int _told(self, StreamState s, int event) except -1
     cdef int _lost(self, StreamState s) except -1

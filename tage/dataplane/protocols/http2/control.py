@@ -96,10 +96,14 @@ class Control(Sending):
     def _stream_error(self, s, code, problem):
         """RFC 9113, 5.4.2."""
         self.reset(s, code)
+        return self._gone(s, code, problem)
+
+    def _gone(self, s, code, problem):
+        """A stream was reset. Whoever has it is told, also where it was one too many: the next event is FAILED then."""
+        if self._lost(s) and s.silent:
+            return FAILED
         self.code = code
         self.problem = problem
-        if self._lost(s):
-            return FAILED
         return self._told(s, RESET)
 
     def _refuse(self, id, code):
@@ -204,11 +208,7 @@ class Control(Sending):
             self._reset_here.pop(id, None)
             return self._charge(1)
         self._close(s)
-        self.code = number(data, at)
-        self.problem = None
-        if self._lost(s):
-            return FAILED
-        return self._told(s, RESET)
+        return self._gone(s, number(data, at), None)
 
     def _read_priority(self, data, at, size, id):
         """Ignored (5.3.2), but for what is an error."""

@@ -52,6 +52,7 @@ cdef class Sending:
     cpdef reset(self, StreamState s, unsigned int code)
     cpdef forget(self, StreamState s)
     cpdef abandon(self, StreamState s)
+    cpdef bint spent(self, StreamState s)
     cpdef block(self)
     cpdef unblock(self)
     cpdef StreamState roomy(self)

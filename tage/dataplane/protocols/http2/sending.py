@@ -393,6 +393,10 @@ class Sending:
             s.roomy = True
             self._roomy.append(s)
 
+    def spent(self, s):
+        """Whether what waits goes out only when the peer opens a window."""
+        return s.pending_bytes > 0 and (s.send_window <= 0 or self._window <= 0)
+
     def block(self):
         """The transport is full. Data waits; heads and control frames are few, and counted."""
         self.blocked = True

@@ -142,10 +142,8 @@ class Session(Messages):
     def read(self, now):
         """An `Event`. `now` in ms, of a clock that does not go back."""
         event: cython.int
-        if self.failed:
-            return FAILED
         self._now = now
-        event = self._read()
+        event = FAILED if self.failed else self._read()
         if event == FAILED:  # nothing of it is read any more
             self._data = b""
             self._pos = self._end = 0

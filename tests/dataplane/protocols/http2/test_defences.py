@@ -74,6 +74,8 @@ def test_rapid_reset():
         taken += 1
     calm(side, events)
     assert taken == RESETS
+    # Whoever has the last one is told that it is gone.
+    assert [each.event for each in events] == ["HEAD", "RESET", "FAILED"]
 
 
 def test_resets_that_come_slowly_are_fine():
