@@ -27,6 +27,8 @@ CASES = 140
 CASE_SECONDS = 3
 """For an answer; h2spec's own default is 2."""
 SECONDS = 500
+OPTIONS = {"http2_protocol_options": {"max_concurrent_streams": 100}}
+"""A case has one stream more than allowed: a thousand and more are too many for the backend's connections."""
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f]")
 _TLS = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext"
 
@@ -64,7 +66,7 @@ def run(h2spec: Path, directory: Path, port: int, *options: str) -> list[str]:
 
 def test_plain_text(h2spec: Path, tmp_path: Path, backend: Backend) -> None:
     port = free_port()
-    content = listener("l", port, [virtual_host("*", route("c"))], codec_type="HTTP2")
+    content = listener("l", port, [virtual_host("*", route("c"))], codec_type="HTTP2", **OPTIONS)
     with sidecar(tmp_path, bootstrap(free_port(), [content], [cluster("c", backend.port)])):
         failed = run(h2spec, tmp_path, port)
         assert not failed, "\n".join(failed)
@@ -73,7 +75,7 @@ def test_plain_text(h2spec: Path, tmp_path: Path, backend: Backend) -> None:
 def test_detected(h2spec: Path, tmp_path: Path, backend: Backend) -> None:
     """Beside HTTP/1.1 on one port (codec_type AUTO), by the connection preface."""
     port = free_port()
-    content = listener("l", port, [virtual_host("*", route("c"))])
+    content = listener("l", port, [virtual_host("*", route("c"))], **OPTIONS)
     with sidecar(tmp_path, bootstrap(free_port(), [content], [cluster("c", backend.port)])):
         failed = run(h2spec, tmp_path, port)
         # What begins with another preface is HTTP/1.1 here, and is answered so.
@@ -86,7 +88,7 @@ def test_tls(h2spec: Path, tmp_path: Path, backend: Backend) -> None:
     (tmp_path / "server.pem").write_bytes(pair.chain)
     (tmp_path / "server.key").write_bytes(pair.key)
     port = free_port()
-    content = listener("l", port, [virtual_host("*", route("c"))])
+    content = listener("l", port, [virtual_host("*", route("c"))], **OPTIONS)
     certificate = {
         "certificate_chain": {"filename": str(tmp_path / "server.pem")},
         "private_key": {"filename": str(tmp_path / "server.key")},

@@ -129,7 +129,7 @@ class Http2DownstreamConnection(DownstreamConnection):
             elif event == PROBLEM:
                 self._problem(self.session.stream)
             elif event == GOAWAY:
-                self._leaving = True
+                self.drain()  # it closes the connection itself, soon, and may have sent more by then
             elif event == FAILED:
                 self._failed()
         if not self.closing:

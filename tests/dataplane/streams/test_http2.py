@@ -129,6 +129,17 @@ def test_a_reset_by_the_client_reaches_the_server(world):
     assert world.down("rq_rx_reset") == 1
 
 
+def test_a_client_that_says_it_goes(world):
+    """What it sends behind its GOAWAY is still taken; the connection does not end under it."""
+    client, _ = world.pair()
+    client.end.send(bytes.fromhex("000008 07 00 00000000 00000000 00000000"))
+    client.end.send(bytes.fromhex("000008 06 00 00000000 0102030405060708"))
+    assert bytes.fromhex("000008 06 01 00000000 0102030405060708") in client.end.takes()
+    assert not client.end.closed
+    world.pass_time(1_100)
+    assert client.end.closed
+
+
 def test_a_client_that_sends_no_more_and_has_used_up_its_window(world):
     """Nobody will open it again."""
     client, server = world.pair()
