@@ -6,6 +6,7 @@ import json
 import shutil
 import ssl
 import subprocess
+import threading
 from collections.abc import Iterator
 from concurrent import futures
 from pathlib import Path
@@ -13,10 +14,12 @@ from typing import Any
 
 import grpc
 import pytest
+from websockets.sync.client import connect
+from websockets.sync.server import ServerConnection, serve
 
 from tests.e2e.backend import Backend
 from tests.e2e.bootstraps import Json, bootstrap, cluster, listener, route, virtual_host
-from tests.e2e.ports import LOOPBACK, PATIENCE, free_port
+from tests.e2e.ports import LOOPBACK, PATIENCE, free_port, until
 from tests.e2e.sidecar import sidecar
 from tests.e2e.test_tls import AUTHORITY, Files, connection, context, socket_of
 
@@ -157,3 +160,88 @@ def test_a_context_without_names_for_alpn(tmp_path: Path, backend: Backend) -> N
             assert sock.selected_alpn_protocol() is None
             sock.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, 4, 0, 0, 0, 0, 0)))
             assert sock.recv(9)[3] == 4, "SETTINGS"
+
+
+class Hops:
+    """Two listeners: what comes in at `port` goes by the cluster `next`, with these fields, to the second one, `*`,
+    which logs the version of HTTP that was spoken with it."""
+
+    def __init__(self, directory: Path, to: int, second: Json, **of_next: Any) -> None:
+        self.directory = directory
+        self.log = directory / "versions"
+        self.port, inner = free_port(), free_port()
+        log = {"@type": "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog"}
+        log |= {"path": str(self.log), "log_format": {"text_format_source": {"inline_string": "%PROTOCOL%\n"}}}
+        upgrades = {"upgrade_configs": [{"upgrade_type": "websocket"}]}
+        back = listener(
+            "back",
+            inner,
+            [virtual_host("*", route("app"))],
+            access_log=[{"name": "f", "typed_config": log}],
+            **upgrades,
+        )
+        back["filter_chains"][0] |= second
+        front = listener("front", self.port, [virtual_host("*", route("next"))], **upgrades)
+        clusters = [cluster("next", inner, **of_next), cluster("app", to)]
+        self.bootstrap = bootstrap(free_port(), [front, back], clusters)
+
+    def versions(self, count: int) -> list[str]:
+        until(lambda: self.log.exists() and self.log.read_text().count("\n") >= count, f"{count} lines in the log")
+        return self.log.read_text().split("\n")[:-1]
+
+    def get(self, option: str) -> str:
+        return curl(self.directory, f"http://{LOOPBACK}:{self.port}/", option)[1]
+
+
+def test_as_the_client_came(tmp_path: Path, backend: Backend) -> None:
+    options = speaking(use_downstream_protocol_config={"http2_protocol_options": {}})
+    hops = Hops(tmp_path, backend.port, {}, **options)
+    with sidecar(tmp_path, hops.bootstrap) as running:
+        for option in ("--http1.1", "--http2-prior-knowledge", "--http1.1", "--http2-prior-knowledge"):
+            assert hops.get(option) == "200"
+        assert hops.versions(4) == ["HTTP/1.1", "HTTP/2", "HTTP/1.1", "HTTP/2"]
+        assert running.stats()["cluster.next.upstream_cx_total"] == 2, "each version has its connection, and keeps it"
+
+
+@pytest.mark.parametrize(
+    ("names", "version"), [(["h2", "http/1.1"], "HTTP/2"), (["http/1.1"], "HTTP/1.1"), ([], "HTTP/1.1")]
+)
+def test_as_alpn_has_it(tmp_path: Path, backend: Backend, names: list[str], version: str) -> None:
+    files = Files(tmp_path)
+    files.put("a", AUTHORITY.issue("a.test"))
+    tls = socket_of("Downstream", {"tls_certificates": [files.certificate("a")], "alpn_protocols": names})
+    upstream = socket_of("Upstream", {"validation_context": files.validation()}, sni="a.test")
+    hops = Hops(
+        tmp_path, backend.port, {"transport_socket": tls}, transport_socket=upstream, **speaking(auto_config={})
+    )
+    with sidecar(tmp_path, hops.bootstrap) as running:
+        for option in ("--http1.1", "--http2-prior-knowledge"):
+            assert hops.get(option) == "200"
+        assert hops.versions(2) == [version] * 2
+        assert running.stats()["cluster.next.upstream_cx_total"] == 1
+
+
+def echo_websocket(connection: ServerConnection) -> None:
+    for message in connection:
+        connection.send(message)
+
+
+@pytest.mark.parametrize("kind", ["auto_config", "use_downstream_protocol_config"])
+def test_websockets_where_both_versions_are_spoken(tmp_path: Path, kind: str) -> None:
+    """With ALPN, by HTTP/1.1: the request is written before it is known what a connection agrees to."""
+    files = Files(tmp_path)
+    files.put("a", AUTHORITY.issue("a.test"))
+    tls = socket_of("Downstream", {"tls_certificates": [files.certificate("a")], "alpn_protocols": ["h2", "http/1.1"]})
+    upstream = socket_of("Upstream", {"validation_context": files.validation()}, sni="a.test")
+    server = serve(echo_websocket, LOOPBACK, 0)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    port = server.socket.getsockname()[1]
+    hops = Hops(tmp_path, port, {"transport_socket": tls}, transport_socket=upstream, **speaking(**{kind: {}}))
+    try:
+        with sidecar(tmp_path, hops.bootstrap):
+            with connect(f"ws://{LOOPBACK}:{hops.port}/", open_timeout=PATIENCE, proxy=None) as client:
+                client.send("hello")
+                assert client.recv(PATIENCE) == "hello"
+            assert hops.versions(1) == ["HTTP/1.1"]
+    finally:
+        server.shutdown()

@@ -118,7 +118,8 @@ class ServerTls:
 
 
 class ClientTls:
-    """What a cluster's connections are encrypted with. `sni` empty: none is sent."""
+    """What a cluster's connections are encrypted with. `sni` empty: none is sent. `second`: where hosts have two pools,
+    the same for the second, which asks for another protocol (`upstream.host`)."""
 
     def __init__(
         self, pair: KeyPair | None, parameters: Parameters, sni: str = "", trust: Trust | None = None
@@ -126,6 +127,7 @@ class ClientTls:
         """Without `trust` any server is believed. Raises `TlsError`."""
         self.trust = trust
         self.sni = sni
+        self.second: ClientTls | None = None
         self.context = _context(ssl.PROTOCOL_TLS_CLIENT, parameters)
         self.context.check_hostname = False
         self.context.verify_mode = ssl.CERT_NONE if trust is None else ssl.CERT_REQUIRED

@@ -8,12 +8,12 @@ from tage.dataplane.protocols.http1.encoder cimport write_chunk, write_last_chun
 from tage.dataplane.protocols.message cimport RequestHead
 from tage.dataplane.protocols.writer cimport ByteWriter
 from tage.dataplane.upstream.cluster_info cimport ClusterInfo
-from tage.dataplane.upstream.host cimport Host
+from tage.dataplane.upstream.pool cimport Pool
 from tage.dataplane.upstream.connection cimport PROTOCOL_ERROR, TERMINATED, Receiver, UpstreamConnection, reason_of
 
 @cython.final
 cdef class Http1UpstreamConnection(UpstreamConnection):
-    cdef Host host
+    cdef Pool host
     cdef ClusterInfo cluster
     cdef ByteWriter writer
     cdef ResponseDecoder decoder

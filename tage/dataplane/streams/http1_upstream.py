@@ -18,7 +18,7 @@ from tage.dataplane.protocols.writer import ByteWriter
 from tage.dataplane.telemetry.layout import CLUSTER
 from tage.dataplane.upstream.cluster_info import ClusterInfo
 from tage.dataplane.upstream.connection import Receiver, UpstreamConnection
-from tage.dataplane.upstream.host import Host
+from tage.dataplane.upstream.pool import Pool
 
 if not cython.compiled:
     # Compiled, these names come from the .pxd.
@@ -34,7 +34,7 @@ _PROTOCOL_ERROR = cython.declare(cython.Py_ssize_t, CLUSTER.offset("upstream_cx_
 
 
 class Http1UpstreamConnection(UpstreamConnection):
-    def __init__(self, host: Host, writer: ByteWriter) -> None:
+    def __init__(self, host: Pool, writer: ByteWriter) -> None:
         UpstreamConnection.__init__(self)
         self.host = host
         self.cluster = host.cluster

@@ -23,7 +23,7 @@ from tage.dataplane.streams.context import Context
 from tage.dataplane.streams.shared_upstream import SharedUpstreamConnection
 from tage.dataplane.telemetry.layout import CLUSTER
 from tage.dataplane.upstream.connection import Receiver
-from tage.dataplane.upstream.host import Host
+from tage.dataplane.upstream.pool import Pool
 
 if not cython.compiled:
     # Compiled, these names come from the .pxd.
@@ -54,7 +54,7 @@ _GO_AWAY = cython.declare(cython.Py_ssize_t, CLUSTER.offset("upstream_cx_close_n
 
 
 class Http2UpstreamConnection(SharedUpstreamConnection):
-    def __init__(self, host: Host, context: Context) -> None:
+    def __init__(self, host: Pool, context: Context) -> None:
         SharedUpstreamConnection.__init__(self, host, context.flushes)
         settings: Http2Settings = host.cluster.http2
         self.settings = settings

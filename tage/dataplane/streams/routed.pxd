@@ -20,6 +20,7 @@ cdef class Routed(Outcome):
     cdef list body
     cdef bint request_ended
     cdef bint terminates
+    cdef object downstream_state
     cdef long long forwards
     cdef unsigned long long key
     cdef tuple subset

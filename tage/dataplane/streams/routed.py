@@ -40,7 +40,8 @@ _NO_HEADERS = cython.declare(HeaderBlock, HeaderBlock())
 
 class Routed(Outcome):
     """`share` is what is particular to the chosen cluster, `key` what the route's hash policies make of the request (0:
-    nothing), `subset` the metadata of the hosts that it may go to (None: any)."""
+    nothing), `subset` the metadata of the hosts that it may go to (None: any). `downstream_state` is the downstream
+    connection's own: what an HTTP/2 connection knows the request as, None of others."""
 
     def __init__(self, downstream: DownstreamConnection) -> None:
         Outcome.__init__(self, downstream)
@@ -93,7 +94,7 @@ class Routed(Outcome):
                 self.answer().add(b"set-cookie", policies.cookie)
         if head.upgrade is not None:
             self.terminates = route.terminates and head.method == b"CONNECT"
-            ask_upgrade(self.edits, head, self.cluster.http2 is not None)
+            ask_upgrade(self.edits, head, self.cluster.upgrades_by_http2(self.downstream_state is not None))
         elif route.mirrors is not None:
             self._mirror(route)
         if head.body_length < 0 and self.listener.enable_trailers and self.cluster.enable_trailers:
@@ -168,6 +169,7 @@ class Routed(Outcome):
             shadow = Shadow(self.context, cluster, route.timeout, self.preface(cluster))
             # Elsewhere than in HTTP the authority is the service that is called.
             suffix: cython.bint = mirror.append_suffix and self.listener.carries is None
+            shadow.came_by_http2 = self.downstream_state is not None
             if shadow.start(self.head, self.edits, suffix, self.body, self.request_ended):
                 if self.shadows is None:
                     self.shadows = []

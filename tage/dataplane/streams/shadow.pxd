@@ -7,6 +7,7 @@ from tage.dataplane.streams.loops cimport MAX_HOPS, count_hop, hops_made
 from tage.dataplane.upstream.cluster cimport Cluster
 from tage.dataplane.upstream.connection cimport Receiver, UpstreamConnection
 from tage.dataplane.upstream.host cimport Host
+from tage.dataplane.upstream.pool cimport Pool
 
 @cython.final
 cdef class Shadow(Receiver):
@@ -24,6 +25,7 @@ cdef class Shadow(Receiver):
     cdef bint ended
     cdef bint over
     cdef bint full
+    cdef bint came_by_http2
     cdef bint start(self, RequestHead head, HeaderEdits edits, bint append_suffix, list body, bint end)
     cdef bint _connect(self)
     cdef request_data(self, bytes data, bint end)

@@ -13,6 +13,7 @@ import cython
 from tage.dataplane.protocols.edits import HeaderEdits
 from tage.dataplane.telemetry import layout
 from tage.dataplane.upstream.connection import Receiver, UpstreamConnection
+from tage.dataplane.upstream.pool import Pool
 
 if not cython.compiled:
     # Compiled, these names come from the .pxd.
@@ -39,7 +40,8 @@ def shadowed(authority):
 
 
 class Shadow(Receiver):
-    """`timeout` in ms. `preface`: what its connection begins with; with one it has a connection of its own."""
+    """`timeout` in ms. `preface`: what its connection begins with; with one it has a connection of its own.
+    `came_by_http2`: what it is a copy of did."""
 
     def __init__(self, context, cluster, timeout: cython.longlong, preface: bytes = b"") -> None:
         Receiver.__init__(self)
@@ -57,6 +59,7 @@ class Shadow(Receiver):
         self.ended = False
         self.over = False
         self.full = False
+        self.came_by_http2 = False
         self.request_trailers = None
         self.response_trailers = None
         self.upstream_id = 0
@@ -97,11 +100,14 @@ class Shadow(Receiver):
     def _connect(self):
         """Whether there is, or will be, a connection."""
         connection: UpstreamConnection
+        pool: Pool = self.host
+        if self.cluster.two_pools and self.cluster.by_second(self.came_by_http2, False):
+            pool = self.host.second()
         if self.cluster.proxy_protocol:
-            return self.host.dial(self, None, self.preface) == 0
-        connection = self.host.take()
+            return pool.dial(self, None, self.preface) == 0
+        connection = pool.take()
         if connection is None:
-            return self.host.enqueue(self) == 0
+            return pool.enqueue(self) == 0
         self.upstream_ready(connection)
         return True
 

@@ -2,10 +2,10 @@ from tage.dataplane.net.flushes cimport Flushes
 from tage.dataplane.streams.output cimport Output
 from tage.dataplane.upstream.cluster_info cimport ClusterInfo
 from tage.dataplane.upstream.connection cimport TERMINATED, UpstreamConnection
-from tage.dataplane.upstream.host cimport Host
+from tage.dataplane.upstream.pool cimport Pool
 
 cdef class SharedUpstreamConnection(UpstreamConnection):
-    cdef Host host
+    cdef Pool host
     cdef ClusterInfo cluster
     cdef Output output
     cdef bint leaving

@@ -18,7 +18,7 @@ from tage.dataplane.streams.output import Output
 from tage.dataplane.telemetry.layout import CLUSTER
 from tage.dataplane.upstream.cluster_info import ClusterInfo
 from tage.dataplane.upstream.connection import UpstreamConnection
-from tage.dataplane.upstream.host import Host
+from tage.dataplane.upstream.pool import Pool
 
 if not cython.compiled:
     # Compiled, this name comes from the .pxd.
@@ -35,7 +35,7 @@ class SharedUpstreamConnection(UpstreamConnection):
     anything, `asked` since when it has not answered whether it is there (0: it has). `ask_every` and `patience` (ms, 0:
     never): how long a peer may be silent before it is asked, and how long it may then not answer."""
 
-    def __init__(self, host: Host, flushes: Flushes) -> None:
+    def __init__(self, host: Pool, flushes: Flushes) -> None:
         UpstreamConnection.__init__(self)
         self.host = host
         self.cluster = host.cluster

@@ -14,10 +14,10 @@ from tage.dataplane.upstream.connection cimport (
     UpstreamConnection,
 )
 from tage.dataplane.upstream.host cimport Host
+from tage.dataplane.upstream.pool cimport Pool
 
 @cython.final
 cdef class Stream(Routed):
-    cdef object downstream_state
     cdef list tried
     cdef UpstreamConnection upstream
     cdef bint waiting
@@ -43,7 +43,7 @@ cdef class Stream(Routed):
     cdef _mirror_data(self, bytes data, bint end)
     cdef _try(self, bint fresh)
     cdef bint _try_bound(self) except -1
-    cdef int _dial(self)
+    cdef int _dial(self, Pool pool)
     cdef _report(self, int status, int failure)
     cdef _avoid_host(self)
     cdef _dispatch(self, UpstreamConnection connection)

@@ -43,6 +43,7 @@ from tage.dataplane.streams.tcp_upstream import TcpUpstreamConnection
 from tage.dataplane.telemetry import layout
 from tage.dataplane.upstream.connection import UpstreamConnection
 from tage.dataplane.upstream.host import Host
+from tage.dataplane.upstream.pool import Pool
 
 if not cython.compiled:
     # Compiled, these names come from the .pxd.
@@ -287,13 +288,17 @@ class Stream(Routed):
         self.cluster.stats.up(_C_TOTAL)
         alone: cython.bint = self.cluster.proxy_protocol != 0 or self.terminates or self.head.exclusive
         alone = alone or self.cluster.pinned
+        pool: Pool = self.host
+        if self.cluster.two_pools and not self.terminates:
+            if self.cluster.by_second(self.downstream_state is not None, self.head.upgrade is not None):
+                pool = self.host.second()
         if alone:
-            failure = self._dial()
+            failure = self._dial(pool)
         else:
             if not fresh:
-                connection = self.host.take()
+                connection = pool.take()
             if connection is None:
-                failure = self.host.enqueue(self)
+                failure = pool.enqueue(self)
         if failure:
             self.fail(_ERRORS[failure], "")
             return
@@ -301,7 +306,7 @@ class Stream(Routed):
             self._dispatch(connection)
         else:
             self.waiting = True
-        if self.cluster.preconnects and not alone:
+        if self.cluster.preconnects and not alone and pool is self.host:
             self.cluster.preconnect(self.host, self.context.random)
 
     def _try_bound(self):
@@ -315,11 +320,11 @@ class Stream(Routed):
         self._dispatch(binding.connection)
         return True
 
-    def _dial(self):
+    def _dial(self, pool):
         """A connection that joins no pool: its bytes are a tunnel's, or it begins with the client's addresses and no
         other client's will do, or the request would hold up those of others."""
         preface: bytes = self.preface(self.cluster)
-        return self.host.dial(self, TcpUpstreamConnection if self.terminates else None, preface)
+        return pool.dial(self, TcpUpstreamConnection if self.terminates else None, preface)
 
     def upstream_ready(self, connection):
         self.waiting = False

@@ -89,8 +89,7 @@ class Cluster(ClusterInfo):
             host.adopt(endpoint)
         if self.logical and change.hosts:
             host = change.hosts[0]
-            host.address = host.endpoint.address
-            host.port = host.endpoint.port
+            host.move(host.endpoint.address, host.endpoint.port)
         self.hosts = change.hosts
         self.assignment = change.assignment
         self.settings = change.settings

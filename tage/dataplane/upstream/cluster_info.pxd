@@ -3,6 +3,11 @@ from tage.dataplane.protocols.http2.settings cimport Http2Settings
 from tage.dataplane.telemetry.store cimport StatGroup
 from tage.dataplane.upstream.limits cimport REQUESTS, RETRIES, Counts
 
+cpdef enum Http2For:
+    FOR_ALL = 0
+    FOR_ALPN = 1
+    FOR_DOWNSTREAM = 2
+
 cdef class ClusterInfo:
     cdef public str name
     cdef public StatGroup stats
@@ -32,9 +37,13 @@ cdef class ClusterInfo:
     cdef public bint logical
     cdef readonly object rpc
     cdef readonly Http2Settings http2
+    cdef readonly int http2_for
+    cdef readonly bint two_pools
     cdef readonly str carries
     cdef readonly Py_ssize_t concurrency
     cdef readonly bint pinned
+    cdef bint by_second(self, bint came_by_http2, bint upgrade)
+    cdef bint upgrades_by_http2(self, bint came_by_http2)
     cdef bint admit(self)
     cdef leave(self)
     cdef bint admit_retry(self)

@@ -12,8 +12,15 @@ from tage.dataplane.telemetry.store import StatGroup
 from tage.dataplane.upstream.limits import Counts, alone
 
 if not cython.compiled:
-    # Compiled, these names come from the .pxd.
+    # Compiled, these names come from the .pxd files.
+    import enum
+
     from tage.dataplane.upstream.limits import REQUESTS, RETRIES
+
+    # What HTTP/2 is for, where a cluster has any: all requests; those on connections whose TLS has agreed to it; those
+    # that came by it.
+    Http2For = enum.IntEnum("Http2For", ["FOR_ALL", "FOR_ALPN", "FOR_DOWNSTREAM"], start=0)
+    FOR_ALL, FOR_ALPN, FOR_DOWNSTREAM = Http2For
 
 _PENDING_OVERFLOW = cython.declare(cython.Py_ssize_t, CLUSTER.offset("upstream_rq_pending_overflow"))
 _RETRY_OVERFLOW = cython.declare(cython.Py_ssize_t, CLUSTER.offset("upstream_rq_retry_overflow"))
@@ -40,6 +47,9 @@ class ClusterInfo:
         """The version of the PROXY protocol's header with which connections begin; 0: with none."""
         self.http2 = None
         """`Http2Settings`, where its hosts speak HTTP/2; None: HTTP/1.1."""
+        self.http2_for = FOR_ALL
+        self.two_pools = False
+        """Each host has a second pool, for requests that the first is not for, see `by_second`."""
         self.rpc = None
         """`UpstreamSettings` of the RPC protocol that its hosts speak; None: HTTP, or a TCP proxy's bytes."""
         self.wheel = wheel
@@ -70,18 +80,32 @@ class ClusterInfo:
         self.concurrency = 1
         """How many requests a connection carries at a time."""
 
-    def speak(self, rpc, http2=None) -> None:
+    def speak(self, rpc, http2=None, http2_for=0) -> None:
         """What its hosts speak, over connections to come: `xprotocol.settings.UpstreamSettings`, or None for HTTP, and
-        then `http2.settings.Http2Settings`, or None for HTTP/1.1."""
+        then `http2.settings.Http2Settings` with what that is for (`Http2For`), or None for HTTP/1.1."""
         self.rpc = rpc
         self.http2 = http2
+        self.http2_for = http2_for
+        self.two_pools = rpc is None and http2 is not None and http2_for != FOR_ALL
         self.carries = None if rpc is None else rpc.protocol.name
         self.concurrency = 1
         if rpc is not None:
             self.concurrency = rpc.max_requests
-        elif http2 is not None:
+        elif http2 is not None and http2_for == FOR_ALL:
             self.concurrency = http2.max_concurrent_streams
         self.pinned = rpc is not None and rpc.pinned
+
+    def by_second(self, came_by_http2, upgrade):
+        """Where hosts have two pools, whether a request goes by the second. FOR_DOWNSTREAM, that is the pool of HTTP/2;
+        FOR_ALPN, one of HTTP/1.1 for requests to switch protocols, which are written before it is known what a
+        connection will have agreed to."""
+        return came_by_http2 if self.http2_for == FOR_DOWNSTREAM else upgrade
+
+    def upgrades_by_http2(self, came_by_http2):
+        """Whether a request to switch protocols goes by HTTP/2."""
+        return self.http2 is not None and (
+            self.http2_for == FOR_ALL or (self.http2_for == FOR_DOWNSTREAM and came_by_http2)
+        )
 
     def set_retry_budget(self, percent: cython.double, min_concurrency: cython.Py_ssize_t) -> None:
         """Retries are limited by how many requests are under way, not by `max_retries`. Negative: by `max_retries`."""

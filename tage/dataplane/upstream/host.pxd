@@ -1,9 +1,10 @@
 cimport cython
 
-from tage.dataplane.upstream.cluster_info cimport ClusterInfo
-from tage.dataplane.upstream.connection cimport CONNECT_FAILURE, NONE, OVERFLOW, Receiver, UpstreamConnection
-from tage.dataplane.upstream.limits cimport CONNECTIONS, PENDING
+from tage.dataplane.protocols.http2.settings cimport Http2Settings
+from tage.dataplane.upstream.cluster_info cimport FOR_ALL, FOR_ALPN, ClusterInfo
+from tage.dataplane.upstream.connection cimport Receiver, UpstreamConnection
 from tage.dataplane.upstream.outlier cimport HostMonitor
+from tage.dataplane.upstream.pool cimport Pool
 
 cpdef enum Health:
     EDS_FAILED = 1
@@ -13,35 +14,15 @@ cpdef enum Health:
     DEGRADED = 16
 
 @cython.final
-cdef class Host:
-    cdef public str address
-    cdef public int port
+cdef class Host(Pool):
     cdef readonly object endpoint
     cdef readonly int health
     cdef readonly bint usable
     cdef public long long since
-    cdef public bint retired
     cdef public bint own
     cdef public HostMonitor monitor
-    cdef public Py_ssize_t active
-    cdef public ClusterInfo cluster
-    cdef list _idle
-    cdef object _waiting
-    cdef public Py_ssize_t connecting
-    cdef public Py_ssize_t connections
+    cdef Pool _second
+    cdef Py_ssize_t _agreed
+    cdef Pool second(self)
     cpdef bint mark(self, int reason, bint on)
     cpdef adopt(self, object endpoint)
-    cdef UpstreamConnection take(self)
-    cdef int enqueue(self, Receiver receiver)
-    cdef forget(self, Receiver receiver)
-    cpdef int dial(self, Receiver receiver, object make, bytes preface=*)
-    cpdef undial(self, Receiver receiver)
-    cdef release(self, UpstreamConnection connection)
-    cdef lost(self, UpstreamConnection connection)
-    cdef _open(self)
-    cdef bint _open_ahead(self, double ratio, Py_ssize_t anticipated)
-    cpdef opening(self)
-    cdef _waited(self)
-    cdef _offer(self, UpstreamConnection connection)
-    cdef _closed(self)
-    cdef _disappoint(self, int failure, str reason)

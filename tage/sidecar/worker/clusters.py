@@ -107,7 +107,9 @@ class Clusters:
                 self._drafted.append(live)
             elif settles or ("endpoints", section.endpoints) in changed or live.rpc is not rpc:
                 # What hosts have open speaks the former protocol: where that is another now, no host stays.
-                anew = live.rpc is not rpc or live.http2 is not settings
+                anew = (
+                    live.rpc is not rpc or live.http2 is not settings or live.http2_for != http2.FOR[section.http2_for]
+                )
                 membership = Membership(live, endpoints, section.lb, section.logical, anew=anew)
                 for _ in membership.prepare():
                     await between()
@@ -137,7 +139,7 @@ class Clusters:
         live = Cluster(section.name, stats, self._context.wheel, self._connector, counts)
         configure(live, section)
         live.tls = tls  # type: ignore[assignment]
-        live.speak(rpc, spoken)
+        live.speak(rpc, spoken, http2.FOR[section.http2_for])
         membership = Membership(live, endpoints, section.lb, section.logical)
         for _ in membership.prepare():
             await between()
@@ -164,7 +166,7 @@ class Clusters:
                     configure(live, change.section)
                 if name in tls:
                     live.tls = tls[name]  # type: ignore[assignment]
-                live.speak(change.rpc, change.http2)
+                live.speak(change.rpc, change.http2, http2.FOR[change.section.http2_for])
                 if change.membership is not None:
                     self._retiring += live.adopt(change.membership)
             if name in draft.added or change.membership is not None:

@@ -137,16 +137,17 @@ class Tables:
             self._python = PythonFilters(self._stats)
         return self._python
 
-    def _connection(self, host: Any) -> Any:
-        if host.cluster.rpc is not None:
+    def _connection(self, pool: Any, agreed: str = "") -> Any:
+        """See `Connector`."""
+        if pool.cluster.rpc is not None:
             from tage.dataplane.streams.rpc_upstream import RpcUpstreamConnection
 
-            return RpcUpstreamConnection(host, self._context)
-        if host.cluster.http2 is not None:
+            return RpcUpstreamConnection(pool, self._context)
+        if pool.http2 or (agreed == "h2" and pool.cluster.http2 is not None):
             from tage.dataplane.streams.http2_upstream import Http2UpstreamConnection
 
-            return Http2UpstreamConnection(host, self._context)
-        return Http1UpstreamConnection(host, self._context.writer)
+            return Http2UpstreamConnection(pool, self._context)
+        return Http1UpstreamConnection(pool, self._context.writer)
 
     # -- preparing -----------------------------------------------------------------------------------------------------
 

@@ -36,9 +36,15 @@ def client(cluster: plan.Cluster, sections: Sections) -> tls.ClientTls:
     settings = cluster.tls
     assert settings is not None
     pair = _pair(settings.certificates[0], sections) if settings.certificates else None
-    return tls.ClientTls(
-        pair, _parameters(settings.parameters, http2.asked(cluster)), settings.sni, _trust(settings.trust, sections)
-    )
+    trust = _trust(settings.trust, sections)
+
+    def made(asked: list[str]) -> tls.ClientTls:
+        return tls.ClientTls(pair, _parameters(settings.parameters, asked), settings.sni, trust)
+
+    first = made(http2.asked(cluster))
+    if http2.two_pools(cluster):
+        first.second = made(http2.asked(cluster, second=True))
+    return first
 
 
 def _pair(name: str, sections: Sections) -> tls.KeyPair:

@@ -3,6 +3,7 @@
 import pytest
 
 from tage.dataplane.streams.context import Codec
+from tage.dataplane.upstream.cluster_info import Http2For
 from tage.sidecar import plan
 from tage.sidecar.worker import http2
 from tests.sidecar.worker.test_tables import WHOLE, cluster, listener, tcp, worker  # noqa: F401
@@ -104,6 +105,45 @@ def test_a_cluster_speaks_it_with_all_hosts(worker):  # noqa: F811
 )
 def test_what_a_chain_offers_by_alpn(found, offered):
     assert http2.offered(found, ["istio", "h2", "http/1.1"]) == offered
+
+
+def test_a_cluster_speaks_both_versions(worker):  # noqa: F811
+    worker.apply(*WHOLE, full=True)
+    live = worker.context.clusters["c"]
+    for http2_for, expected in (("alpn", Http2For.FOR_ALPN), ("downstream", Http2For.FOR_DOWNSTREAM)):
+        (host,) = live.hosts
+        worker.apply(cluster(http2=SOME, http2_for=http2_for))
+        assert host.retired, "what it has open is chosen by other means"
+        (host,) = live.hosts
+        assert (live.http2_for, live.two_pools, live.concurrency) == (expected, True, 1)
+        assert (host.http2, host.by_alpn) == (False, http2_for == "alpn")
+    worker.apply(cluster(http2=SOME))
+    assert (live.http2_for, live.two_pools, live.concurrency) == (Http2For.FOR_ALL, False, 7)
+
+
+@pytest.mark.parametrize(("http2_for", "second"), [("all", False), ("alpn", True), ("downstream", True)])
+def test_each_pool_has_a_context(worker, http2_for, second):  # noqa: F811
+    worker.apply(*WHOLE[:1], cluster(http2=SOME, http2_for=http2_for, tls=plan.UpstreamTls()), *WHOLE[2:], full=True)
+    live = worker.context.clusters["c"]
+    (host,) = live.hosts
+    assert host.tls() is live.tls
+    assert (live.tls.second is not None) is second
+
+
+@pytest.mark.parametrize(
+    ("http2_for", "listed", "first", "second"),
+    [
+        ("downstream", [], [], ["h2"]),
+        ("downstream", ["h2", "http/1.1"], ["http/1.1"], ["h2"]),
+        ("alpn", [], ["h2", "http/1.1"], ["http/1.1"]),
+        ("alpn", ["http/1.1", "h2"], ["http/1.1", "h2"], ["http/1.1"]),
+        ("alpn", ["h2"], ["h2"], ["http/1.1"]),
+        ("alpn", ["istio"], ["h2", "http/1.1"], ["http/1.1"]),
+    ],
+)
+def test_what_each_pool_asks_for_by_alpn(http2_for, listed, first, second):
+    given = cluster(http2=SOME, http2_for=http2_for, tls=plan.UpstreamTls(alpn=listed))
+    assert (http2.asked(given), http2.asked(given, second=True)) == (first, second)
 
 
 @pytest.mark.parametrize(
