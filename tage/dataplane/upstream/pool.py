@@ -163,6 +163,8 @@ class Pool:
         self.connecting -= 1
         if connection.open and not connection.closing:
             self._offer(connection)
+            if connection.shared:
+                self._open()  # it may have had room for fewer than were to share it
         else:
             self._disappoint(CONNECT_FAILURE, "closed as soon as it was open")  # `lost` counts it
 

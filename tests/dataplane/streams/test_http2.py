@@ -62,6 +62,24 @@ def test_many_requests_share_a_connection_and_are_answered_in_any_order(world):
         assert client.messages[number].body == b"/%d" % i
 
 
+def test_more_requests_than_a_server_takes_on_one_connection(make):
+    """What a host allows is known with its settings; those that still wait then get connections of their own."""
+    world = make()
+    client = world.client2()
+    numbers = [client.request(path=f"/{i}") for i in range(230)]
+    servers = []
+    while world.opening:
+        servers.append(world.server2(MAX_CONCURRENT_STREAMS=100))
+    assert len(servers) == 3
+    for server in servers:
+        server.look()
+        for at in list(server.messages):
+            server.respond(at)
+    client.look()
+    assert all(client.messages[number].body == b"ok" for number in numbers)
+    assert world.up("cx_total") == 3
+
+
 def test_http1_to_http2(make):
     world = make(clients=False)
     client = world.client(
