@@ -30,7 +30,6 @@ cdef class Http2DownstreamConnection(DownstreamConnection):
     cpdef take_over(self, DownstreamConnection former, bytes data)
     cdef _begin(self)
     cdef _give_up(self)
-    cdef list _streams(self)
     cdef _head(self, StreamState state)
     cdef _asks_for_tunnel(self, StreamState state, bint ended)
     cdef _data(self, StreamState state)

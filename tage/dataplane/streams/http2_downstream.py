@@ -142,7 +142,7 @@ class Http2DownstreamConnection(DownstreamConnection):
         stream: Stream
         state: StreamState
         self._ended = True
-        for stream in self._streams():
+        for stream in self.session.owners():
             state = stream.downstream_state
             if not state.remote_ended or self.session.spent(state):
                 stream.downstream_closed()
@@ -157,21 +157,13 @@ class Http2DownstreamConnection(DownstreamConnection):
     def _give_up(self):
         """All that is under way: its client is gone."""
         stream: Stream
-        for stream in self._streams():
+        for stream in self.session.owners():
             stream.downstream_closed()
-
-    def _streams(self):
-        state: StreamState
-        found: list = []
-        for state in self.session.streams.values():
-            if state.owner is not None:
-                found.append(state.owner)
-        return found
 
     def congested(self):
         stream: Stream
         self.session.block()
-        for stream in self._streams():
+        for stream in self.session.owners():
             stream.downstream_congested()
 
     def drained(self):
@@ -182,7 +174,7 @@ class Http2DownstreamConnection(DownstreamConnection):
             return
         while self.session.roomy() is not None:
             pass  # all are told
-        for stream in self._streams():
+        for stream in self.session.owners():
             if not self.full(stream):
                 stream.downstream_drained()
         self._end_if_done()
@@ -271,8 +263,6 @@ class Http2DownstreamConnection(DownstreamConnection):
         if self.session.too_large:
             status = 431
             self.session.send_local(state, status, b"server: " + self.listener.server_name + b"\r\n", True)
-            if not state.closed:
-                self.session.abandon(state)
         else:
             self.session.reset(state, PROTOCOL_ERROR)
         self.count_refused(error, status, 0)
@@ -280,7 +270,6 @@ class Http2DownstreamConnection(DownstreamConnection):
     def _failed(self):
         self.listener.stats.up(_CX_PROTOCOL_ERROR)
         self._leaving = True
-        self.flush()
         self.close()
         self._give_up()
 

@@ -10,8 +10,8 @@ from tage.dataplane.protocols.http2.stream_state cimport StreamState
 from tage.dataplane.streams.context cimport Context
 from tage.dataplane.streams.shared_upstream cimport SharedUpstreamConnection
 from tage.dataplane.upstream.connection cimport (
-    PROTOCOL_ERROR, REFUSED, RESET, TERMINATED, UNPROCESSED,
-    Receiver, reason_of,
+    PROTOCOL_ERROR, REFUSED, RESET, UNPROCESSED,
+    Receiver,
 )
 
 @cython.final
@@ -20,7 +20,6 @@ cdef class Http2UpstreamConnection(SharedUpstreamConnection):
     cdef readonly Session session
     cdef _part(self, StreamState state)
     cdef _freed(self)
-    cdef list _receivers(self)
     cdef _head(self, StreamState state)
     cdef _data(self, StreamState state)
     cdef _end(self, StreamState state)

@@ -43,9 +43,7 @@ if not cython.compiled:
         PROTOCOL_ERROR,
         REFUSED,
         RESET,
-        TERMINATED,
         UNPROCESSED,
-        reason_of,
     )
 
 _RX_BYTES = cython.declare(cython.Py_ssize_t, CLUSTER.offset("upstream_cx_rx_bytes_total"))
@@ -157,7 +155,7 @@ class Http2UpstreamConnection(SharedUpstreamConnection):
         receiver: Receiver
         self.slots = 0
         self.session.block()
-        for receiver in self._receivers():
+        for receiver in self.session.owners():
             receiver.upstream_congested()
 
     def drained(self):
@@ -169,18 +167,9 @@ class Http2UpstreamConnection(SharedUpstreamConnection):
         while self.session.roomy() is not None:
             pass  # all are told
         self.look_for_room()
-        for receiver in self._receivers():
+        for receiver in self.session.owners():
             if not self.full(receiver):
                 receiver.upstream_drained()
-
-    def _receivers(self):
-        """Those whose answers are to come."""
-        state: StreamState
-        found: list = []
-        for state in self.session.streams.values():
-            if state.owner is not None:
-                found.append(state.owner)
-        return found
 
     # -- from the transport --------------------------------------------------------------------------------------------
 
@@ -321,24 +310,9 @@ class Http2UpstreamConnection(SharedUpstreamConnection):
 
     # -- the end -------------------------------------------------------------------------------------------------------
 
-    def break_off(self, failure, reason):
-        receiver: Receiver
+    def give_up(self):
         state: StreamState
-        waiting: list = self._receivers()
-        for state in list(self.session.streams.values()):
+        waiting: list = self.session.owners()
+        for state in self.session.streams.values():
             self._part(state)
-        self.receiver = None
-        self.leaving = True
-        self.slots = 0
-        self.abort()
-        for receiver in waiting:
-            receiver.reset(failure, reason)
-
-    def ended(self):
-        self.break_off(TERMINATED, "")
-        return False
-
-    def lost(self, error):
-        self.cluster.wheel.disarm(self)
-        self.host.lost(self)
-        self.break_off(TERMINATED, reason_of(error))
+        return waiting

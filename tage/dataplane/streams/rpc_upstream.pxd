@@ -13,7 +13,7 @@ from tage.dataplane.streams.context cimport Context
 from tage.dataplane.streams.downstream cimport DownstreamConnection
 from tage.dataplane.streams.rpc_calls cimport Calls
 from tage.dataplane.streams.shared_upstream cimport SharedUpstreamConnection
-from tage.dataplane.upstream.connection cimport PROTOCOL_ERROR, TERMINATED, Receiver, reason_of
+from tage.dataplane.upstream.connection cimport PROTOCOL_ERROR, TERMINATED, Receiver
 from tage.dataplane.upstream.host cimport Host
 
 @cython.final

@@ -49,7 +49,7 @@ if not cython.compiled:
         RESPONSE,
         put_frame,
     )
-    from tage.dataplane.upstream.connection import PROTOCOL_ERROR, TERMINATED, reason_of
+    from tage.dataplane.upstream.connection import PROTOCOL_ERROR, TERMINATED
 
 _RX_BYTES = cython.declare(cython.Py_ssize_t, CLUSTER.offset("upstream_cx_rx_bytes_total"))
 _PROTOCOL_ERROR = cython.declare(cython.Py_ssize_t, CLUSTER.offset("upstream_cx_protocol_error"))
@@ -338,32 +338,17 @@ class RpcUpstreamConnection(SharedUpstreamConnection):
 
     # -- the end -------------------------------------------------------------------------------------------------------
 
-    def break_off(self, failure, reason):
+    def give_up(self):
         waiting: list = self.calls.take_all()
-        receiver: Receiver
         if self._incoming is not None:
             waiting.append(self._incoming)
             self._incoming = None
         if self._one_way is not None:
             waiting.append(self._one_way)
             self._one_way = None
-        self.receiver = None
         self._bound_to = None
-        self.leaving = True
         self._streaming = False
-        self.slots = 0
-        self.abort()
-        for receiver in waiting:
-            receiver.reset(failure, reason)
-
-    def ended(self):
-        self.break_off(TERMINATED, "")
-        return False
-
-    def lost(self, error):
-        self.cluster.wheel.disarm(self)
-        self.host.lost(self)
-        self.break_off(TERMINATED, reason_of(error))
+        return waiting
 
     def ask(self):
         frame: bytes

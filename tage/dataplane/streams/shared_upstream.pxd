@@ -1,7 +1,7 @@
 from tage.dataplane.net.flushes cimport Flushes
 from tage.dataplane.streams.output cimport Output
 from tage.dataplane.upstream.cluster_info cimport ClusterInfo
-from tage.dataplane.upstream.connection cimport TERMINATED, UpstreamConnection
+from tage.dataplane.upstream.connection cimport TERMINATED, Receiver, UpstreamConnection, reason_of
 from tage.dataplane.upstream.pool cimport Pool
 
 cdef class SharedUpstreamConnection(UpstreamConnection):
@@ -18,6 +18,7 @@ cdef class SharedUpstreamConnection(UpstreamConnection):
     cdef Py_ssize_t under_way(self)
     cdef Py_ssize_t most(self)
     cdef ask(self)
+    cdef list give_up(self)
     cdef break_off(self, int failure, str reason)
     cdef bint bound_elsewhere(self)
     cdef Py_ssize_t room(self)

@@ -17,12 +17,12 @@ from tage.dataplane.net.flushes import Flushes
 from tage.dataplane.streams.output import Output
 from tage.dataplane.telemetry.layout import CLUSTER
 from tage.dataplane.upstream.cluster_info import ClusterInfo
-from tage.dataplane.upstream.connection import UpstreamConnection
+from tage.dataplane.upstream.connection import Receiver, UpstreamConnection
 from tage.dataplane.upstream.pool import Pool
 
 if not cython.compiled:
-    # Compiled, this name comes from the .pxd.
-    from tage.dataplane.upstream.connection import TERMINATED
+    # Compiled, these names come from the .pxd.
+    from tage.dataplane.upstream.connection import TERMINATED, reason_of
 
 _TX_BYTES = cython.declare(cython.Py_ssize_t, CLUSTER.offset("upstream_cx_tx_bytes_total"))
 _IDLE_TIMEOUT = cython.declare(cython.Py_ssize_t, CLUSTER.offset("upstream_cx_idle_timeout"))
@@ -63,8 +63,8 @@ class SharedUpstreamConnection(UpstreamConnection):
         """Whether the peer is there. Whatever it says then sets `asked` to 0."""
         raise NotImplementedError
 
-    def break_off(self, failure, reason):
-        """The end, for every request on it."""
+    def give_up(self):
+        """All who wait for something here; nothing is under way for them any more."""
         raise NotImplementedError
 
     def bound_elsewhere(self):
@@ -118,6 +118,26 @@ class SharedUpstreamConnection(UpstreamConnection):
         """All is answered: what was written goes out, and that is the end."""
         self.flush()
         self.close_flushing(self.cluster.wheel)
+
+    def break_off(self, failure, reason):
+        """The end, for every request on it."""
+        receiver: Receiver
+        waiting: list = self.give_up()
+        self.receiver = None
+        self.leaving = True
+        self.slots = 0
+        self.abort()
+        for receiver in waiting:
+            receiver.reset(failure, reason)
+
+    def ended(self):
+        self.break_off(TERMINATED, "")
+        return False
+
+    def lost(self, error):
+        self.cluster.wheel.disarm(self)
+        self.host.lost(self)
+        self.break_off(TERMINATED, reason_of(error))
 
     def flush(self):
         self.output.flush()

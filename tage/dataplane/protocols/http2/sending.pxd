@@ -50,6 +50,7 @@ cdef class Sending:
     cpdef send_local(self, StreamState s, int status, bytes lines, bint end)
     cpdef send_data(self, StreamState s, bytes data, bint end, bytes trailers)
     cpdef reset(self, StreamState s, unsigned int code)
+    cpdef list owners(self)
     cpdef forget(self, StreamState s)
     cpdef abandon(self, StreamState s)
     cpdef bint spent(self, StreamState s)

@@ -128,6 +128,15 @@ class Sending:
                 self._remember(s.id)
         self._close(s)
 
+    def owners(self):
+        """Those of streams that have one."""
+        s: StreamState
+        found: list = []
+        for s in self.streams.values():
+            if s.owner is not None:
+                found.append(s.owner)
+        return found
+
     def forget(self, s):
         """It is gone, and the peer knows: its GOAWAY said that it has not looked at it."""
         if not s.closed:
