@@ -3,6 +3,7 @@ from PyPI, so no codec of Tage's is its own judge."""
 
 from __future__ import annotations
 
+import contextlib
 import socket
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -92,7 +93,9 @@ class Client:
         return isinstance(event, h2.events.StreamEnded)
 
     def _flush(self) -> None:
-        self._sock.sendall(self._h2.data_to_send())
+        """A server that has closed is still to be read: what it said before, then the end, which `_advance` tells."""
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            self._sock.sendall(self._h2.data_to_send())
 
 
 def _fields(headers: Iterable[Any]) -> dict[str, str]:

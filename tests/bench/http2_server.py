@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 import time
@@ -37,7 +38,7 @@ class Server(ThreadedServer):
     def _serve(self, sock: socket.socket) -> None:
         connection = h2.connection.H2Connection(h2.config.H2Configuration(client_side=False))
         connection.initiate_connection()
-        with sock:
+        with sock, contextlib.suppress(ConnectionError):  # a client that is not content leaves
             sock.sendall(connection.data_to_send())
             while not self._gone_away(connection) and (data := sock.recv(65536)):
                 for event in connection.receive_data(data):
