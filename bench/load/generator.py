@@ -1,22 +1,16 @@
 """What the open-loop generators share: connections, requests that fall due, failures. Subclasses say what is asked and
 which answer is right: `openloop` (the benchmarks) and `bench.soak.load`.
 
-The loop is open: requests fall due at times of a Poisson process with a fixed seed, whatever the answers do, and a
-latency counts from when a request was due, so waiting for a free connection counts. Closed (`_send_at_once`), each
-connection sends as soon as it is answered.
-
-It waits with select() on the epoll descriptor, because that has microseconds where epoll_wait() has milliseconds; one
-timer tick of a millisecond would send requests in bursts.
+The loop is open (`pacing`), or closed (`_send_at_once`): each connection sends as soon as it is answered.
 
 A connection has at most one request under way. A request fails when it cannot be sent, when its answer is wrong, when
 the connection ends, or when the answer is not there `TIMEOUT` after it was due; it counts once and is never sent again,
 and its connection is replaced. A connection that ends without a request, or gets bytes that nobody asked for, is a
-failure too. Times are seconds of CLOCK_MONOTONIC, the same clock for all processes.
+failure too.
 """
 
 from __future__ import annotations
 
-import random
 import select
 import socket
 import ssl
@@ -25,10 +19,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 
-TIMEOUT = 5.0
-"""Seconds that an answer may take from its request's due time; later is a failure."""
-CHECK_SECONDS = 0.25
-"""Between two looks for answers that take too long."""
+from bench.load.pacing import TIMEOUT, Pacing
 
 
 class Connection:
@@ -44,18 +35,13 @@ class Connection:
         self.received = b""
 
 
-class Generator:
+class Generator(Pacing[Connection]):
     def __init__(self, connect: Callable[[], socket.socket], connections: int, seed: int) -> None:
         """`connect` returns a connected socket that does not block, or raises OSError."""
+        super().__init__(seed)
         self._connect = connect
-        self._seed = seed
-        self._poller = select.epoll()
         self._connections: dict[int, Connection] = {}
         self._idle: deque[Connection] = deque()
-        self._waiting: deque[float] = deque()
-        """Due times of requests for which no connection is free."""
-        self._lateness: list[float] = []
-        """How late each request was sent for which a connection was free: the generator's own part of a latency."""
         for _ in range(connections):
             self._open()
 
@@ -74,34 +60,11 @@ class Generator:
 
     # -- the loops -----------------------------------------------------------------------------------------------------
 
-    def _send_at_rate(self, rate: float, begin: float, end: float) -> None:
-        gaps = random.Random(self._seed)
-        clock = time.monotonic
-        descriptor = [self._poller.fileno()]
-        due = begin + gaps.expovariate(rate)
-        check = clock() + CHECK_SECONDS
-        while due < end:
-            now = clock()
-            while due <= now and due < end:
-                if self._idle:
-                    self._lateness.append(now - due)
-                    self._send(self._idle.popleft(), due)
-                    now = clock()
-                else:
-                    self._waiting.append(due)
-                due += gaps.expovariate(rate)
-            if now >= check:
-                self._look_for_late(now)
-                check = now + CHECK_SECONDS
-            left = min(due, end, check) - clock()
-            if left <= 0 or select.select(descriptor, (), (), left)[0]:
-                self._receive(0.0)
-
     def _send_at_once(self, end: float) -> None:
         while (now := time.monotonic()) < end:
             while self._idle:
                 self._send(self._idle.popleft(), now)
-            self._receive(CHECK_SECONDS)
+            self._receive(self.check_every)
             self._look_for_late(now)
 
     def _drain(self, deadline: float) -> None:
@@ -111,7 +74,7 @@ class Generator:
         for _ in self._waiting:
             self._count_failure("never sent: no connection became free")
         for _ in self._under_way():
-            self._count_failure(f"no answer within {TIMEOUT:g} s")
+            self._count_failure(self._no_answer)
 
     def _under_way(self) -> list[Connection]:
         return [connection for connection in self._connections.values() if connection.due]
@@ -130,7 +93,10 @@ class Generator:
         if sent != len(request):
             self._fail(connection, f"only {sent} of {len(request)} bytes could be sent")
 
-    def _receive(self, timeout: float) -> None:
+    def _free(self) -> Connection | None:
+        return self._idle.popleft() if self._idle else None
+
+    def _take_events(self, timeout: float) -> None:
         for descriptor, _ in self._poller.poll(timeout):
             connection = self._connections[descriptor]
             try:
@@ -149,8 +115,6 @@ class Generator:
                 self._look_at(connection)
             else:
                 self._fail(connection, f"bytes that nobody asked for: {connection.received[:80]!r}")
-        while self._waiting and self._idle:
-            self._send(self._idle.popleft(), self._waiting.popleft())
 
     def _answered(self, connection: Connection) -> None:
         """The connection is free for another request."""
@@ -160,8 +124,8 @@ class Generator:
 
     def _look_for_late(self, now: float) -> None:
         for connection in self._under_way():
-            if now - connection.due > TIMEOUT:
-                self._fail(connection, f"no answer within {TIMEOUT:g} s")
+            if self._is_late(connection.due, now):
+                self._fail(connection, self._no_answer)
 
     # -- connections ---------------------------------------------------------------------------------------------------
 

@@ -20,7 +20,8 @@ from pathlib import Path
 
 from bench.certificates import Certificates
 from bench.load import tls
-from bench.load.generator import TIMEOUT, Connection, Generator, fine_timers
+from bench.load.generator import Connection, Generator, fine_timers
+from bench.load.pacing import TIMEOUT
 
 WARM_UP_SECONDS = 0.5
 """Requests due before this are sent and checked, but not in the latencies."""
@@ -77,18 +78,7 @@ class OpenLoop(Generator):
         busy = (time.process_time() - cpu) / (time.monotonic() - began)
         self._drain(end + TIMEOUT)
         self._close()
-        return Outcome(
-            requests=self._answers,
-            failures=self._failures,
-            p50_us=quantile(self._latencies, 0.50),
-            p90_us=quantile(self._latencies, 0.90),
-            p99_us=quantile(self._latencies, 0.99),
-            p999_us=quantile(self._latencies, 0.999),
-            max_us=quantile(self._latencies, 1.0),
-            lateness_p99_us=quantile(self._lateness, 0.99),
-            busy=busy,
-            reason=self._reason,
-        )
+        return outcome(self._answers, self._failures, self._reason, self._latencies, self._lateness, busy)
 
     def _connection(self) -> socket.socket:
         sock = tls.connect(self._plan.port, self._certificates)
@@ -114,6 +104,24 @@ class OpenLoop(Generator):
     def _count_failure(self, reason: str) -> None:
         self._failures += 1
         self._reason = self._reason or reason
+
+
+def outcome(
+    requests: int, failures: int, reason: str, latencies: list[float], lateness: list[float], busy: float
+) -> Outcome:
+    """`latencies` and `lateness` in seconds."""
+    return Outcome(
+        requests=requests,
+        failures=failures,
+        p50_us=quantile(latencies, 0.50),
+        p90_us=quantile(latencies, 0.90),
+        p99_us=quantile(latencies, 0.99),
+        p999_us=quantile(latencies, 0.999),
+        max_us=quantile(latencies, 1.0),
+        lateness_p99_us=quantile(lateness, 0.99),
+        busy=busy,
+        reason=reason,
+    )
 
 
 def quantile(seconds: list[float], q: float) -> float:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import gc
 import json
-import random
 import select
 import struct
 import sys
@@ -23,8 +22,9 @@ from dataclasses import asdict, dataclass, field
 
 import hpack
 
-from bench.load.generator import TIMEOUT, connect_plain, fine_timers
-from bench.load.openloop import WARM_UP_SECONDS, Outcome, quantile
+from bench.load.generator import connect_plain, fine_timers
+from bench.load.openloop import WARM_UP_SECONDS, Outcome, outcome
+from bench.load.pacing import TIMEOUT, Pacing
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 DATA, HEADERS, RST_STREAM, SETTINGS, PING, GOAWAY, WINDOW_UPDATE = 0, 1, 3, 4, 6, 7, 8
@@ -32,7 +32,6 @@ END_STREAM, ACK, END_HEADERS = 1, 1, 4
 HEADER_TABLE_SIZE, ENABLE_PUSH, INITIAL_WINDOW_SIZE = 1, 2, 4
 WINDOW = 65535
 LARGEST_WINDOW = (1 << 31) - 1
-CHECK_SECONDS = 0.25
 
 
 @dataclass(frozen=True)
@@ -116,18 +115,15 @@ class Connection:
         return frame(HEADERS, END_HEADERS, stream, block) + frame(DATA, END_STREAM, stream, self.message)
 
 
-class OpenLoop:
+class OpenLoop(Pacing[Connection]):
     def __init__(self, plan: Plan) -> None:
+        super().__init__(plan.seed)
         self._plan = plan
         self._body = plan.body.encode("latin-1")
-        self._poller = select.epoll()
         self._connections: dict[int, Connection] = {}
         self._turn: deque[Connection] = deque()
-        self._waiting: deque[float] = deque()
-        """Due times of requests for which no stream is free."""
         self._answers = 0
         self._latencies: list[float] = []
-        self._lateness: list[float] = []
         self._failures: Counter[str] = Counter()
         for _ in range(plan.connections):
             self._open()
@@ -137,57 +133,22 @@ class OpenLoop:
         cpu, began = time.process_time(), time.monotonic()
         self._count_from = began + WARM_UP_SECONDS
         end = self._count_from + self._plan.seconds
-        self._send_at_rate(began, end)
+        self._send_at_rate(self._plan.rate, began, end)
         busy = (time.process_time() - cpu) / (time.monotonic() - began)
         self._drain(end + TIMEOUT)
         for connection in self._connections.values():
             connection.sock.close()
         self._poller.close()
-        return Outcome(
-            requests=self._answers,
-            failures=self._failures.total(),
-            p50_us=quantile(self._latencies, 0.50),
-            p90_us=quantile(self._latencies, 0.90),
-            p99_us=quantile(self._latencies, 0.99),
-            p999_us=quantile(self._latencies, 0.999),
-            max_us=quantile(self._latencies, 1.0),
-            lateness_p99_us=quantile(self._lateness, 0.99),
-            busy=busy,
-            reason=next(iter(self._failures), ""),
-        )
+        reason = next(iter(self._failures), "")
+        return outcome(self._answers, self._failures.total(), reason, self._latencies, self._lateness, busy)
 
     # -- the loop ------------------------------------------------------------------------------------------------------
-
-    def _send_at_rate(self, begin: float, end: float) -> None:
-        gaps = random.Random(self._plan.seed)
-        clock = time.monotonic
-        descriptor = [self._poller.fileno()]
-        due = begin + gaps.expovariate(self._plan.rate)
-        check = clock() + CHECK_SECONDS
-        while due < end:
-            now = clock()
-            while due <= now and due < end:
-                connection = self._free()
-                if connection is None:
-                    self._waiting.append(due)
-                else:
-                    self._lateness.append(now - due)
-                    self._send(connection, due)
-                    now = clock()
-                due += gaps.expovariate(self._plan.rate)
-            if now >= check:
-                self._look_for_late(now)
-                check = now + CHECK_SECONDS
-            left = min(due, end, check) - clock()
-            # epoll_wait() has milliseconds, which would send requests in bursts.
-            if left <= 0 or select.select(descriptor, (), (), left)[0]:
-                self._receive(0.0)
 
     def _drain(self, deadline: float) -> None:
         while (self._waiting or any(c.under_way for c in self._connections.values())) and time.monotonic() < deadline:
             self._receive(0.05)
         self._failures["never sent: no stream became free"] += len(self._waiting)
-        self._failures[_late()] += sum(len(c.under_way) for c in self._connections.values())
+        self._failures[self._no_answer] += sum(len(c.under_way) for c in self._connections.values())
         self._failures += Counter()  # without what never happened
 
     def _free(self) -> Connection | None:
@@ -210,12 +171,12 @@ class OpenLoop:
 
     def _look_for_late(self, now: float) -> None:
         for connection in list(self._connections.values()):
-            if any(now - asked.due > TIMEOUT for asked in connection.under_way.values()):
-                self._lose(connection, _late())
+            if any(self._is_late(asked.due, now) for asked in connection.under_way.values()):
+                self._lose(connection, self._no_answer)
 
     # -- answers -------------------------------------------------------------------------------------------------------
 
-    def _receive(self, timeout: float) -> None:
+    def _take_events(self, timeout: float) -> None:
         for descriptor, _ in self._poller.poll(timeout):
             connection = self._connections[descriptor]
             try:
@@ -230,8 +191,6 @@ class OpenLoop:
                 continue
             connection.received += data
             self._read(connection)
-        while self._waiting and (free := self._free()) is not None:
-            self._send(free, self._waiting.popleft())
 
     def _read(self, connection: Connection) -> None:
         received, at = connection.received, 0
@@ -297,10 +256,6 @@ class OpenLoop:
             self._open()
         except OSError as error:
             raise SystemExit(f"cannot connect again: {error.strerror or error}") from error
-
-
-def _late() -> str:
-    return f"no answer within {TIMEOUT:g} s"
 
 
 def main() -> None:

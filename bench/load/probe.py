@@ -19,7 +19,8 @@ import sys
 import time
 from dataclasses import asdict, dataclass, field
 
-from bench.load.generator import TIMEOUT, fine_timers
+from bench.load.generator import fine_timers
+from bench.load.pacing import TIMEOUT
 
 PERIOD = 0.001
 CPUCLOCK_SCHED = 2

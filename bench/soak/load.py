@@ -24,7 +24,8 @@ import sys
 import time
 from dataclasses import asdict, dataclass, field
 
-from bench.load.generator import TIMEOUT, Connection, Generator, connect_plain, fine_timers
+from bench.load.generator import Connection, Generator, connect_plain, fine_timers
+from bench.load.pacing import TIMEOUT
 
 SLOT = 0.02
 """Seconds: the grain of the counts by time."""

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench import machine
-from bench.load.generator import TIMEOUT
+from bench.load.pacing import TIMEOUT
 from bench.soak.changes import INTERVAL, RENAMED_EVERY
 from bench.soak.verdict import Run, effect_ms, failures, longest_refusal, next_effect, quantile, windows
 from bench.tables import RESULTS

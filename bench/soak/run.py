@@ -24,7 +24,7 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from bench.load.generator import TIMEOUT
+from bench.load.pacing import TIMEOUT
 from bench.processes import BenchError
 from bench.soak.changes import Changer
 from bench.soak.load import Outcome, Plan

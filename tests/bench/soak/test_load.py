@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from bench.load import generator
+from bench.load.pacing import Pacing
 from bench.soak.load import SLOT, Outcome, Plan, SoakLoad
 from tests.bench.server import ThreadedServer
 
@@ -125,8 +125,8 @@ def test_a_failed_request_is_counted_once_and_explained(serve, kind, reason):
 
 
 def test_an_answer_that_does_not_come_fails_after_the_timeout(serve, monkeypatch):
-    monkeypatch.setattr(generator, "TIMEOUT", 0.2)
-    monkeypatch.setattr(generator, "CHECK_SECONDS", 0.02)
+    monkeypatch.setattr(Pacing, "timeout", 0.2)
+    monkeypatch.setattr(Pacing, "check_every", 0.02)
     server = serve(lambda number, *request: echo(number, *request)[: -1 if number == 9 else None])
     outcome = run(server)
     assert outcome.requests == len(server.requests) - 1
