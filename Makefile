@@ -9,6 +9,8 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 MAKEFLAGS += --no-builtin-rules --no-print-directory
+# Processes start several times as quickly where Python may keep bytecode.
+unexport PYTHONDONTWRITEBYTECODE
 
 MESH ?= examples/bookshop/mesh.yaml
 ROW ?= http1-32
@@ -60,10 +62,12 @@ layers: $(VENV)/.installed-dev
 	@echo "-- import-linter"
 	@$(BIN)/lint-imports --no-cache --no-logo
 
-# The uncompiled run comes first, so that the last line of all is the summary of the whole suite.
-unit: $(VENV)/.installed-dev build/.compiled
+# The uncompiled run, of what touches the data plane, comes first, so that the last line of all is the summary of the
+# whole suite.
+unit: $(VENV)/.installed-dev build/.compiled build/.bench
 	@echo "-- pytest, the data plane uncompiled"
-	@TAGE_PURE=1 $(BIN)/python -m pytest -n $(TEST_JOBS) --dist loadfile -m "not processes or uncompiled" $(PYTEST)
+	@TAGE_PURE=1 $(BIN)/python -m pytest -n $(TEST_JOBS) --dist loadfile -m "not processes or uncompiled" $(PYTEST) \
+		tests/dataplane tests/sidecar tests/e2e tests/fuzz tests/xprotocol_testing tests/test_filter_testing.py
 	@echo "-- pytest, compiled"
 	@$(BIN)/python -m pytest -n $(TEST_JOBS) --dist loadfile $(PYTEST)
 

@@ -1,35 +1,20 @@
-"""The floor of TCP proxying carries what it is given, and compiles to what it claims: C only while it carries."""
+"""The floor of TCP proxying carries what it is given."""
 
 from __future__ import annotations
 
 import os
 import socket
-import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from bench.processes import Process, free_port, wait_for
+from tests.bench.compiled import require_compiled
 from tests.bench.server import listens
 
 pytestmark = pytest.mark.processes
-
-BUILD = """
-import pathlib, sys
-from bench.build import build
-place, work = (pathlib.Path(path) for path in sys.argv[1:])
-build(place, work, ("bench.relay",))
-"""
-LOAD = """
-import importlib.util, sys
-spec = importlib.util.spec_from_file_location("bench.relay", sys.argv[2])
-relay = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(relay)
-relay.main()
-"""
 
 
 class Echo:
@@ -73,14 +58,6 @@ class Echo:
             return  # the other side has gone
 
 
-@pytest.fixture(scope="module")
-def compiled(tmp_path_factory) -> Path:
-    place = tmp_path_factory.mktemp("relay")
-    subprocess.run([sys.executable, "-c", BUILD, str(place / "to"), str(place / "work")], check=True, timeout=300)
-    (found,) = (place / "to/bench").glob("relay.*")
-    return found
-
-
 @pytest.fixture
 def echo() -> Iterator[Echo]:
     server = Echo()
@@ -89,11 +66,12 @@ def echo() -> Iterator[Echo]:
 
 
 @pytest.fixture
-def relay(compiled, echo, tmp_path) -> Iterator[int]:
+def relay(echo, tmp_path) -> Iterator[int]:
     """Its port."""
+    require_compiled()
     port = free_port()
     (tmp_path / "ports").write_text(f"{port} {echo.port}\n")
-    argv = [sys.executable, "-c", LOAD, str(tmp_path / "ports"), str(compiled)]
+    argv = [sys.executable, "-c", "import bench.relay; bench.relay.main()", str(tmp_path / "ports")]
     with Process("relay", argv, tmp_path / "log", min(os.sched_getaffinity(0))) as process:
         wait_for(lambda: listens(port), 20, "the start", process)
         yield port

@@ -108,7 +108,7 @@ def load() -> list[File]:
 
 
 def _file(path: Path) -> File:
-    content = yaml.safe_load(path.read_text())
+    content = yaml.load(path.read_text(), yaml.CSafeLoader)  # many times as quick as the one in Python
     content.pop("names", None)
     cases = [_case(each, f"{path.name}: {each.get('id')}") for each in content.pop("cases")]
     found = File(path.stem, cases=cases, **_known(content, File, path.name))
