@@ -17,6 +17,7 @@ cdef class Connection(Timer):
     cpdef resume_reading(self)
     cpdef close(self)
     cdef close_flushing(self, TimerWheel wheel)
+    cdef close_hearing_out(self, TimerWheel wheel, long long delay)
     cdef await_flush(self, TimerWheel wheel, long long delay)
     cdef expire_closing(self, TimerWheel wheel)
     cpdef abort(self)

@@ -42,7 +42,7 @@ class Connection(Timer):
         self.received(data)
 
     def eof_received(self) -> bool:
-        keep: cython.bint = self.ended()
+        keep: cython.bint = not self.closing and self.ended()
         if not keep:
             # The transport closes itself now, and says so later: until then nobody may take this connection for open.
             self.close()
@@ -99,6 +99,15 @@ class Connection(Timer):
             Connection.close(self)
             if self.transport is not None:
                 self.await_flush(wheel, _FLUSH_MS)
+
+    def close_hearing_out(self, wheel, delay):
+        """As `close_flushing`, for a peer that may still be sending: to close on unread bytes would reset the
+        connection, and the peer could lose what it was told last. What it sends for `delay` ms goes nowhere."""
+        if not self.closing and self.transport is not None:
+            self.resume_reading()
+            self.transport.write_eof()
+            self.closing = True
+            self.await_flush(wheel, delay)
 
     def await_flush(self, wheel, delay):
         """`expire_closing` is due in `delay` ms."""

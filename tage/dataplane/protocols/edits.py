@@ -69,15 +69,7 @@ class HeaderEdits:
 
     def leaves(self, block, index):
         """Whether the block's line stays behind."""
-        name: bytes
-        drop: cython.uint = (HOP_BY_HOP & ~self.keep) | self.drop
-        if (drop >> block.kind[index]) & 1:
-            return True
-        if self.names is not None:
-            for name in self.names:
-                if block.name_is(index, name):
-                    return True
-        return False
+        return not block.goes(index, (HOP_BY_HOP & ~self.keep) | self.drop, self.names)
 
 
 def line_value(lines, name):
@@ -115,16 +107,8 @@ def write_headers(out, block, drop, names=None):
     run: cython.Py_ssize_t = -1
     at: cython.Py_ssize_t = 0
     i: cython.Py_ssize_t
-    stays: cython.bint
-    name: bytes
     for i in range(block.count):
-        stays = not (drop >> block.kind[i]) & 1
-        if stays and names is not None:
-            for name in names:
-                if block.name_is(i, name):
-                    stays = False
-                    break
-        if not stays:
+        if not block.goes(i, drop, names):
             if run >= 0:
                 out.put_slice(block.raw, run, at)
                 run = -1

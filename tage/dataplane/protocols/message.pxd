@@ -45,6 +45,7 @@ cdef class HeaderBlock:
     cdef Py_ssize_t find(self, int kind) noexcept
     cdef bytes value(self, Py_ssize_t index)
     cdef bint name_is(self, Py_ssize_t index, bytes name) noexcept
+    cdef bint goes(self, Py_ssize_t index, unsigned int drop, list names) noexcept
     cpdef bytes get(self, bytes name)
 
 cdef class RequestHead:

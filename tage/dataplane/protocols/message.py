@@ -199,6 +199,17 @@ class HeaderBlock:
         size: cython.Py_ssize_t = self.name_end[index] - self.name_start[index]
         return size == len(name) and same(self.raw, self.name_start[index], size, name)
 
+    def goes(self, index, drop, names):
+        """Whether the line goes on: its kind is not in `drop`, nor its name in `names` (None: none)."""
+        name: bytes
+        if (drop >> self.kind[index]) & 1:
+            return False
+        if names is not None:
+            for name in names:
+                if self.name_is(index, name):
+                    return False
+        return True
+
     def get(self, name):
         """The value of the header `name` (lower case); several are joined by "," as RFC 9110, 5.3 has it."""
         i: cython.Py_ssize_t

@@ -15,4 +15,4 @@ cdef bint edits_need_record(Route route, ClusterShare share) noexcept
 cpdef route_edits(HeaderEdits edits, RequestHead head, Route route, ClusterShare share, Record record)
 cpdef bint settle_upgrade(ListenerState listener, Route route, RequestHead head)
 cdef bint _enabled(ListenerState listener, Route route, bytes protocol)
-cpdef ask_upgrade(HeaderEdits edits, RequestHead head, bint http2)
+cpdef ask_upgrade(HeaderEdits edits, RequestHead head)

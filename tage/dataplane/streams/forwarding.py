@@ -125,11 +125,11 @@ def _enabled(listener, route, protocol):
     return protocol in listener.upgrades if enabled is None else enabled
 
 
-def ask_upgrade(edits, head, http2):
-    """`http2`: the upstream speaks it, and is asked by extended CONNECT, which its codec makes of the request."""
+def ask_upgrade(edits, head):
+    """As HTTP/1.1 does; HTTP/2's codec makes an extended CONNECT of it."""
     if head.method == b"CONNECT":
         edits.drop |= 1 << CONTENT_LENGTH
-    elif not http2:
+    else:
         edits.extra += b"connection: upgrade\r\nupgrade: " + head.upgrade + b"\r\n"
         if head.upgrade.lower() == b"websocket" and head.block.get(b"sec-websocket-key") is None:
             edits.put(b"sec-websocket-key", new_key())  # the client speaks HTTP/2

@@ -21,7 +21,6 @@ cdef class Http1DownstreamConnection(DownstreamConnection):
     cdef bint _chunked
     cdef bint _in_head
     cdef bint _held
-    cdef bint _lingering
     cdef bint _draining
     cdef bint _ended
     cdef bint _tunnel

@@ -69,7 +69,6 @@ class Http1DownstreamConnection(DownstreamConnection):
         self._chunked = False
         self._in_head = False
         self._held = False
-        self._lingering = False
         self._draining = False
         self._ended = False
         self._tunnel = False
@@ -101,7 +100,7 @@ class Http1DownstreamConnection(DownstreamConnection):
             if data is None:
                 return
         self.listener.stats.add(_RX_BYTES, len(data))
-        if self.closing or self._lingering:
+        if self.closing:
             return
         self.decoder.feed(data)
         self._advance()
@@ -134,7 +133,7 @@ class Http1DownstreamConnection(DownstreamConnection):
         if self._tunnel and self.stream is not None:
             self._end_tunnel()
             return not self.closing
-        if self._lingering or (self.stream is not None and not self._request_ended):
+        if self.stream is not None and not self._request_ended:
             return False
         if self.decoder.buffered():
             return True
@@ -168,7 +167,7 @@ class Http1DownstreamConnection(DownstreamConnection):
             return
         self._reading = True
         try:
-            while not self.closing and not self._lingering:
+            while not self.closing:
                 if self.stream is None:
                     if self.write_paused:
                         self.pause_reading()
@@ -390,17 +389,12 @@ class Http1DownstreamConnection(DownstreamConnection):
 
     def _finish_writing(self):
         """What was written goes out; then the connection ends."""
-        if self._lingering:
-            return
         delay: cython.longlong = self.listener.delayed_close_timeout
         if self._ended or delay == 0 or (self._request_ended and not self.decoder.buffered()):
             self.close()
             return
-        self._lingering = True
         self.decoder.rest()
-        self.resume_reading()
-        self.write_eof()
-        self.await_flush(self.listener.context.wheel, delay)
+        self.close_hearing_out(self.listener.context.wheel, delay)
 
     def close(self):
         self.close_flushing(self.listener.context.wheel)
@@ -425,7 +419,7 @@ class Http1DownstreamConnection(DownstreamConnection):
         limit: cython.longlong = self.listener.head_timeout if in_head else self.listener.idle_timeout
         if self._draining and not self._in_head:
             limit = _DRAIN_QUIET_MS
-        if self.closing or self._lingering:
+        if self.closing:
             self.expire_closing(self.listener.context.wheel)
         elif limit == 0:
             return
@@ -447,7 +441,7 @@ class Http1DownstreamConnection(DownstreamConnection):
             self.close()
 
     def too_old(self):
-        if not self.closing and not self._lingering:
+        if not self.closing:
             self.listener.stats.up(_CX_MAX_DURATION)
             self.drain()
 

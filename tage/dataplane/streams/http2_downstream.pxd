@@ -9,26 +9,18 @@ from tage.dataplane.protocols.http2.stream_state cimport StreamState
 from tage.dataplane.protocols.message cimport CONTENT_LENGTH
 from tage.dataplane.streams.context cimport ListenerState
 from tage.dataplane.streams.downstream cimport DownstreamConnection
-from tage.dataplane.streams.output cimport Output
+from tage.dataplane.streams.shared_downstream cimport SharedDownstreamConnection
 from tage.dataplane.streams.stream cimport Stream
 
 @cython.final
-cdef class Http2DownstreamConnection(DownstreamConnection):
-    cdef Output _output
+cdef class Http2DownstreamConnection(SharedDownstreamConnection):
     cdef readonly Session session
-    cdef bytes _scheme
     cdef Py_ssize_t _live
-    cdef long long _requests
-    cdef long long _heard
     cdef long long _asked
     cdef long long _quiet_since
     cdef long long _drain_due
-    cdef bint _draining
-    cdef bint _leaving
-    cdef bint _ended
     cdef dict _early
     cpdef take_over(self, DownstreamConnection former, bytes data)
-    cdef _begin(self)
     cdef _give_up(self)
     cdef _head(self, StreamState state)
     cdef _asks_for_tunnel(self, StreamState state, bint ended)
@@ -39,9 +31,6 @@ cdef class Http2DownstreamConnection(DownstreamConnection):
     cdef _problem(self, StreamState state)
     cdef _failed(self)
     cdef _send_local(self, StreamState state, int status, bytes lines, bytes body)
-    cdef _queue(self)
-    cdef _bound(self)
-    cdef _end_if_done(self)
     cdef _watch(self, long long now)
     cdef _leave(self)
     cdef long long _until_idle(self, long long now) except *

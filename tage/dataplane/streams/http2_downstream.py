@@ -5,7 +5,7 @@
 What the protocol asks for is the session's (`protocols.http2.session`). Here is what becomes of it: requests, their
 ends and their resets, and an answer that waits for its client (`full`): it holds up its own upstream's stream and no
 other. The connection itself is always read on, or two such proxies could wait for each other; what a client that reads
-nothing makes us write is bounded, and with more than `_MAX_UNSENT` it is cut off.
+nothing makes us write is bounded (`shared_downstream`).
 
 A request's head and the data behind it mostly come in one read and are one event for the stream.
 
@@ -25,8 +25,7 @@ from tage.dataplane.protocols.http2.settings import Http2Settings
 from tage.dataplane.protocols.http2.stream_state import StreamState
 from tage.dataplane.protocols.local_reply import described, grpc_lines, local_lines
 from tage.dataplane.streams.context import ListenerState
-from tage.dataplane.streams.downstream import DownstreamConnection
-from tage.dataplane.streams.output import Output
+from tage.dataplane.streams.shared_downstream import SharedDownstreamConnection
 from tage.dataplane.streams.stream import Stream
 from tage.dataplane.telemetry.layout import LISTENER
 
@@ -48,72 +47,58 @@ if not cython.compiled:
 
 _CX_IDLE = cython.declare(cython.Py_ssize_t, LISTENER.offset("downstream_cx_idle_timeout"))
 _CX_PROTOCOL_ERROR = cython.declare(cython.Py_ssize_t, LISTENER.offset("downstream_cx_protocol_error"))
-_CX_MAX_DURATION = cython.declare(cython.Py_ssize_t, LISTENER.offset("downstream_cx_max_duration_reached"))
-_CX_MAX_REQUESTS = cython.declare(cython.Py_ssize_t, LISTENER.offset("downstream_cx_max_requests_reached"))
 _RX_BYTES = cython.declare(cython.Py_ssize_t, LISTENER.offset("downstream_cx_rx_bytes_total"))
-_TX_BYTES = cython.declare(cython.Py_ssize_t, LISTENER.offset("downstream_cx_tx_bytes_total"))
 
 _DRAIN_MS = cython.declare(cython.longlong, 1_000)
 _STALLED_MS = cython.declare(cython.longlong, 300_000)
-_MAX_UNSENT = cython.declare(cython.Py_ssize_t, 16_777_216)
 _ANY_STREAM = cython.declare(cython.uint, 0x7FFFFFFF)
 
 
-class Http2DownstreamConnection(DownstreamConnection):
+class Http2DownstreamConnection(SharedDownstreamConnection):
     """`_live` are the streams that are not over. Of those that are, the end of the answer may still wait for the client
     in the session."""
 
     def __init__(self, listener: ListenerState) -> None:
-        DownstreamConnection.__init__(self, listener)
-        self._output = Output(self, listener.context.flushes, listener.stats, _TX_BYTES)
+        SharedDownstreamConnection.__init__(self, listener)
         settings: Http2Settings = listener.http2
-        self.session = Session(True, settings, self._output.writer)
-        self.session.gather(self._output.pieces)
-        self._scheme = b"http"
+        self.session = Session(True, settings, self.output.writer)
+        self.session.gather(self.output.pieces)
         self._live = 0
-        self._requests = 0
-        self._heard = 0
         self._asked = 0
         self._quiet_since = 0
         self._drain_due = 0
-        self._draining = False
         self._early = None
-        self._leaving = False
-        self._ended = False
 
     # -- from the transport --------------------------------------------------------------------------------------------
 
     def opened(self):
         self.enter()
-        self._begin()
+        self.begin()
 
     def take_over(self, former, data):
         """The connection of `former`, which has found HTTP/2 on it; `data` is what came."""
         self.succeed(former)
-        self._begin()
+        self.begin()
         if data:
             self.received(data)
 
-    def _begin(self):
-        self.forwarded_for = self.peer_host().encode()
-        if self.tls() is not None:
-            self._scheme = b"https"
+    def begin(self):
+        SharedDownstreamConnection.begin(self)
+        self._quiet_since = self.heard
         self.session.start()
-        self._output.queue()
-        self._heard = self._quiet_since = self.listener.context.wheel.now()
-        self.start_clocks()
-        self._watch(self._heard)
+        self.output.queue()
+        self._watch(self.heard)
 
     def received(self, data):
         event: cython.int
         self.listener.stats.add(_RX_BYTES, len(data))
         if self.closing:
             return
-        self._heard = self.listener.context.wheel.now()
+        self.heard = self.listener.context.wheel.now()
         self._asked = 0
         self.session.feed(data)
         while not self.closing:
-            event = self.session.read(self._heard)
+            event = self.session.read(self.heard)
             if event == HEAD:
                 self._head(self.session.stream)
             elif event == DATA:
@@ -133,21 +118,21 @@ class Http2DownstreamConnection(DownstreamConnection):
             elif event == FAILED:
                 self._failed()
         if not self.closing:
-            self._output.queue()
-            self._end_if_done()
+            self.output.queue()
+            self.end_if_done()
 
     def ended(self):
         """The client sends no more; what it asked for completely is still answered, unless it has used up a window,
         which nobody will open again."""
         stream: Stream
         state: StreamState
-        self._ended = True
+        self.peer_ended = True
         for stream in self.session.owners():
             state = stream.downstream_state
             if not state.remote_ended or self.session.spent(state):
                 stream.downstream_closed()
                 self.session.reset(state, NO_ERROR)
-        self._end_if_done()
+        self.end_if_done()
         return not self.closing
 
     def lost(self, error):
@@ -169,7 +154,7 @@ class Http2DownstreamConnection(DownstreamConnection):
     def drained(self):
         stream: Stream
         self.session.unblock()
-        self._output.queue()
+        self.output.queue()
         if self.write_paused:
             return
         while self.session.roomy() is not None:
@@ -177,7 +162,7 @@ class Http2DownstreamConnection(DownstreamConnection):
         for stream in self.session.owners():
             if not self.full(stream):
                 stream.downstream_drained()
-        self._end_if_done()
+        self.end_if_done()
 
     # -- requests ------------------------------------------------------------------------------------------------------
 
@@ -188,7 +173,7 @@ class Http2DownstreamConnection(DownstreamConnection):
         data: bytes = None
         ended: cython.bint = self.session.ended
         if not ended and head.upgrade is None and self.session.follows(state, False):
-            if self.session.read(self._heard) != DATA:
+            if self.session.read(self.heard) != DATA:
                 self._reset(state)
                 return
             data = self.session.payload
@@ -197,12 +182,8 @@ class Http2DownstreamConnection(DownstreamConnection):
         stream.downstream_state = state
         state.owner = stream
         self._live += 1
-        head.scheme = self._scheme  # that of this connection, whatever the client says
-        if self.listener.max_requests_per_connection:
-            self._requests += 1
-            if self._requests == self.listener.max_requests_per_connection:
-                self.listener.stats.up(_CX_MAX_REQUESTS)
-                self.drain()
+        head.scheme = self.scheme  # that of this connection, whatever the client says
+        self.count_request()
         if head.upgrade is not None:
             self._asks_for_tunnel(state, ended)
             head.body_length = 0
@@ -269,7 +250,7 @@ class Http2DownstreamConnection(DownstreamConnection):
 
     def _failed(self):
         self.listener.stats.up(_CX_PROTOCOL_ERROR)
-        self._leaving = True
+        self.leaving = True
         self.close()
         self._give_up()
 
@@ -283,7 +264,7 @@ class Http2DownstreamConnection(DownstreamConnection):
         state: StreamState = asker.downstream_state
         if not state.closed and head.status != 101:  # RFC 9113, 8.6
             self.session.send_response(state, head, None, False)
-            self._output.queue()
+            self.output.queue()
 
     def send_response(self, stream, head, edits, data, end):
         asker: Stream = stream
@@ -296,7 +277,7 @@ class Http2DownstreamConnection(DownstreamConnection):
         else:
             self.session.send_response(state, head, edits, False)
             self.session.send_data(state, data, end, trailers)
-        self._queue()
+        self.queue()
         if state.full and not end:
             asker.downstream_congested()
 
@@ -306,7 +287,7 @@ class Http2DownstreamConnection(DownstreamConnection):
         if state.closed:
             return
         self.session.send_data(state, data, end, asker.response_trailers if end else None)
-        self._queue()
+        self.queue()
         if state.full and not end:
             asker.downstream_congested()
 
@@ -329,7 +310,7 @@ class Http2DownstreamConnection(DownstreamConnection):
         self.session.send_local(state, status, lines, body is None)
         if body is not None:
             self.session.send_data(state, body, True, None)
-        self._queue()
+        self.queue()
 
     def open_tunnel(self, stream, head, edits, data):
         asker: Stream = stream
@@ -352,7 +333,7 @@ class Http2DownstreamConnection(DownstreamConnection):
             self.session.send_data(state, None, True, asker.response_trailers)
         else:
             self.session.reset(state, INTERNAL_ERROR)
-        self._queue()
+        self.queue()
 
     def full(self, stream):
         asker: Stream = stream
@@ -366,7 +347,7 @@ class Http2DownstreamConnection(DownstreamConnection):
     def proceed(self, stream):
         asker: Stream = stream
         self.session.proceed(asker.downstream_state)
-        self._output.queue()
+        self.output.queue()
 
     def stream_ended(self, stream):
         asker: Stream = stream
@@ -380,45 +361,16 @@ class Http2DownstreamConnection(DownstreamConnection):
         if not state.closed:
             self.session.abandon(state)
         if not self.closing and self._live == 0:
-            self._end_if_done()
-
-    # -- to the client -------------------------------------------------------------------------------------------------
-
-    def _queue(self):
-        self._output.queue()
-        if self.write_paused:
-            self._bound()
-
-    def flush(self):
-        self._output.flush()
-        if self.write_paused:
-            self._bound()
-
-    def _bound(self):
-        if self.transport is not None and self.transport.unsent() + self._output.writer.size > _MAX_UNSENT:
-            self.reset()
+            self.end_if_done()
 
     # -- the end -------------------------------------------------------------------------------------------------------
 
-    def _end_if_done(self):
-        if (self._leaving or self._ended) and self._live == 0 and self.session.active == 0 and not self.closing:
-            self.close()
+    def nothing_waits(self):
+        return self._live == 0 and self.session.active == 0
 
-    def close(self):
-        self.flush()
-        self.close_flushing(self.listener.context.wheel)
-
-    def too_old(self):
-        if not self.closing:
-            self.listener.stats.up(_CX_MAX_DURATION)
-            self.drain()
-
-    def drain(self) -> None:
-        if self._draining or self.closing:
-            return
-        self._draining = True
+    def tell_to_go(self):
         self.session.go_away(_ANY_STREAM, NO_ERROR)
-        self._output.queue()
+        self.output.queue()
         now: cython.longlong = self.listener.context.wheel.now()
         self._drain_due = now + _DRAIN_MS
         self._watch(now)
@@ -453,10 +405,10 @@ class Http2DownstreamConnection(DownstreamConnection):
 
     def _leave(self):
         """The requests that have come are the last."""
-        self._leaving = True
+        self.leaving = True
         self.session.go_away(self.session.last_peer_id, NO_ERROR)
-        self._output.queue()
-        self._end_if_done()
+        self.output.queue()
+        self.end_if_done()
 
     def _until_idle(self, now):
         """How long the connection may still be without requests, ms; 0: for ever, or it may not any longer. What is
@@ -466,7 +418,7 @@ class Http2DownstreamConnection(DownstreamConnection):
         if self._live:
             return limit
         if self.session.active:
-            left = self._heard + _STALLED_MS - now
+            left = self.heard + _STALLED_MS - now
             if left <= 0:
                 self.reset()
             return left
@@ -482,7 +434,7 @@ class Http2DownstreamConnection(DownstreamConnection):
     def _until_asked(self, now):
         """How long the client may still be silent, ms."""
         every: cython.longlong = self.session.settings.keepalive_interval
-        left: cython.longlong = self._heard + every - now
+        left: cython.longlong = self.heard + every - now
         if left > 0:
             return left
         if self._asked:
@@ -492,5 +444,5 @@ class Http2DownstreamConnection(DownstreamConnection):
             return left
         self._asked = now
         self.session.ping(0)
-        self._output.queue()
+        self.output.queue()
         return self.session.settings.keepalive_timeout

@@ -94,7 +94,7 @@ class Routed(Outcome):
                 self.answer().add(b"set-cookie", policies.cookie)
         if head.upgrade is not None:
             self.terminates = route.terminates and head.method == b"CONNECT"
-            ask_upgrade(self.edits, head, self.cluster.upgrades_by_http2(self.downstream_state is not None))
+            ask_upgrade(self.edits, head)
         elif route.mirrors is not None:
             self._mirror(route)
         if head.body_length < 0 and self.listener.enable_trailers and self.cluster.enable_trailers:

@@ -10,32 +10,25 @@ from tage.dataplane.protocols.xprotocol.reader cimport BEGUN, DATA, MORE, READY,
 from tage.dataplane.protocols.xprotocol.settings cimport DownstreamSettings
 from tage.dataplane.protocols.xprotocol.shape cimport GO_AWAY, HEARTBEAT, ONE_WAY, REQUEST, RESPONSE, Shape, put_frame
 from tage.dataplane.streams.context cimport ListenerState
-from tage.dataplane.streams.downstream cimport Binding, DownstreamConnection
-from tage.dataplane.streams.output cimport Output
+from tage.dataplane.streams.downstream cimport Binding
 from tage.dataplane.streams.rpc_answers cimport Answers
 from tage.dataplane.streams.rpc_calls cimport Relays
+from tage.dataplane.streams.shared_downstream cimport SharedDownstreamConnection
 from tage.dataplane.streams.stream cimport Stream
 from tage.dataplane.upstream.connection cimport UpstreamConnection
 
 @cython.final
-cdef class RpcDownstreamConnection(DownstreamConnection):
+cdef class RpcDownstreamConnection(SharedDownstreamConnection):
     cdef DownstreamSettings settings
     cdef Protocol codec
     cdef FrameReader reader
     cdef set streams
     cdef Stream large
     cdef Answers _answers
-    cdef Output _output
     cdef ByteWriter _out
     cdef bint _reading
     cdef bint _held
-    cdef bint _ended
-    cdef bint _leaving
-    cdef bint _draining
-    cdef long long _heard
     cdef long long _partial_since
-    cdef long long _requests
-    cdef bytes _scheme
     cdef dict _bindings
     cdef Relays _relays
     cdef _unbind(self)
@@ -52,6 +45,3 @@ cdef class RpcDownstreamConnection(DownstreamConnection):
     cdef _watch_partial(self)
     cdef bytes _piece(self, RpcResponse answer, bytes frame, unsigned long long number, bytes data)
     cdef _say(self, bytes frame)
-    cdef _queue(self)
-    cdef _bound(self)
-    cdef _end_if_done(self)

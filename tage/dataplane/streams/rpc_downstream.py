@@ -7,8 +7,8 @@ What is written goes out at the end of a batch of events (`net.flushes`); an ans
 (`rpc_answers`).
 
 Bounds. A client with `max_requests` under way, or that does not take its answers, is read no further. Answers that were
-asked for still come, and an upstream connection that others share is not held up for them: with more than
-`_MAX_UNSENT` bytes waiting the client is cut off.
+asked for still come, and an upstream connection that others share is not held up for them: with too much waiting the
+client is cut off (`shared_downstream`).
 
 A frame that cannot be read is the end of the connection: where the next one begins, nobody knows. Requests under way
 are given up.
@@ -28,10 +28,10 @@ from tage.dataplane.protocols.xprotocol.message import RpcRequest, RpcResponse
 from tage.dataplane.protocols.xprotocol.reader import FrameReader
 from tage.dataplane.protocols.xprotocol.shape import Shape
 from tage.dataplane.streams.context import ListenerState
-from tage.dataplane.streams.downstream import Binding, DownstreamConnection
-from tage.dataplane.streams.output import Output
+from tage.dataplane.streams.downstream import Binding
 from tage.dataplane.streams.rpc_answers import Answers
 from tage.dataplane.streams.rpc_calls import Relays
+from tage.dataplane.streams.shared_downstream import SharedDownstreamConnection
 from tage.dataplane.streams.stream import Stream
 from tage.dataplane.telemetry.layout import LISTENER
 from tage.dataplane.upstream.connection import UpstreamConnection
@@ -45,39 +45,28 @@ if not cython.compiled:
 
 _CX_IDLE = cython.declare(cython.Py_ssize_t, LISTENER.offset("downstream_cx_idle_timeout"))
 _CX_PROTOCOL_ERROR = cython.declare(cython.Py_ssize_t, LISTENER.offset("downstream_cx_protocol_error"))
-_CX_MAX_DURATION = cython.declare(cython.Py_ssize_t, LISTENER.offset("downstream_cx_max_duration_reached"))
-_CX_MAX_REQUESTS = cython.declare(cython.Py_ssize_t, LISTENER.offset("downstream_cx_max_requests_reached"))
 _RX_BYTES = cython.declare(cython.Py_ssize_t, LISTENER.offset("downstream_cx_rx_bytes_total"))
-_TX_BYTES = cython.declare(cython.Py_ssize_t, LISTENER.offset("downstream_cx_tx_bytes_total"))
 _HEAD_TIMEOUT = cython.declare(cython.Py_ssize_t, LISTENER.offset("downstream_rq_header_timeout"))
 
 _DRAIN_QUIET_MS = cython.declare(cython.longlong, 1_000)
-_MAX_UNSENT = cython.declare(cython.Py_ssize_t, 16_777_216)
 _UNREADABLE = cython.declare(bytes, b"the service and the method that are called cannot be read")
 
 
-class RpcDownstreamConnection(DownstreamConnection):
+class RpcDownstreamConnection(SharedDownstreamConnection):
     """`streams` are under way. `large` is the one whose request comes in pieces."""
 
     def __init__(self, listener: ListenerState) -> None:
-        DownstreamConnection.__init__(self, listener)
+        SharedDownstreamConnection.__init__(self, listener)
         self.settings = listener.rpc
         self.codec = listener.rpc.protocol
         self.reader = FrameReader(self.codec, whole=self.settings.whole, limit=self.settings.limit)
         self.streams = set()
         self.large = None
-        self._output = Output(self, listener.context.flushes, listener.stats, _TX_BYTES)
-        self._out = self._output.writer
+        self._out = self.output.writer
         self._answers = Answers(self._out)
         self._reading = False
         self._held = False
-        self._ended = False
-        self._leaving = False
-        self._draining = False
-        self._heard = 0
         self._partial_since = 0
-        self._requests = 0
-        self._scheme = b"http"
         self._bindings = None
         self._relays = None
 
@@ -85,24 +74,20 @@ class RpcDownstreamConnection(DownstreamConnection):
 
     def opened(self):
         self.enter()
-        self.forwarded_for = self.peer_host().encode()
-        if self.tls() is not None:
-            self._scheme = b"https"
-        self._heard = self.listener.context.wheel.now()
-        self.start_clocks()
+        self.begin()
 
     def received(self, data):
         self.listener.stats.add(_RX_BYTES, len(data))
         if self.closing:
             return
-        self._heard = self.listener.context.wheel.now()
+        self.heard = self.listener.context.wheel.now()
         self.reader.whole = self.settings.whole  # other routes may have to see more of a frame
         self.reader.feed(data)
         self._advance()
 
     def ended(self):
         """The client sends no more; what it asked for completely is still answered."""
-        self._ended = True
+        self.peer_ended = True
         if self.large is not None:
             return False
         if self.streams:
@@ -180,8 +165,8 @@ class RpcDownstreamConnection(DownstreamConnection):
             if answer is not None:
                 self._say(answer)
         elif kind == GO_AWAY:
-            self._leaving = True
-            self._end_if_done()
+            self.leaving = True
+            self.end_if_done()
         elif kind == RESPONSE and self._relays is not None:
             self._answer_relay()
 
@@ -201,17 +186,13 @@ class RpcDownstreamConnection(DownstreamConnection):
     def _request(self, whole):
         head: RpcRequest = new_request(self.codec, self.reader)
         stream: Stream
-        head.scheme = self._scheme
+        head.scheme = self.scheme
         if not self.settings.names:
             head.path = b"/"
         elif not head.names():
             self._refuse(head)
             return
-        if self.listener.max_requests_per_connection:
-            self._requests += 1
-            if self._requests == self.listener.max_requests_per_connection:
-                self.listener.stats.up(_CX_MAX_REQUESTS)
-                self.drain()
+        self.count_request()
         stream = Stream(self)
         self.streams.add(stream)
         if not whole:
@@ -249,7 +230,7 @@ class RpcDownstreamConnection(DownstreamConnection):
         if self.reader.buffered() == 0 or self.read_paused or self.large is not None:
             self._partial_since = 0
         elif self._partial_since == 0 and self.listener.head_timeout:
-            self._partial_since = self._heard
+            self._partial_since = self.heard
             self.listener.context.wheel.arm(self, self.listener.head_timeout)
 
     def protocol(self):
@@ -284,7 +265,7 @@ class RpcDownstreamConnection(DownstreamConnection):
                 self._out.put(data)
             if not end:
                 self._answers.writing = asker
-        self._queue()
+        self.queue()
 
     def _piece(self, answer, frame, number, data):
         out: ByteWriter = self.listener.context.writer
@@ -296,7 +277,7 @@ class RpcDownstreamConnection(DownstreamConnection):
 
     def send_data(self, stream, data, end):
         self._answers.more(stream, data, end)
-        self._queue()
+        self.queue()
 
     def send_error(self, stream, error, status, body, edits):
         asker: Stream = stream
@@ -312,7 +293,7 @@ class RpcDownstreamConnection(DownstreamConnection):
         if frame is None:
             return 0
         self._answers.put(asker, frame, True)
-        self._queue()
+        self.queue()
         return len(body)
 
     def open_tunnel(self, stream, head, edits, data):
@@ -329,8 +310,8 @@ class RpcDownstreamConnection(DownstreamConnection):
         if self.closing:
             return
         if not self.streams:
-            self._end_if_done()
-            if self._draining and not self.closing:
+            self.end_if_done()
+            if self.draining and not self.closing:
                 self.listener.context.wheel.arm(self, _DRAIN_QUIET_MS)
         if self._held and self.large is None:
             self._held = False
@@ -384,7 +365,7 @@ class RpcDownstreamConnection(DownstreamConnection):
         if ours.kind == REQUEST:
             relays.enter(known, upstream, number)
         put_frame(self._out, frame, ours, self.codec, known)
-        self._queue()
+        self.queue()
         return True
 
     def _answer_relay(self):
@@ -400,42 +381,23 @@ class RpcDownstreamConnection(DownstreamConnection):
     def _say(self, frame):
         """Something of our own; not into the middle of an answer."""
         self._answers.put(None, frame, True)
-        self._queue()
+        self.queue()
 
-    def _queue(self):
-        self._output.queue()
+    def queue(self):
+        self.output.queue()
         if self.write_paused or self._answers.parked_bytes:
-            self._bound()
+            self.bound()
 
-    def flush(self):
-        self._output.flush()
-        if self.write_paused:
-            self._bound()
-
-    def _bound(self):
-        if self.transport is not None and self._answers.parked_bytes + self.transport.unsent() > _MAX_UNSENT:
-            self.reset()
+    def parked(self):
+        return self._answers.parked_bytes
 
     # -- the end -------------------------------------------------------------------------------------------------------
 
-    def _end_if_done(self):
-        if not self.streams and (self._ended or self._leaving):
-            self.close()
+    def nothing_waits(self):
+        return not self.streams
 
-    def close(self):
-        self.flush()
-        self.close_flushing(self.listener.context.wheel)
-
-    def too_old(self):
-        if not self.closing:
-            self.listener.stats.up(_CX_MAX_DURATION)
-            self.drain()
-
-    def drain(self) -> None:
+    def tell_to_go(self):
         frame: bytes
-        if self._draining or self.closing:
-            return
-        self._draining = True
         try:
             frame = self.codec.go_away_frame()
         except Exception as error:
@@ -449,7 +411,7 @@ class RpcDownstreamConnection(DownstreamConnection):
     def expire(self):
         listener: ListenerState = self.listener
         now: cython.longlong = listener.context.wheel.now()
-        quiet: cython.longlong = now - self._heard
+        quiet: cython.longlong = now - self.heard
         if self.closing:
             self.expire_closing(listener.context.wheel)
             return
@@ -460,15 +422,15 @@ class RpcDownstreamConnection(DownstreamConnection):
                 return
             listener.context.wheel.arm(self, self._partial_since + listener.head_timeout - now)
             return
-        limit: cython.longlong = _DRAIN_QUIET_MS if self._draining else listener.idle_timeout
+        limit: cython.longlong = _DRAIN_QUIET_MS if self.draining else listener.idle_timeout
         if limit == 0:
             return
         if self.streams:
-            if not self._draining:
+            if not self.draining:
                 listener.context.wheel.arm(self, limit)
         elif quiet < limit:
             listener.context.wheel.arm(self, limit - quiet)
         else:
-            if not self._draining:
+            if not self.draining:
                 listener.stats.up(_CX_IDLE)
             self.close()

@@ -43,7 +43,6 @@ cdef class ClusterInfo:
     cdef readonly Py_ssize_t concurrency
     cdef readonly bint pinned
     cdef bint by_second(self, bint came_by_http2, bint upgrade)
-    cdef bint upgrades_by_http2(self, bint came_by_http2)
     cdef bint admit(self)
     cdef leave(self)
     cdef bint admit_retry(self)

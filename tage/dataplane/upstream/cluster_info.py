@@ -101,12 +101,6 @@ class ClusterInfo:
         connection will have agreed to."""
         return came_by_http2 if self.http2_for == FOR_DOWNSTREAM else upgrade
 
-    def upgrades_by_http2(self, came_by_http2):
-        """Whether a request to switch protocols goes by HTTP/2."""
-        return self.http2 is not None and (
-            self.http2_for == FOR_ALL or (self.http2_for == FOR_DOWNSTREAM and came_by_http2)
-        )
-
     def set_retry_budget(self, percent: cython.double, min_concurrency: cython.Py_ssize_t) -> None:
         """Retries are limited by how many requests are under way, not by `max_retries`. Negative: by `max_retries`."""
         self.retry_budget = percent

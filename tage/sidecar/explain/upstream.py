@@ -68,7 +68,7 @@ def forwarded(asked: Asked, http: plan.Http, route: Route, share: ClusterShare |
         request = Request(calls.METHOD, authority, path, changes(_headers(head), made), _scheme(asked))
         return Forwarded(request, key, cookie)
     if head.upgrade is not None:
-        ask_upgrade(edits, head, False)  # it is shown as HTTP/1.1 has it
+        ask_upgrade(edits, head)
     out = ByteWriter()
     write_request(out, head, edits, head.body_length < 0)
     decoder = RequestDecoder(MAX_HEAD, 10_000)

@@ -155,7 +155,25 @@ def test_a_client_that_says_it_goes(world):
     assert bytes.fromhex("000008 06 01 00000000 0102030405060708") in client.end.takes()
     assert not client.end.closed
     world.pass_time(1_100)
+    assert client.end.transport.wrote_eof
+    client.end.end()
     assert client.end.closed
+
+
+def test_a_client_that_goes_on_behind_its_error_is_told_and_heard_out(world):
+    """To close on unread bytes would reset the connection, and the client could lose the GOAWAY."""
+    client, _ = world.pair()
+    client.end.send(bytes.fromhex("000004 06 00 00000000 01020304"))
+    client.look()
+    assert client.gone.error_code == 6, "FRAME_SIZE_ERROR"
+    assert client.end.transport.wrote_eof
+    for _ in range(5):
+        world.pass_time(99)
+        assert not client.end.closed
+        client.end.send(bytes.fromhex("000008 06 00 00000000 0102030405060708"))
+    world.pass_time(600)
+    assert client.end.closed
+    assert client.end.takes() == b""
 
 
 def test_a_client_that_sends_no_more_and_has_used_up_its_window(world):
@@ -307,6 +325,8 @@ def test_draining(world):
     assert not client.end.closed
     server.respond(at)
     assert b"ok" in client.end.takes()
+    assert client.end.transport.wrote_eof
+    client.end.end()
     assert client.end.closed
 
 

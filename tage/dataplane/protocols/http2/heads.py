@@ -75,16 +75,8 @@ def _keep_marks(block, former, drop, names):
     """`block` begins with the lines that `write_headers` leaves of the former."""
     i: cython.Py_ssize_t
     at: cython.Py_ssize_t = 0
-    stays: cython.bint
-    name: bytes
     for i in range(former.count):
-        stays = not (drop >> former.kind[i]) & 1
-        if stays and names is not None:
-            for name in names:
-                if former.name_is(i, name):
-                    stays = False
-                    break
-        if stays:
+        if former.goes(i, drop, names):
             block.mark[at] = former.mark[i]
             at += 1
 

@@ -47,14 +47,14 @@ _FIELDS = cython.declare(Fields, Fields())
 class Messages(Control):
     """`session.Session`."""
 
-    def __init__(self, server: cython.bint, settings: Http2Settings, out: ByteWriter, fields: Fields = None) -> None:
+    def __init__(self, server: cython.bint, settings: Http2Settings, out: ByteWriter) -> None:
         Control.__init__(self, server, settings, out)
         self.head = None
         self.payload = None
         self.trailers = None
         self.ended = False
         self.too_large = False
-        self._fields = _FIELDS if fields is None else fields
+        self._fields = _FIELDS
         self._response = None if server else Http2ResponseHead()
         self._recv_window = _DEFAULT_WINDOW
         self._unacked = 0

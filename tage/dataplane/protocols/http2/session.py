@@ -30,7 +30,6 @@ import cython
 
 from tage.dataplane.protocols.http2 import errors
 from tage.dataplane.protocols.http2.control import Event
-from tage.dataplane.protocols.http2.fields import Fields
 from tage.dataplane.protocols.http2.messages import Messages
 from tage.dataplane.protocols.http2.settings import Http2Settings
 from tage.dataplane.protocols.writer import ByteWriter
@@ -72,17 +71,14 @@ _DEFAULT_FRAME = cython.declare(cython.Py_ssize_t, 16_384)
 
 
 class Session(Messages):
-    """`out` takes what is to be sent, and is the owner's to empty. `fields` (None: one that
-    all sessions of a thread share) is what blocks decode to.
+    """`out` takes what is to be sent, and is the owner's to empty.
 
     `streams` are those that are open, by id, `active` how many (a client's that have not begun yet counted).
     `last_peer_id`: the highest id that a client has begun. A stream's body is what its content-length says, if it says
     so: less or more is its error."""
 
-    def __init__(
-        self, server: cython.bint, settings: Http2Settings, out: ByteWriter, fields: Fields = None
-    ) -> None:
-        Messages.__init__(self, server, settings, out, fields)
+    def __init__(self, server: cython.bint, settings: Http2Settings, out: ByteWriter) -> None:
+        Messages.__init__(self, server, settings, out)
         self._data = b""
         self._pos = 0
         self._end = 0

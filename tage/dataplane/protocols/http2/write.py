@@ -25,7 +25,8 @@ _SCHEME_HTTPS = cython.declare(cython.int, 7)
 
 _NEVER_GOES = cython.declare(cython.uint, HOP_BY_HOP & ~(1 << TRAILER))
 _WEBSOCKET = [b"sec-websocket-key", b"sec-websocket-accept"]
-"""The handshake of HTTP/1.1, which an extended CONNECT does without (RFC 8441, 5)."""
+_HANDSHAKE = (b"connection:", b"upgrade:", b"sec-websocket-key:", b"sec-websocket-accept:")
+"""What an extended CONNECT does without of HTTP/1.1's handshake (RFC 8441, 5): headers, and lines of ours."""
 
 
 def write_request(hpack, out, head, edits):
@@ -44,7 +45,7 @@ def write_request(hpack, out, head, edits):
             method = b"CONNECT"
             protocol = head.upgrade
             names = _WEBSOCKET if names is None else names + _WEBSOCKET
-            extra = _without_connection(extra)
+            extra = _without_handshake(extra)
     _put_method(hpack, out, method)
     if not connect:
         if protocol is not None:
@@ -81,7 +82,7 @@ def write_response(hpack, out, head, edits):
         if status == 101:
             status = 200
             names = _WEBSOCKET if names is None else names + _WEBSOCKET
-            extra = _without_connection(extra)
+            extra = _without_handshake(extra)
     hpack.begin(out)
     hpack.put_status(out, status)
     hpack.put_block(out, head.block, drop, names)
@@ -123,8 +124,5 @@ def _asks_for_trailers(block):
     return False
 
 
-def _without_connection(lines: bytes) -> bytes:
-    """Without the lines that ask for an upgrade of this connection."""
-    return b"".join(
-        [line for line in lines.splitlines(True) if not line.startswith((b"connection:", b"upgrade:"))]
-    )
+def _without_handshake(lines: bytes) -> bytes:
+    return b"".join([line for line in lines.splitlines(True) if not line.startswith(_HANDSHAKE)])

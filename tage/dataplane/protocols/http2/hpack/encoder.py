@@ -72,19 +72,9 @@ class HpackEncoder:
         """The block's lines but those whose kind is in `drop` or whose name is in `names` (None: none)."""
         i: cython.Py_ssize_t
         p: cython.p_uchar = block.raw
-        stays: cython.bint
-        name: bytes
         for i in range(block.count):
-            if (drop >> block.kind[i]) & 1:
+            if not block.goes(i, drop, names):
                 continue
-            if names is not None:
-                stays = True
-                for name in names:
-                    if block.name_is(i, name):
-                        stays = False
-                        break
-                if not stays:
-                    continue
             self._put(
                 out,
                 p,
