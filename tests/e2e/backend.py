@@ -84,7 +84,9 @@ class _Listener:
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
-        server = self._loop.run_until_complete(asyncio.start_server(self._accepted, sock=self._socket, limit=1 << 20))
+        # With the usual backlog of 100 a crowd's connections would be tried again after a second, and time out.
+        serving = asyncio.start_server(self._accepted, sock=self._socket, limit=1 << 20, backlog=1024)
+        server = self._loop.run_until_complete(serving)
         self._loop.run_forever()
         server.close()
         tasks = asyncio.all_tasks(self._loop)
