@@ -14,7 +14,7 @@ import typer
 
 from tage.cli import runtime
 from tage.cli.errors import CommandError
-from tage.sidecar import filter_code, protocol_files
+from tage.sidecar import filter_code
 
 
 def sidecar(
@@ -93,6 +93,8 @@ def sidecar(
         if not each.exists():
             raise CommandError(f"--protocols {each}: no such file or directory", 2)
     if protocols:
+        from tage.sidecar import protocol_files  # here: it takes as long to load as all the rest of this command
+
         os.environ[protocol_files.VARIABLE] = os.pathsep.join(str(each.absolute()) for each in protocols)
     # This process becomes the supervisor, which makes the directory and removes it: its process id is a free name.
     directory = run_dir or runtime.ensure_directory() / f"sidecar-{os.getpid()}"
