@@ -60,6 +60,15 @@ def ending(sock: socket.socket) -> str:
     return "end"
 
 
+def ending_of(port: int) -> str:
+    """As `ending`, of a new connection; a reset may come before the client has looked at it."""
+    try:
+        with connect(port) as sock:
+            return ending(sock)
+    except ConnectionResetError:
+        return "reset"
+
+
 class Sending(threading.Thread):
     """Sends so many pseudo-random bytes, then its end; `digest` is theirs."""
 

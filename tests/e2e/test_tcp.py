@@ -19,7 +19,7 @@ from tage.dataplane.net.verdict import Verdict
 from tests.e2e.bootstraps import Json, bootstrap, cluster, listener, route, tcp_listener, virtual_host
 from tests.e2e.ports import LOOPBACK, PATIENCE, free_port, until
 from tests.e2e.processes import Memory
-from tests.e2e.raw import Origin, Receiving, Sending, connect, ending, read, reset
+from tests.e2e.raw import Origin, Receiving, Sending, connect, ending, ending_of, read, reset
 from tests.e2e.sidecar import Sidecar, sidecar
 
 pytestmark = pytest.mark.processes
@@ -128,8 +128,7 @@ def test_a_reset_is_passed_on(pair, who):
 
 def test_an_upstream_that_refuses(running, ports):
     before = running.stats()["cluster.dead.upstream_cx_connect_fail"]
-    with connect(ports["dead"]) as client:
-        assert ending(client) == "reset"
+    assert ending_of(ports["dead"]) == "reset"
     after = running.stats()
     assert after["cluster.dead.upstream_cx_connect_fail"] - before == 2
     assert after["cluster.dead.upstream_cx_connect_attempts_exceeded"] >= 1
