@@ -24,6 +24,8 @@ SEED ?= 1
 PYTEST ?=
 # Tests of processes mostly wait: several at a time, a file's one after the other.
 TEST_JOBS ?= 4
+# Of what touches the data plane, which also runs uncompiled.
+DATAPLANE_TESTS := $(addprefix tests/,dataplane sidecar e2e fuzz xprotocol_testing test_filter_testing.py)
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -62,12 +64,11 @@ layers: $(VENV)/.installed-dev
 	@echo "-- import-linter"
 	@$(BIN)/lint-imports --no-cache --no-logo
 
-# The uncompiled run, of what touches the data plane, comes first, so that the last line of all is the summary of the
-# whole suite.
+# The uncompiled run comes first, so that the last line of all is the summary of the whole suite.
 unit: $(VENV)/.installed-dev build/.compiled build/.bench
 	@echo "-- pytest, the data plane uncompiled"
 	@TAGE_PURE=1 $(BIN)/python -m pytest -n $(TEST_JOBS) --dist loadfile -m "not processes or uncompiled" $(PYTEST) \
-		tests/dataplane tests/sidecar tests/e2e tests/fuzz tests/xprotocol_testing tests/test_filter_testing.py
+		$(if $(filter tests/%,$(PYTEST)),,$(DATAPLANE_TESTS))
 	@echo "-- pytest, compiled"
 	@$(BIN)/python -m pytest -n $(TEST_JOBS) --dist loadfile $(PYTEST)
 
