@@ -89,12 +89,12 @@ class Requests:
         if len(self.got) > len(sent.messages):
             self._wrong.append(f"a request that nobody sent: {self.got[len(sent.messages)].wire[:300]!r}")
         else:
-            self._judge(sent, client)
+            self._judge(sent, client, _goes_on_behind_its_last(sent, wire))
             self._judge_parts(sent)
         self.accepted += bool(self.got)
         return self._wrong
 
-    def _judge(self, sent: Reading, client: End) -> None:
+    def _judge(self, sent: Reading, client: End, may_be_reset: bool) -> None:
         wrong = self._wrong
         for number, got in enumerate(self.got):
             if problem := verdict.wrong_request(sent.messages[number], got.message):
@@ -112,7 +112,7 @@ class Requests:
             wrong.append(f"answers {statuses}")
         elif (refused or sent.end == "malformed") != bool(errors) and sent.end != "incomplete":
             wrong.append(f"{sent.end} {sent.reason}: answers {statuses}")
-        if client.reset:
+        if client.reset and not may_be_reset:
             wrong.append("the client's connection was reset")
 
     def _answers(self, sent: Reading, client: End) -> tuple[list[int], list[int]]:
@@ -159,6 +159,13 @@ class Requests:
 def _second_opinion(got: Got) -> oracle.Seen | None:
     seen = oracle.read_requests(got.wire)
     return seen[0] if seen and len(seen) == 1 and seen[0].body == got.message.body else None
+
+
+def _goes_on_behind_its_last(sent: Reading, wire: bytes) -> bool:
+    """Whether the client says itself that a request is its last, and sends more: what comes after the answer is reset,
+    unless it was there before (RFC 9112, 9.6)."""
+    last = sent.messages[-1] if sent.messages else None
+    return last is not None and not last.persistent and last.end < len(wire)
 
 
 def _finals(client: End, methods: list[bytes]) -> int:
