@@ -2,7 +2,7 @@
 
 Why not a tool from a package: wrk and h2load send a connection's next request only when its last is answered and count
 from the sending (h2load --rps too), so a proxy that stalls for 100 ms is asked less, and the wait of those who would
-have come is never seen. `generator` has the loop. Every answer is compared: status and all bytes of the body.
+have come is never seen. `pacing` has the loop. Every answer is compared: status and all bytes of the body.
 
 Run as a process: `python -m bench.load.openloop '{"port": ..., ...}'` with the fields of `Plan`; prints one line of
 JSON, the fields of `Outcome`.
@@ -10,7 +10,6 @@ JSON, the fields of `Outcome`.
 
 from __future__ import annotations
 
-import gc
 import json
 import socket
 import sys
@@ -19,12 +18,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from bench.certificates import Certificates
+from bench.latencies import in_microseconds
 from bench.load import tls
 from bench.load.generator import Connection, Generator, fine_timers
-from bench.load.pacing import TIMEOUT
-
-WARM_UP_SECONDS = 0.5
-"""Requests due before this are sent and checked, but not in the latencies."""
 
 
 @dataclass(frozen=True)
@@ -65,20 +61,18 @@ class OpenLoop(Generator):
         self._answers = 0
         self._failures = 0
         self._reason = ""
-        self._count_from = 0.0
         super().__init__(self._connection, plan.connections, plan.seed)
 
     def run(self) -> Outcome:
-        gc.disable()
-        cpu = time.process_time()
-        began = time.monotonic()
-        self._count_from = began + WARM_UP_SECONDS
-        end = began + WARM_UP_SECONDS + self._plan.seconds
-        self._send_at_rate(self._plan.rate, began, end)
-        busy = (time.process_time() - cpu) / (time.monotonic() - began)
-        self._drain(end + TIMEOUT)
+        busy = self._pace(self._plan.rate, self._plan.seconds)
         self._close()
-        return outcome(self._answers, self._failures, self._reason, self._latencies, self._lateness, busy)
+        return Outcome(
+            requests=self._answers,
+            failures=self._failures,
+            busy=busy,
+            reason=self._reason,
+            **in_microseconds(self._latencies, self._lateness),
+        )
 
     def _connection(self) -> socket.socket:
         sock = tls.connect(self._plan.port, self._certificates)
@@ -104,32 +98,6 @@ class OpenLoop(Generator):
     def _count_failure(self, reason: str) -> None:
         self._failures += 1
         self._reason = self._reason or reason
-
-
-def outcome(
-    requests: int, failures: int, reason: str, latencies: list[float], lateness: list[float], busy: float
-) -> Outcome:
-    """`latencies` and `lateness` in seconds."""
-    return Outcome(
-        requests=requests,
-        failures=failures,
-        p50_us=quantile(latencies, 0.50),
-        p90_us=quantile(latencies, 0.90),
-        p99_us=quantile(latencies, 0.99),
-        p999_us=quantile(latencies, 0.999),
-        max_us=quantile(latencies, 1.0),
-        lateness_p99_us=quantile(lateness, 0.99),
-        busy=busy,
-        reason=reason,
-    )
-
-
-def quantile(seconds: list[float], q: float) -> float:
-    """In microseconds; 0 without any."""
-    if not seconds:
-        return 0.0
-    ordered = sorted(seconds)
-    return ordered[min(len(ordered) - 1, int(q * len(ordered)))] * 1e6
 
 
 def main() -> None:

@@ -11,7 +11,6 @@ of JSON, the fields of `openloop.Outcome`.
 
 from __future__ import annotations
 
-import gc
 import json
 import select
 import struct
@@ -22,8 +21,9 @@ from dataclasses import asdict, dataclass, field
 
 import hpack
 
+from bench.latencies import in_microseconds
 from bench.load.generator import connect_plain, fine_timers
-from bench.load.openloop import WARM_UP_SECONDS, Outcome, outcome
+from bench.load.openloop import Outcome
 from bench.load.pacing import TIMEOUT, Pacing
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
@@ -129,18 +129,17 @@ class OpenLoop(Pacing[Connection]):
             self._open()
 
     def run(self) -> Outcome:
-        gc.disable()
-        cpu, began = time.process_time(), time.monotonic()
-        self._count_from = began + WARM_UP_SECONDS
-        end = self._count_from + self._plan.seconds
-        self._send_at_rate(self._plan.rate, began, end)
-        busy = (time.process_time() - cpu) / (time.monotonic() - began)
-        self._drain(end + TIMEOUT)
+        busy = self._pace(self._plan.rate, self._plan.seconds)
         for connection in self._connections.values():
             connection.sock.close()
         self._poller.close()
-        reason = next(iter(self._failures), "")
-        return outcome(self._answers, self._failures.total(), reason, self._latencies, self._lateness, busy)
+        return Outcome(
+            requests=self._answers,
+            failures=self._failures.total(),
+            busy=busy,
+            reason=next(iter(self._failures), ""),
+            **in_microseconds(self._latencies, self._lateness),
+        )
 
     # -- the loop ------------------------------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ processes.
 
 from __future__ import annotations
 
+import gc
 import random
 import select
 import time
@@ -16,6 +17,8 @@ from typing import Generic, TypeVar
 
 TIMEOUT = 5.0
 """Seconds that an answer may take from its request's due time; later is a failure."""
+WARM_UP_SECONDS = 0.5
+"""Requests due before this are sent and checked, but not in the latencies."""
 
 Free = TypeVar("Free")
 """What a request is sent on."""
@@ -35,6 +38,8 @@ class Pacing(Generic[Free]):
         """Due times of requests for which nothing is free."""
         self._lateness: list[float] = []
         """How late each request was sent for which something was free: the generator's own part of a latency."""
+        self._count_from = 0.0
+        """Latencies of what was due before that do not count."""
 
     def _free(self) -> Free | None:
         """What the next request can be sent on at once."""
@@ -49,6 +54,21 @@ class Pacing(Generic[Free]):
 
     def _look_for_late(self, now: float) -> None:
         raise NotImplementedError
+
+    def _drain(self, deadline: float) -> None:
+        """Until the last answer; what is not there at the deadline has failed."""
+        raise NotImplementedError
+
+    def _pace(self, rate: float, seconds: float) -> float:
+        """The warm-up, then so many seconds, then the last answers. The share of a core that it took to send."""
+        gc.disable()
+        cpu, began = time.process_time(), time.monotonic()
+        self._count_from = began + WARM_UP_SECONDS
+        end = self._count_from + seconds
+        self._send_at_rate(rate, began, end)
+        busy = (time.process_time() - cpu) / (time.monotonic() - began)
+        self._drain(end + self.timeout)
+        return busy
 
     def _is_late(self, due: float, now: float) -> bool:
         return now - due > self.timeout

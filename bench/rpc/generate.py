@@ -14,14 +14,12 @@ import json
 import random
 import sys
 import time
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 
+from bench.latencies import in_microseconds
 from bench.load.generator import fine_timers
+from bench.load.pacing import WARM_UP_SECONDS
 from bench.rpc.wires import WIRES
-
-WARM_UP_SECONDS = 0.5
-"""Of an open loop: requests due before this are sent and checked, but not in the latencies."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +74,6 @@ def run(plan: Plan) -> Outcome:
     reason = "; ".join(f"{count} times {reason}" for reason, count in failures.items())
     if generator.wrong:
         reason += f"; the first frame: {generator.wrong.hex(' ')}"
-    latencies, lateness = sorted(generator.latencies), sorted(generator.lateness)
     return Outcome(
         requests=generator.answered,
         seconds=seconds,
@@ -84,12 +81,7 @@ def run(plan: Plan) -> Outcome:
         busy=busy,
         reason=reason,
         by_cluster=generator.by_cluster,
-        p50_us=_quantile(latencies, 0.50),
-        p90_us=_quantile(latencies, 0.90),
-        p99_us=_quantile(latencies, 0.99),
-        p999_us=_quantile(latencies, 0.999),
-        max_us=_quantile(latencies, 1.0),
-        lateness_p99_us=_quantile(lateness, 0.99),
+        **in_microseconds(generator.latencies, generator.lateness),
     )
 
 
@@ -102,10 +94,6 @@ def _dues(plan: Plan) -> list[float]:
         dues.append(due)
         due += gaps.expovariate(plan.rate)
     return dues
-
-
-def _quantile(ordered: Sequence[float], q: float) -> float:
-    return ordered[min(len(ordered) - 1, int(q * len(ordered)))] * 1e6 if ordered else 0.0
 
 
 def main() -> None:

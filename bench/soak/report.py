@@ -8,9 +8,10 @@ from rich.console import Console
 from rich.table import Table
 
 from bench import machine
+from bench.latencies import quantile
 from bench.load.pacing import TIMEOUT
 from bench.soak.changes import INTERVAL, RENAMED_EVERY
-from bench.soak.verdict import Run, effect_ms, failures, longest_refusal, next_effect, quantile, windows
+from bench.soak.verdict import Run, effect_ms, failures, longest_refusal, next_effect, windows
 from bench.tables import RESULTS
 
 PAGE = "soak.md"

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from bench.latencies import quantile
 from bench.soak.changes import Change, Probes
 from bench.soak.load import SLOT
 from bench.soak.rude import Footprint
@@ -191,9 +192,3 @@ def _footprints(run: Run) -> Iterator[str]:
         yield f"the workers had {before.descriptors} descriptors before the load and {after.descriptors} after it"
     if after.private_kib - before.private_kib > GROWTH_KIB:
         yield f"the workers' memory grew from {before.private_kib:,} KiB to {after.private_kib:,} KiB"
-
-
-def quantile(values: Sequence[float], q: float) -> float:
-    """0.0 when there are none."""
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(q * len(ordered)))] if ordered else 0.0

@@ -103,7 +103,9 @@ class Connection(Timer):
     def close_hearing_out(self, wheel, delay):
         """As `close_flushing`, for a peer that may still be sending: to close on unread bytes would reset the
         connection, and the peer could lose what it was told last. What it sends for `delay` ms goes nowhere."""
-        if not self.closing and self.transport is not None:
+        if delay == 0:
+            self.close_flushing(wheel)
+        elif not self.closing and self.transport is not None:
             self.resume_reading()
             self.transport.write_eof()
             self.closing = True

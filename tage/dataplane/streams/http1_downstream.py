@@ -389,12 +389,11 @@ class Http1DownstreamConnection(DownstreamConnection):
 
     def _finish_writing(self):
         """What was written goes out; then the connection ends."""
-        delay: cython.longlong = self.listener.delayed_close_timeout
-        if self._ended or delay == 0 or (self._request_ended and not self.decoder.buffered()):
+        if self._ended or (self._request_ended and not self.decoder.buffered()):
             self.close()
-            return
-        self.decoder.rest()
-        self.close_hearing_out(self.listener.context.wheel, delay)
+        else:
+            self.decoder.rest()
+            self.close_hearing_out(self.listener.context.wheel, self.listener.delayed_close_timeout)
 
     def close(self):
         self.close_flushing(self.listener.context.wheel)

@@ -94,12 +94,12 @@ class SharedDownstreamConnection(DownstreamConnection):
             self.close()
 
     def close(self):
-        delay: cython.longlong = self.listener.delayed_close_timeout
+        listener: ListenerState = self.listener
         self.flush()
-        if self.peer_ended or delay == 0:
-            self.close_flushing(self.listener.context.wheel)
+        if self.peer_ended:
+            self.close_flushing(listener.context.wheel)
         else:
-            self.close_hearing_out(self.listener.context.wheel, delay)
+            self.close_hearing_out(listener.context.wheel, listener.delayed_close_timeout)
 
     def too_old(self):
         if not self.closing:
